@@ -1,0 +1,35 @@
+//! [`Objects`]: named immutable byte strings with conditional writes, on a disk or in an object store.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::error::Result;
+
+
+/// How a conditional write ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// The object is durable under its name.
+    Written,
+    /// The condition didn't hold; nothing was changed.
+    Conflict,
+}
+
+/// A flat name space of objects below one root. Names are relative, separated by `/`.
+///
+/// Every call blocks, and every write is durable when it returns. Implementations: any
+/// [`Disk`](crate::Disk) folder, and every store of the `object_store` crate.
+pub trait Objects: fmt::Debug + Send + Sync + 'static {
+    /// Writes an object whole, replacing what was there.
+    fn put(&self, name: &str, bytes: Bytes) -> Result<()>;
+    /// Creates an object; [`PutOutcome::Conflict`] when the name is taken by other bytes. An answer
+    /// "already exists" to its own retried request counts as written: the bytes are compared.
+    fn put_new(&self, name: &str, bytes: Bytes) -> Result<PutOutcome>;
+    /// Reads an object; `None` when there is none.
+    fn get(&self, name: &str) -> Result<Option<Bytes>>;
+    /// Names (relative to the root) that start with `prefix/`, in name order, with their sizes.
+    fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>>;
+    /// Removes an object; it need not exist.
+    fn delete(&self, name: &str) -> Result<()>;
+}
