@@ -1,1 +1,32 @@
-//! The seam between tidemill and disks or object stores: durable create, rename and sync, conditional puts, a simulated disk.
+//! The seam between tidemill and disks or object stores.
+//!
+//! Everything that must survive a crash goes through two traits: [`Disk`] (files and folders, with
+//! the syncs that make them durable) and [`Objects`] (named immutable byte strings with conditional
+//! writes). The invariant of this crate: *what a call reports as durable is durable*, and what isn't
+//! can be taken away by [`SimDisk::power_cut`] in a test. [`durable`] holds the few recipes (create,
+//! replace, rename) in which the order of syncs matters, so that no other crate writes them again.
+
+pub mod disk;
+pub mod disk_objects;
+pub mod durable;
+pub mod error;
+pub mod failpoint;
+pub mod failpoints;
+pub mod local;
+pub mod lock;
+pub mod objects;
+pub mod remote_objects;
+pub mod sim;
+pub mod url;
+
+pub use disk::{DirEntry, Disk, DiskFile, Metadata};
+pub use disk_objects::DiskObjects;
+pub use error::{Error, ErrorKind, Result};
+pub use failpoint::failpoints_from_env;
+pub use failpoints::FAILPOINTS;
+pub use local::LocalDisk;
+pub use lock::{FileLock, Holder, LockError, read_holder};
+pub use objects::{Objects, PutOutcome};
+pub use remote_objects::RemoteObjects;
+pub use sim::{Fault, Operation, OperationKind, SimDisk};
+pub use url::{Location, LocationError, open_objects};

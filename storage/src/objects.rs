@@ -4,8 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::error::Result;
-
+use crate::error::{Error, ErrorKind, Result};
 
 /// How a conditional write ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +29,21 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     fn get(&self, name: &str) -> Result<Option<Bytes>>;
     /// Names (relative to the root) that start with `prefix/`, in name order, with their sizes.
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>>;
-    /// Removes an object; it need not exist.
+    /// Removes an object; it need not exist. A removed object may come back after a power cut.
     fn delete(&self, name: &str) -> Result<()>;
+    /// Removes what writers that crashed left behind unfinished, and says how many pieces. Only for
+    /// the one live writer of the root.
+    fn sweep(&self) -> Result<usize> {
+        Ok(0)
+    }
+}
+
+/// Refuses names that would leave the root, mean another name, or collide with temporary files.
+pub(crate) fn check_name(operation: &'static str, name: &str) -> Result<()> {
+    let good = |part: &str| !matches!(part, "" | "." | "..") && !crate::durable::is_temporary(part);
+    if name.split('/').all(good) && !name.contains(['\0', '\\']) {
+        return Ok(());
+    }
+    let reason = "not an object name: parts between `/` must not be empty, `.`, `..` or `.*.tmp`";
+    Err(Error::new(operation, name, ErrorKind::Unsupported, reason))
 }

@@ -1,0 +1,119 @@
+//! [`DiskObjects`]: a folder of a [`Disk`] as an object store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::disk::Disk;
+use crate::durable::{self, create_dir_all_durable, create_durable, is_temporary, write_durable};
+use crate::error::Result;
+use crate::objects::{Objects, PutOutcome, check_name};
+
+/// Objects as files below a folder; a name's `/` are folders. Missing folders are made on the first
+/// write. Files being written have temporary names, which are never listed.
+#[derive(Debug, Clone)]
+pub struct DiskObjects {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+}
+
+impl DiskObjects {
+    /// The objects below `root`, which need not exist yet.
+    pub fn new(disk: Arc<dyn Disk>, root: impl Into<PathBuf>) -> Self {
+        Self {
+            disk,
+            root: root.into(),
+        }
+    }
+
+    fn path(&self, operation: &'static str, name: &str) -> Result<PathBuf> {
+        check_name(operation, name)?;
+        Ok(self.root.join(name))
+    }
+
+    /// Does `write`, creating the object's folder only when it turns out to be missing.
+    fn with_folder<T>(&self, path: &Path, write: impl Fn() -> Result<T>) -> Result<T> {
+        match write() {
+            Err(error) if error.is_not_found() => {
+                create_dir_all_durable(&*self.disk, durable::parent_of(path))?;
+                write()
+            }
+            other => other,
+        }
+    }
+
+    /// Calls `visit` with the path relative to the root and the length of each file in `folder`.
+    fn walk(&self, folder: &str, visit: &mut dyn FnMut(String, u64)) -> Result<()> {
+        let entries = match self.disk.read_dir(&self.root.join(folder)) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
+            let separator = if folder.is_empty() { "" } else { "/" };
+            let name = format!("{folder}{separator}{}", entry.name);
+            if entry.metadata.is_dir {
+                self.walk(&name, visit)?;
+            } else {
+                visit(name, entry.metadata.len);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn file_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+impl Objects for DiskObjects {
+    fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let path = self.path("put", name)?;
+        self.with_folder(&path, || write_durable(&*self.disk, &path, &bytes))
+    }
+
+    fn put_new(&self, name: &str, bytes: Bytes) -> Result<PutOutcome> {
+        let path = self.path("put", name)?;
+        self.with_folder(&path, || create_durable(&*self.disk, &path, &bytes))
+    }
+
+    fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        match self.disk.read(&self.path("get", name)?) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        if !prefix.is_empty() {
+            check_name("list", prefix)?;
+        }
+        let mut found = Vec::new();
+        self.walk(prefix, &mut |name, len| {
+            if !is_temporary(file_name(&name)) {
+                found.push((name, len));
+            }
+        })?;
+        // Folder by folder isn't quite name order: `a.b` sorts before `a/b`.
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        self.disk.remove_file(&self.path("delete", name)?)
+    }
+
+    fn sweep(&self) -> Result<usize> {
+        let mut left_over = Vec::new();
+        self.walk("", &mut |name, _| {
+            if is_temporary(file_name(&name)) {
+                left_over.push(name);
+            }
+        })?;
+        for name in &left_over {
+            self.disk.remove_file(&self.root.join(name))?;
+        }
+        Ok(left_over.len())
+    }
+}
