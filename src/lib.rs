@@ -1,1 +1,5 @@
 //! tidemill
+
+pub mod clock;
+pub mod rdd;
+pub mod time;

@@ -1,0 +1,144 @@
+//! [`Element`]: what a dataset or a stream can hold, and [`Chunk`]: how elements move.
+//!
+//! Work moves in chunks of a few hundred to a few thousand elements, so that a virtual call is paid once
+//! a chunk and never once a record. Elements are visited by reference. Text is visited as `&str`: views
+//! into the block that it came in, see [`TextBuffer`](super::TextBuffer).
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+/// A sized element: anything that can be cloned and shared between threads.
+pub trait Data: Clone + Send + Sync + 'static {}
+impl<T: Clone + Send + Sync + 'static> Data for T {}
+
+/// How many elements an operator gathers before it hands them on.
+pub(crate) const CHUNK: usize = 4096;
+
+/// What a dataset can hold: every sized type that can be cloned and shared between threads, and `str`.
+pub trait Element: ToOwned<Owned = Self::Own> + Send + Sync + 'static {
+    /// What becomes of an element that outlives its chunk: `String` for `str`, else the type itself.
+    type Own: Borrow<Self> + Clone + Send + Sync + 'static;
+    /// Holds many of them.
+    type Buffer: Buffer<Self>;
+}
+
+impl<T: Data> Element for T {
+    type Own = T;
+    type Buffer = Vec<T>;
+}
+
+/// A growable run of elements.
+pub trait Buffer<T: ?Sized + Element>: Default + Send + Sync + 'static {
+    /// Adds a copy of `value`.
+    fn push(&mut self, value: &T);
+    /// Adds `value` itself.
+    fn push_owned(&mut self, value: T::Own);
+    /// How many elements are held.
+    fn len(&self) -> usize;
+    /// Whether none are held.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Forgets all elements, keeps the room.
+    fn clear(&mut self);
+    /// Visits each element in order.
+    fn for_each(&self, visit: impl FnMut(&T));
+    /// Hands out each element in order and leaves the buffer empty.
+    fn drain_each(&mut self, take: impl FnMut(T::Own));
+    /// Moves all of `other`'s elements behind one's own.
+    fn append(&mut self, other: &mut Self);
+    /// The text that held elements may be views into.
+    fn source(&self) -> Option<&Arc<String>> {
+        None
+    }
+    /// Says which text the elements to come are probably views into.
+    fn set_source(&mut self, _source: Option<&Arc<String>>) {}
+}
+
+impl<T: Data> Buffer<T> for Vec<T> {
+    fn push(&mut self, value: &T) {
+        Vec::push(self, value.clone());
+    }
+    fn push_owned(&mut self, value: T) {
+        Vec::push(self, value);
+    }
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+    fn clear(&mut self) {
+        Vec::clear(self);
+    }
+    fn for_each(&self, visit: impl FnMut(&T)) {
+        self.iter().for_each(visit);
+    }
+    fn drain_each(&mut self, take: impl FnMut(T)) {
+        self.drain(..).for_each(take);
+    }
+    fn append(&mut self, other: &mut Self) {
+        Vec::append(self, other);
+    }
+}
+
+/// A run of elements on its way from one operator to the next.
+pub enum Chunk<'a, T: ?Sized + Element> {
+    /// The receiver may take the elements out.
+    Owned(&'a mut T::Buffer),
+    /// The elements stay where they are (a cached partition).
+    Shared(&'a T::Buffer),
+    /// The elements lie scattered (entries of a hash table).
+    Refs(&'a [&'a T]),
+}
+
+impl<T: ?Sized + Element> Chunk<'_, T> {
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Owned(buffer) => buffer.len(),
+            Chunk::Shared(buffer) => buffer.len(),
+            Chunk::Refs(refs) => refs.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Visits each element in order.
+    #[inline]
+    pub fn for_each(&self, mut visit: impl FnMut(&T)) {
+        match self {
+            Chunk::Owned(buffer) => buffer.for_each(visit),
+            Chunk::Shared(buffer) => buffer.for_each(visit),
+            Chunk::Refs(refs) => refs.iter().for_each(|value| visit(value)),
+        }
+    }
+
+    /// Hands out each element in order, cloned only where it can't be moved.
+    pub fn into_each(self, mut take: impl FnMut(T::Own)) {
+        match self {
+            Chunk::Owned(buffer) => buffer.drain_each(take),
+            Chunk::Shared(buffer) => buffer.for_each(|value| take(value.to_owned())),
+            Chunk::Refs(refs) => refs.iter().for_each(|value| take((*value).to_owned())),
+        }
+    }
+
+    /// Appends all elements to `buffer`, as views where they are text of the same source.
+    pub fn append_to(self, buffer: &mut T::Buffer) {
+        match self {
+            Chunk::Owned(from) if buffer.is_empty() => std::mem::swap(from, buffer),
+            Chunk::Owned(from) => buffer.append(from),
+            Chunk::Shared(from) => from.for_each(|value| buffer.push(value)),
+            Chunk::Refs(refs) => refs.iter().for_each(|value| buffer.push(value)),
+        }
+    }
+
+    /// The text that the elements may be views into.
+    pub(crate) fn source(&self) -> Option<&Arc<String>> {
+        match self {
+            Chunk::Owned(buffer) => buffer.source(),
+            Chunk::Shared(buffer) => buffer.source(),
+            Chunk::Refs(_) => None,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Resilient distributed datasets: lazily computed, partitioned, with lineage made of Rust closures.
+//!
+//! An [`Rdd`] is a recipe. An action first *prepares* it: every wide step below it (a shuffle, a state
+//! update) is run, bottom up, on the caller's thread with leaf tasks on the CPU pool. Then each
+//! partition is *computed* by pushing chunks through the fused narrow steps into a sink.
+//!
+//! Invariant: [`RddNode::compute`] never starts other tasks and never waits for them; all that needs
+//! the pool happens in [`RddNode::prepare`]. So tasks can't deadlock on each other.
+
+mod actions;
+mod cache;
+mod element;
+mod narrow;
+mod pairs;
+mod repartition;
+mod shuffle;
+mod sources;
+mod task;
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use actions::Partition;
+pub use element::{Buffer, Chunk, Data, Element};
+pub use pairs::Key;
+pub use narrow::Emitter;
+pub use shuffle::{KeyHasher, Partitioner, Partitioning};
+pub use task::{BoxError, Executor, JobError, Stop, TaskError, contained};
+pub use text::TextBuffer;
+
+pub(crate) use element::CHUNK;
+pub(crate) use shuffle::{Combine, Entry, Table, combine};
+pub(crate) use task::{panic_message, until_enough};
+
+/// Takes the chunks of a partition.
+pub type Sink<'a, T> = dyn FnMut(Chunk<'_, T>) -> Result<(), Stop> + 'a;
+
+/// One step of a lineage.
+pub trait RddNode<T: ?Sized + Element>: Send + Sync {
+    /// How many partitions there are.
+    fn partitions(&self) -> usize;
+
+    /// Runs the wide steps that computing depends on; a second call finds them done.
+    fn prepare(&self, executor: &Executor) -> Result<(), JobError>;
+
+    /// Pushes one partition's elements into `sink`, chunk by chunk.
+    fn compute(&self, partition: usize, sink: &mut Sink<'_, T>) -> Result<(), Stop>;
+
+    /// Whether computing again costs no more than reading.
+    fn is_materialized(&self) -> bool {
+        false
+    }
+}
+
+/// A lazily computed, partitioned dataset.
+pub struct Rdd<T: ?Sized + Element> {
+    node: Arc<dyn RddNode<T>>,
+    executor: Executor,
+}
+
+impl<T: ?Sized + Element> Clone for Rdd<T> {
+    fn clone(&self) -> Self {
+        Self { node: Arc::clone(&self.node), executor: self.executor.clone() }
+    }
+}
+
+impl<T: ?Sized + Element> fmt::Debug for Rdd<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rdd").field("partitions", &self.partitions()).finish_non_exhaustive()
+    }
+}
+
+impl<T: ?Sized + Element> Rdd<T> {
+    /// A dataset whose partitions `node` computes, with actions run by `executor`.
+    pub fn new(node: impl RddNode<T> + 'static, executor: &Executor) -> Self {
+        Self { node: Arc::new(node), executor: executor.clone() }
+    }
+
+    /// How many partitions there are.
+    pub fn partitions(&self) -> usize {
+        self.node.partitions()
+    }
+
+    /// The pool that runs its actions.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(crate) fn node(&self) -> &Arc<dyn RddNode<T>> {
+        &self.node
+    }
+}

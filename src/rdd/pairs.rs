@@ -1,0 +1,126 @@
+//! Keyed steps: count by value, and what datasets of `(key, value)` pairs offer.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::{Combine, Data, Element, Partitioning, Rdd, combine};
+
+/// Counts equal elements.
+struct Count;
+
+impl<E: ?Sized + Send + Sync> Combine<E, E, u64> for Count {
+    fn key<'a>(&self, element: &'a E) -> &'a E {
+        element
+    }
+    fn create(&self, _element: &E) -> u64 {
+        1
+    }
+    #[inline]
+    fn merge_value(&self, count: &mut u64, _element: &E) {
+        *count += 1;
+    }
+    fn merge(&self, count: &mut u64, other: u64) {
+        *count += other;
+    }
+}
+
+/// Combines the values of a key into an accumulator by three functions.
+struct ByKey<C, V, M> {
+    create: C,
+    merge_value: V,
+    merge: M,
+}
+
+impl<K, V, A, FC, FV, FM> Combine<(K, V), K, A> for ByKey<FC, FV, FM>
+where
+    FC: Fn(&V) -> A + Send + Sync + 'static,
+    FV: Fn(&mut A, &V) + Send + Sync + 'static,
+    FM: Fn(&mut A, A) + Send + Sync + 'static,
+{
+    fn key<'a>(&self, element: &'a (K, V)) -> &'a K {
+        &element.0
+    }
+    fn create(&self, element: &(K, V)) -> A {
+        (self.create)(&element.1)
+    }
+    #[inline]
+    fn merge_value(&self, accumulator: &mut A, element: &(K, V)) {
+        (self.merge_value)(accumulator, &element.1);
+    }
+    fn merge(&self, accumulator: &mut A, other: A) {
+        (self.merge)(accumulator, other);
+    }
+}
+
+impl<T: ?Sized + Element + Hash + Eq> Rdd<T>
+where
+    T::Own: Hash + Eq,
+{
+    /// Each distinct element with how often it occurs. Text is looked up as a view: a word is copied
+    /// once, when it is new.
+    pub fn count_by_value(&self, partitioning: impl Into<Partitioning<T>>) -> Rdd<(T::Own, u64)> {
+        combine(self, partitioning.into(), Count)
+    }
+}
+
+/// A key of a pair.
+pub trait Key: Data + Hash + Eq {}
+impl<K: Data + Hash + Eq> Key for K {}
+
+impl<K: Key, V: Data> Rdd<(K, V)> {
+    /// The values of each key combined: `create` makes an accumulator of a key's first value,
+    /// `merge_value` adds another, `merge` joins two accumulators.
+    pub fn combine_by_key<A: Data>(
+        &self,
+        create: impl Fn(&V) -> A + Send + Sync + 'static,
+        merge_value: impl Fn(&mut A, &V) + Send + Sync + 'static,
+        merge: impl Fn(&mut A, A) + Send + Sync + 'static,
+        partitioning: impl Into<Partitioning<K>>,
+    ) -> Rdd<(K, A)> {
+        combine(self, partitioning.into(), ByKey { create, merge_value, merge })
+    }
+
+    /// The values of each key combined by `f`, which must be associative and commutative.
+    pub fn reduce_by_key(
+        &self,
+        f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
+        partitioning: impl Into<Partitioning<K>>,
+    ) -> Rdd<(K, V)> {
+        let f = Arc::new(f);
+        let g = Arc::clone(&f);
+        self.combine_by_key(
+            V::clone,
+            move |sum, value| *sum = f(sum, value),
+            move |sum, other| *sum = g(sum, &other),
+            partitioning,
+        )
+    }
+
+    /// All values of each key.
+    pub fn group_by_key(&self, partitioning: impl Into<Partitioning<K>>) -> Rdd<(K, Vec<V>)> {
+        self.combine_by_key(
+            |value: &V| vec![value.clone()],
+            |values, value| values.push(value.clone()),
+            |values, others| values.extend(others),
+            partitioning,
+        )
+    }
+
+    /// Each value replaced by what `f` makes of it.
+    pub fn map_values<U: Data>(
+        &self,
+        f: impl Fn(&V) -> U + Send + Sync + 'static,
+    ) -> Rdd<(K, U)> {
+        self.map(move |(key, value)| (key.clone(), f(value)))
+    }
+
+    /// Each pair replaced by one for each value that `f` makes of its value.
+    pub fn flat_map_values<U: Data, I: IntoIterator<Item = U>>(
+        &self,
+        f: impl Fn(&V) -> I + Send + Sync + 'static,
+    ) -> Rdd<(K, U)> {
+        self.flat_map(move |(key, value), out| {
+            f(value).into_iter().for_each(|made| out.emit_owned((key.clone(), made)));
+        })
+    }
+}

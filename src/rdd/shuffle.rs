@@ -1,0 +1,280 @@
+//! The shuffle: elements come together by key, combined on the map side first.
+//!
+//! Map side: each worker thread keeps one hash table for each result partition and folds the elements of
+//! the partitions that it visits into them, looking keys up by reference, so that a key is owned only
+//! when it is new. Reduce side: the workers' tables of one result partition are merged into the largest.
+//! The result is held until the dataset is dropped; the lineage below it is let go.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
+
+/// Hashes keys with the application's own seed. The seed is in the checkpoint, so that a key stays in
+/// its partition over restarts, and is random, so that nobody can choose colliding keys.
+#[derive(Debug, Clone)]
+pub struct KeyHasher(FixedState);
+
+impl KeyHasher {
+    /// A hasher with a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(FixedState::with_seed(seed))
+    }
+
+    /// The hash of a key.
+    #[inline]
+    pub fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
+        self.0.hash_one(key)
+    }
+}
+
+/// Says to which partition a key belongs.
+pub trait Partitioner<K: ?Sized>: Send + Sync + 'static {
+    /// How many partitions there are; at least 1.
+    fn partitions(&self) -> usize;
+    /// The partition of `key`, below [`Partitioner::partitions`].
+    fn partition(&self, key: &K) -> usize;
+}
+
+/// How a keyed result is partitioned: by hash, or by a partitioner of one's own.
+pub enum Partitioning<K: ?Sized + 'static> {
+    /// By the key's hash into as many partitions.
+    Hash(usize),
+    /// As the partitioner says.
+    By(Arc<dyn Partitioner<K>>),
+}
+
+impl<K: ?Sized + 'static> Clone for Partitioning<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Hash(partitions) => Self::Hash(*partitions),
+            Self::By(partitioner) => Self::By(Arc::clone(partitioner)),
+        }
+    }
+}
+
+impl<K: ?Sized + 'static> From<usize> for Partitioning<K> {
+    fn from(partitions: usize) -> Self {
+        Self::Hash(partitions)
+    }
+}
+
+impl<K: ?Sized + 'static> Partitioning<K> {
+    /// As `partitioner` says.
+    pub fn by(partitioner: impl Partitioner<K>) -> Self {
+        Self::By(Arc::new(partitioner))
+    }
+
+    /// How many partitions there are.
+    pub fn partitions(&self) -> usize {
+        match self {
+            Self::Hash(partitions) => (*partitions).max(1),
+            Self::By(partitioner) => partitioner.partitions().max(1),
+        }
+    }
+
+    /// The partition of a key with this hash. A hash table uses a hash's lowest and highest bits, so the
+    /// partition comes from its middle.
+    #[inline]
+    pub(crate) fn of(&self, key: &K, hash: u64) -> usize {
+        match self {
+            Self::Hash(partitions) => {
+                ((u64::from((hash >> 16) as u32) * *partitions as u64) >> 32) as usize
+            }
+            Self::By(by) => by.partition(key).min(by.partitions().saturating_sub(1)),
+        }
+    }
+}
+
+/// A key and what was combined under it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<K, A> {
+    pub hash: u64,
+    pub pair: (K, A),
+}
+
+/// Keys and what was combined under each.
+pub(crate) type Table<K, A> = HashTable<Entry<K, A>>;
+
+/// How elements `E` are combined under their key `Q` into accumulators `A`.
+pub(crate) trait Combine<E: ?Sized, Q: ?Sized, A>: Send + Sync + 'static {
+    fn key<'a>(&self, element: &'a E) -> &'a Q;
+    fn create(&self, element: &E) -> A;
+    fn merge_value(&self, accumulator: &mut A, element: &E);
+    fn merge(&self, accumulator: &mut A, other: A);
+}
+
+/// The dataset of each key with what was combined under it.
+pub(crate) fn combine<E, Q, A>(
+    parent: &Rdd<E>,
+    partitioning: Partitioning<Q>,
+    combine: impl Combine<E, Q, A>,
+) -> Rdd<(Q::Own, A)>
+where
+    E: ?Sized + Element,
+    Q: ?Sized + Element + Hash + Eq,
+    Q::Own: Hash + Eq,
+    A: Data,
+{
+    let partitions = partitioning.partitions();
+    let executor = parent.executor().clone();
+    let parent = parent.clone();
+    let run = move |executor: &Executor| run(&parent, &partitioning, &combine, executor);
+    Rdd::new(
+        Combined { partitions, stage: Mutex::new(Stage::Pending(Box::new(run))) },
+        &executor,
+    )
+}
+
+/// Both sides of the shuffle.
+fn run<E, Q, A>(
+    parent: &Rdd<E>,
+    partitioning: &Partitioning<Q>,
+    combine: &impl Combine<E, Q, A>,
+    executor: &Executor,
+) -> Result<Vec<Table<Q::Own, A>>, JobError>
+where
+    E: ?Sized + Element,
+    Q: ?Sized + Element + Hash + Eq,
+    Q::Own: Hash + Eq,
+    A: Data,
+{
+    parent.node().prepare(executor)?;
+    let hasher = executor.hasher();
+    let partitions = partitioning.partitions();
+    executor.attempts(|| {
+        let new_tables = || (0..partitions).map(|_| Table::new()).collect::<Vec<Table<_, _>>>();
+        let mut workers =
+            executor.fold(parent.partitions(), new_tables, |tables, partition| {
+                super::until_enough(parent.node().compute(partition, &mut |chunk| {
+                    fold_chunk(&chunk, tables, partitioning, combine, &hasher);
+                    Ok(())
+                }))
+                .map(|_| ())
+            })?;
+        if workers.len() == 1 {
+            return Ok(workers.remove(0));
+        }
+        // Transposed: for each result partition, the tables of all workers.
+        let mut columns: Vec<Vec<Table<Q::Own, A>>> = (0..partitions).map(|_| Vec::new()).collect();
+        for tables in workers {
+            for (column, table) in columns.iter_mut().zip(tables) {
+                column.push(table);
+            }
+        }
+        let columns: Vec<_> = columns.into_iter().map(|column| Mutex::new(Some(column))).collect();
+        executor.run_once(partitions, |partition| {
+            let column = columns
+                .get(partition)
+                .and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+            Ok(merge_tables(column.unwrap_or_default(), combine))
+        })
+    })
+}
+
+#[inline]
+fn fold_chunk<E, Q, A>(
+    chunk: &Chunk<'_, E>,
+    tables: &mut [Table<Q::Own, A>],
+    partitioning: &Partitioning<Q>,
+    combine: &impl Combine<E, Q, A>,
+    hasher: &KeyHasher,
+) where
+    E: ?Sized + Element,
+    Q: ?Sized + Element + Hash + Eq,
+{
+    chunk.for_each(|element| {
+        let key = combine.key(element);
+        let hash = hasher.hash(key);
+        let Some(table) = tables.get_mut(partitioning.of(key, hash)) else { return };
+        match table.find_mut(hash, |entry| entry.pair.0.borrow() == key) {
+            Some(entry) => combine.merge_value(&mut entry.pair.1, element),
+            None => {
+                let pair = (key.to_owned(), combine.create(element));
+                table.insert_unique(hash, Entry { hash, pair }, |entry| entry.hash);
+            }
+        }
+    });
+}
+
+fn merge_tables<E: ?Sized, Q: ?Sized, K: Eq, A>(
+    mut column: Vec<Table<K, A>>,
+    combine: &impl Combine<E, Q, A>,
+) -> Table<K, A> {
+    column.sort_by_key(Table::len);
+    let mut merged = column.pop().unwrap_or_default();
+    for entry in column.into_iter().flatten() {
+        match merged.find_mut(entry.hash, |held| held.pair.0 == entry.pair.0) {
+            Some(held) => combine.merge(&mut held.pair.1, entry.pair.1),
+            None => {
+                merged.insert_unique(entry.hash, entry, |entry| entry.hash);
+            }
+        }
+    }
+    merged
+}
+
+type Run<K, A> = dyn Fn(&Executor) -> Result<Vec<Table<K, A>>, JobError> + Send + Sync;
+
+enum Stage<K, A> {
+    Pending(Box<Run<K, A>>),
+    Ready(Arc<Vec<Table<K, A>>>),
+}
+
+struct Combined<K, A> {
+    partitions: usize,
+    stage: Mutex<Stage<K, A>>,
+}
+
+impl<K, A> RddNode<(K, A)> for Combined<K, A>
+where
+    K: Data,
+    A: Data,
+{
+    fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::Pending(run) = &*stage {
+            *stage = Stage::Ready(Arc::new(run(executor)?));
+        }
+        Ok(())
+    }
+
+    fn compute(&self, partition: usize, sink: &mut Sink<'_, (K, A)>) -> Result<(), Stop> {
+        let tables = match &*self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
+            Stage::Ready(tables) => Arc::clone(tables),
+            Stage::Pending(_) => return Err(TaskError::new("a shuffle was read before it ran").into()),
+        };
+        match tables.get(partition) {
+            Some(table) => visit_table(table.iter().map(|entry| &entry.pair), sink),
+            None => Ok(()),
+        }
+    }
+
+    fn is_materialized(&self) -> bool {
+        true
+    }
+}
+
+/// Hands out references to scattered elements in chunks.
+pub(crate) fn visit_table<'a, T: Data>(
+    mut elements: impl Iterator<Item = &'a T>,
+    sink: &mut Sink<'_, T>,
+) -> Result<(), Stop> {
+    let mut refs = Vec::with_capacity(super::CHUNK.min(elements.size_hint().0));
+    loop {
+        refs.clear();
+        refs.extend(elements.by_ref().take(super::CHUNK));
+        if refs.is_empty() {
+            return Ok(());
+        }
+        sink(Chunk::Refs(&refs))?;
+    }
+}

@@ -1,0 +1,260 @@
+//! Tasks: the leaves of all work, one partition each, on a CPU pool of its own.
+//!
+//! Invariant: user code runs only inside [`Executor`] tasks or under [`contained`], so a panic in it
+//! ends as a [`TaskError`] and never leaves the process. A task never waits for another task: what it
+//! needs has been prepared before it starts.
+
+use std::any::Any;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::KeyHasher;
+
+/// A boxed error of a user's closure.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a task failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// User code panicked; the message is the panic's.
+    #[error("user code panicked: {0}")]
+    Panicked(String),
+    /// User code, a source or a sink answered with an error.
+    #[error("{0}")]
+    Failed(#[source] BoxError),
+    /// A dataset was asked for after the engine had let go of what it is computed from.
+    #[error("{0}")]
+    Gone(String),
+}
+
+impl TaskError {
+    /// An error with a source of its own.
+    pub fn new(error: impl Into<BoxError>) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Why a visit of elements ended early.
+#[derive(Debug)]
+pub enum Stop {
+    /// Enough was seen.
+    Enough,
+    /// It can't go on.
+    Failed(TaskError),
+}
+
+impl From<TaskError> for Stop {
+    fn from(error: TaskError) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+/// A failed job: which partition, after how many tries, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("partition {partition} failed {attempts} times, the last time because: {error}")]
+pub struct JobError {
+    /// The partition, counted from 0.
+    pub partition: usize,
+    /// How often it was tried.
+    pub attempts: usize,
+    /// The last failure.
+    #[source]
+    pub error: TaskError,
+}
+
+/// Runs `work` and turns a panic into an error.
+pub fn contained<R>(work: impl FnOnce() -> Result<R, TaskError>) -> Result<R, TaskError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(payload) => Err(TaskError::Panicked(panic_message(&*payload))),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// The CPU pool and its rules.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    pool: Arc<ThreadPool>,
+    max_failures: usize,
+    hash_seed: Arc<OnceLock<u64>>,
+}
+
+impl Executor {
+    /// A pool of `threads` threads whose tasks are given up after `max_failures` failures.
+    pub fn new(threads: usize, max_failures: usize) -> Result<Self, BoxError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|n| format!("tidemill-task-{n}"))
+            .build()?;
+        Ok(Self {
+            pool: Arc::new(pool),
+            max_failures: max_failures.max(1),
+            hash_seed: Arc::default(),
+        })
+    }
+
+    /// How many tasks run at once.
+    pub fn parallelism(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Sets the application's hash seed, once, before the first batch.
+    pub(crate) fn set_hash_seed(&self, seed: u64) {
+        let _ = self.hash_seed.set(seed);
+    }
+
+    /// The hasher of keys.
+    pub fn hasher(&self) -> KeyHasher {
+        KeyHasher::new(self.hash_seed.get().copied().unwrap_or_default())
+    }
+
+    /// Runs `task` for each of `partitions` partitions and returns the results in partition order; a
+    /// task that fails is tried again. Must not be called from inside a task.
+    pub fn run<R: Send>(
+        &self,
+        partitions: usize,
+        task: impl Fn(usize) -> Result<R, TaskError> + Sync,
+    ) -> Result<Vec<R>, JobError> {
+        self.each(partitions, |partition| {
+            self.attempts(|| in_partition(partition, || task(partition)))
+        })
+    }
+
+    /// As [`Executor::run`], for tasks that use up what they read and so can't be tried again.
+    pub(crate) fn run_once<R: Send>(
+        &self,
+        partitions: usize,
+        task: impl Fn(usize) -> Result<R, TaskError> + Sync,
+    ) -> Result<Vec<R>, JobError> {
+        self.each(partitions, |partition| in_partition(partition, || task(partition)))
+    }
+
+    fn each<R: Send>(
+        &self,
+        partitions: usize,
+        task: impl Fn(usize) -> Result<R, JobError> + Sync,
+    ) -> Result<Vec<R>, JobError> {
+        match partitions {
+            0 => Ok(Vec::new()),
+            _ => self.pool.install(|| {
+                (0..partitions).into_par_iter().with_max_len(1).map(&task).collect()
+            }),
+        }
+    }
+
+    /// Visits all partitions with as many accumulators as there are threads: each takes the next
+    /// partition that nobody has begun. Cheaper than [`Executor::run`] where accumulators are large. A
+    /// failure spoils an accumulator, so the whole pass is tried again.
+    pub fn fold<A: Send>(
+        &self,
+        partitions: usize,
+        init: impl Fn() -> A + Sync,
+        visit: impl Fn(&mut A, usize) -> Result<(), TaskError> + Sync,
+    ) -> Result<Vec<A>, JobError> {
+        self.attempts(|| {
+            let next = AtomicUsize::new(0);
+            let failed = AtomicBool::new(false);
+            let worker = |_| -> Result<A, JobError> {
+                let mut accumulator = init();
+                while !failed.load(Ordering::Relaxed) {
+                    let partition = next.fetch_add(1, Ordering::Relaxed);
+                    if partition >= partitions {
+                        break;
+                    }
+                    in_partition(partition, || visit(&mut accumulator, partition))
+                        .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                }
+                Ok(accumulator)
+            };
+            let workers = self.parallelism().min(partitions.max(1));
+            self.pool.install(|| {
+                (0..workers).into_par_iter().with_max_len(1).map(&worker).collect()
+            })
+        })
+    }
+
+    /// Tries `work` until it succeeds or has failed as often as it may.
+    pub(crate) fn attempts<R>(&self, work: impl Fn() -> Result<R, JobError>) -> Result<R, JobError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match work() {
+                Ok(result) => return Ok(result),
+                // A failure that has had its tries further down is final.
+                Err(error) if attempts >= self.max_failures || error.attempts > 1 => {
+                    return Err(JobError { attempts: attempts.max(error.attempts), ..error });
+                }
+                Err(JobError { partition, error, .. }) => {
+                    tracing::warn!(partition, attempts, %error, "a task failed and is tried again");
+                }
+            }
+        }
+    }
+}
+
+fn in_partition<R>(
+    partition: usize,
+    work: impl FnOnce() -> Result<R, TaskError>,
+) -> Result<R, JobError> {
+    contained(work).map_err(|error| JobError { partition, attempts: 1, error })
+}
+
+/// Reads "stopped early" as success.
+pub(crate) fn until_enough(result: Result<(), Stop>) -> Result<ControlFlow<()>, TaskError> {
+    match result {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(Stop::Enough) => Ok(ControlFlow::Break(())),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_tried_again_and_then_reported() {
+        let executor = Executor::new(2, 3).unwrap();
+        let tries = AtomicUsize::new(0);
+        let twice = executor.run(1, |_| {
+            assert!(tries.fetch_add(1, Ordering::SeqCst) >= 2, "not yet");
+            Ok(7)
+        });
+        assert_eq!(twice.unwrap(), [7]);
+
+        let error = executor.run(4, |p| if p == 2 { panic!("poison") } else { Ok(()) }).unwrap_err();
+        assert_eq!((error.partition, error.attempts), (2, 3));
+        assert!(error.to_string().contains("poison"), "{error}");
+    }
+
+    #[test]
+    fn fold_visits_each_partition_once_even_after_a_failure() {
+        let executor = Executor::new(2, 2).unwrap();
+        let failures = AtomicUsize::new(0);
+        let sums = executor
+            .fold(100, || 0, |sum, p| {
+                if p == 50 && failures.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return Err(TaskError::new("once"));
+                }
+                *sum += p;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(sums.iter().sum::<usize>(), (0..100).sum());
+    }
+}
