@@ -361,7 +361,7 @@ impl SimFile {
         work: impl FnOnce(&mut FileNode) -> T,
     ) -> Result<T> {
         let mut state = self.disk.lock();
-        let mut run = || {
+        let run = || {
             if state.generation != self.generation {
                 return Err(io::Error::other(
                     "the power was cut since the file was opened",

@@ -1,0 +1,130 @@
+//! What can go wrong with a log.
+
+use std::sync::Arc;
+
+use crate::options::LogKind;
+use crate::position::Sequence;
+
+/// The result of an operation on a log.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation on a log failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk or store failed a read, or an operation outside of an append.
+    #[error(transparent)]
+    Storage(#[from] tidemill_storage::Error),
+
+    /// Bytes read back aren't those that were written.
+    #[error(
+        "{file} is damaged at offset {offset}: {problem}; restore the file from a copy, or move \
+        the whole log away and start from an older checkpoint or with --fresh"
+    )]
+    Corrupt {
+        /// The segment.
+        file: String,
+        /// Where in the segment, in bytes from its start.
+        offset: u64,
+        /// What was found and what was expected.
+        problem: String,
+    },
+
+    /// A newer program wrote the log. It was left untouched.
+    #[error(
+        "{file} has format version {found} (offset 8), this program knows up to {known}; use the \
+        newer program"
+    )]
+    NewerVersion {
+        /// The segment.
+        file: String,
+        /// Its version.
+        found: u16,
+        /// The newest version this program knows.
+        known: u16,
+    },
+
+    /// The folder holds a log of another kind.
+    #[error(
+        "{file} belongs to a log of kind {found} (offset 10), not {expected}; check the \
+        location"
+    )]
+    OtherKind {
+        /// The segment.
+        file: String,
+        /// The kind it says.
+        found: LogKind,
+        /// The kind it was opened as.
+        expected: LogKind,
+    },
+
+    /// A later owner has written to the log.
+    #[error(
+        "{file} was written in epoch {found} (offset 16), which is newer than ours, {ours}: \
+        another process has taken over, or the checkpoint is older than the log"
+    )]
+    NewerEpoch {
+        /// The segment.
+        file: String,
+        /// Its epoch.
+        found: u64,
+        /// The epoch the log was opened with.
+        ours: u64,
+    },
+
+    /// What was asked for has been truncated away.
+    #[error("sequence {wanted} is no longer kept, the oldest is {oldest}")]
+    NotKept {
+        /// What was asked for.
+        wanted: Sequence,
+        /// The oldest there is.
+        oldest: Sequence,
+    },
+
+    /// What was asked for was never written here: the log is older than what refers to it.
+    #[error(
+        "sequence {wanted} is beyond the log, which ends before {next}: the end of the log was \
+        lost, or it belongs to something else"
+    )]
+    BeyondEnd {
+        /// What was asked for.
+        wanted: Sequence,
+        /// The first sequence number not in the log.
+        next: Sequence,
+    },
+
+    /// A payload is larger than a frame can be.
+    #[error("a payload of {bytes} bytes is too large for a frame, which holds at most {limit}")]
+    TooLarge {
+        /// The payload's bytes.
+        bytes: u64,
+        /// The most that fits.
+        limit: u32,
+    },
+
+    /// A kind has its top bit set, which the log needs for itself.
+    #[error("kind {kind} is not below 128")]
+    BadKind {
+        /// What was given.
+        kind: u8,
+    },
+
+    /// There is no space for the append; nothing of it was kept, and the log goes on.
+    #[error("the log is out of space: {reason}")]
+    Full {
+        /// The storage's words.
+        reason: Arc<str>,
+    },
+
+    /// A write or sync failed; the log takes no more appends. Restart the process: what is durable
+    /// is found again, what isn't was never answered.
+    #[error("the log takes no more appends after a failed write: {reason}")]
+    Poisoned {
+        /// The first failure.
+        reason: Arc<str>,
+    },
+
+    /// The log was closed before the append.
+    #[error("the log is closed")]
+    Closed,
+}

@@ -1,0 +1,231 @@
+//! [`Queue`]: appends on their way to the writer.
+//!
+//! Numbers are given out under the queue's lock, so that the order of numbers is the order of the
+//! queue. The writer says how many appends are worth waking it for, so that appenders that arrive
+//! in a crowd wake it once.
+//!
+//! # Gathering
+//!
+//! Appenders that wait for their answer before they append again arrive in two crowds if the writer
+//! takes whatever is there the moment a sync ends: those just answered, and those that came during
+//! the sync. So the writer waits, for a fraction of the last sync's time at most, until as many have
+//! come as the last group had; the crowds merge, and each sync serves all. A lone appender never makes
+//! it wait: its groups have one append.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crc32fast::Hasher;
+
+use crate::append::{Answer, Append};
+use crate::error::{Error, Result};
+use crate::format::frame::{GROUP_START, MAX_PAYLOAD_BYTES};
+use crate::position::Sequence;
+
+/// From this size on a payload's checksum is computed by its appender, not by the writer for all.
+const LARGE_PAYLOAD_BYTES: usize = 16 << 10;
+
+/// An append on its way.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) sequence: Sequence,
+    pub(crate) kind: u8,
+    pub(crate) len: u32,
+    pub(crate) parts: Vec<Bytes>,
+    /// What a large payload hashes to.
+    pub(crate) hashed: Option<Hasher>,
+    pub(crate) answer: Answer,
+}
+
+/// What the writer waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Appetite {
+    /// Appends in the last group.
+    pub(crate) last_group: usize,
+    /// How long to wait for as many.
+    pub(crate) patience: Duration,
+    /// Bytes of payload that are enough.
+    pub(crate) max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
+    next: Sequence,
+    /// How many pending appends the writer sleeps for; 0 when it is awake.
+    awaited: usize,
+    awaited_bytes: usize,
+    closed: bool,
+    poisoned: Option<Arc<str>>,
+}
+
+/// The queue between appenders and the writer.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+impl Queue {
+    pub(crate) fn new(next: Sequence) -> Self {
+        let queue = Self::default();
+        queue.lock().next = next;
+        queue
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.lock().next
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<Arc<str>> {
+        self.lock().poisoned.clone()
+    }
+
+    /// Gives an append its number and queues it.
+    pub(crate) fn push(&self, kind: u8, parts: Vec<Bytes>) -> Append {
+        let bytes: usize = parts.iter().map(Bytes::len).fold(0, usize::saturating_add);
+        let checked = match u32::try_from(bytes) {
+            _ if kind & GROUP_START != 0 => Err(Error::BadKind { kind }),
+            Ok(len) if len <= MAX_PAYLOAD_BYTES => Ok(len),
+            _ => Err(Error::TooLarge {
+                bytes: bytes as u64,
+                limit: MAX_PAYLOAD_BYTES,
+            }),
+        };
+        let hashed = (bytes >= LARGE_PAYLOAD_BYTES && checked.is_ok()).then(|| {
+            let mut hasher = Hasher::new();
+            parts.iter().for_each(|part| hasher.update(part));
+            hasher
+        });
+        let mut state = self.lock();
+        let sequence = state.next;
+        let len = match state.accepts().and(checked) {
+            Ok(len) => len,
+            Err(error) => return Append::refused(sequence, error),
+        };
+        let (answer, append) = Append::new(sequence);
+        state.next = sequence.next();
+        state.pending_bytes = state.pending_bytes.saturating_add(bytes);
+        state.pending.push_back(Pending {
+            sequence,
+            kind,
+            len,
+            parts,
+            hashed,
+            answer,
+        });
+        let wake = state.is_enough();
+        if wake {
+            state.awaited = 0;
+        }
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+        append
+    }
+
+    /// Moves the next group into `group`, which is empty; waits for it as the module's essay says.
+    /// Leaves it empty when the queue is closed and drained.
+    pub(crate) fn take_group(&self, appetite: Appetite, group: &mut Vec<Pending>) {
+        let mut state = self.lock();
+        state.awaited_bytes = appetite.max_bytes;
+        let deadline = Instant::now() + appetite.patience;
+        let mut awaited = appetite.last_group;
+        while state.pending.len() < awaited.max(1)
+            && state.pending_bytes < appetite.max_bytes
+            && !state.closed
+        {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if awaited > 1 && left.is_zero() {
+                // The crowd has gone: whoever comes next is served at once.
+                awaited = 1;
+                continue;
+            }
+            state.awaited = awaited.max(1);
+            state = if awaited > 1 {
+                self.wake
+                    .wait_timeout(state, left)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            } else {
+                self.wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner)
+            };
+        }
+        state.awaited = 0;
+        let mut bytes = 0_usize;
+        while let Some(first) = state.pending.front() {
+            bytes = bytes.saturating_add(first.len as usize);
+            if bytes > appetite.max_bytes && !group.is_empty() {
+                break;
+            }
+            state.pending_bytes = state.pending_bytes.saturating_sub(first.len as usize);
+            group.extend(state.pending.pop_front());
+        }
+    }
+
+    /// Lets no more appends in, and the writer end when it has drained the queue.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// Answers all appends from now on, and those in the queue, with `reason`.
+    pub(crate) fn poison(&self, reason: &Arc<str>) {
+        let mut state = self.lock();
+        state.poisoned.get_or_insert_with(|| Arc::clone(reason));
+        state.fail_pending(|| Error::Poisoned {
+            reason: Arc::clone(reason),
+        });
+    }
+
+    /// There was no space for a group: answers all that is queued behind it, and gives out numbers
+    /// from `next` on again, so that the log has no gap. `group` is answered in the same step, before
+    /// any of the numbers is given out anew.
+    pub(crate) fn refuse(&self, next: Sequence, reason: &Arc<str>, group: &mut Vec<Pending>) {
+        let mut state = self.lock();
+        for pending in group.drain(..) {
+            let _ = pending.answer.send(Err(Error::Full {
+                reason: Arc::clone(reason),
+            }));
+        }
+        state.fail_pending(|| Error::Full {
+            reason: Arc::clone(reason),
+        });
+        state.next = next;
+    }
+}
+
+impl State {
+    fn accepts(&self) -> Result<()> {
+        match &self.poisoned {
+            Some(reason) => Err(Error::Poisoned {
+                reason: Arc::clone(reason),
+            }),
+            None if self.closed => Err(Error::Closed),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the writer sleeps and has what it sleeps for.
+    fn is_enough(&self) -> bool {
+        let crowd = self.pending.len() >= self.awaited || self.pending_bytes >= self.awaited_bytes;
+        self.awaited > 0 && crowd
+    }
+
+    fn fail_pending(&mut self, error: impl Fn() -> Error) {
+        self.pending_bytes = 0;
+        for pending in self.pending.drain(..) {
+            let _ = pending.answer.send(Err(error()));
+        }
+    }
+}

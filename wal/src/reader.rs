@@ -1,0 +1,186 @@
+//! [`LogReader`]: looks at a log without touching it, for `wal dump` and `wal verify`.
+//!
+//! It needs no lock and works while the log's owner is writing: what the owner is about to
+//! finish then looks like a torn tail.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::vec;
+
+use tidemill_storage::Disk;
+
+use crate::error::{Error, Result};
+use crate::format::header::SegmentHeader;
+use crate::position::{Entry, Sequence};
+use crate::scan::{Scanner, Step, read_header};
+use crate::segments::disk::DiskSegments;
+use crate::segments::{SegmentInfo, Segments};
+use crate::tail::{self, TornTail};
+
+/// A log that is only looked at.
+#[derive(Debug)]
+pub struct LogReader {
+    segments: Arc<dyn Segments>,
+    list: Vec<SegmentInfo>,
+}
+
+/// What [`LogReader::verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Segments looked at.
+    pub segments: u64,
+    /// Entries that verified.
+    pub entries: u64,
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// A half-written end: harmless, the next opening cuts it off.
+    pub torn_tail: Option<TornTail>,
+    /// Everything that is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// Something wrong with a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The segment.
+    pub file: String,
+    /// Where in it, in bytes from its start.
+    pub offset: u64,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl LogReader {
+    /// Lists the segments in `dir`, which must exist.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self> {
+        let segments: Arc<dyn Segments> = Arc::new(DiskSegments::new(disk, dir));
+        let list = segments.list()?;
+        Ok(Self { segments, list })
+    }
+
+    /// The headers of all segments, in order; for what kind of log it is and who wrote it.
+    pub fn headers(&self) -> impl Iterator<Item = Result<SegmentHeader>> + '_ {
+        self.list
+            .iter()
+            .map(|info| read_header(&*self.segments, info.first))
+    }
+
+    /// All entries in order, verified. Ends at a torn tail as if it weren't there; after an error,
+    /// goes on with the next segment.
+    pub fn entries(&self) -> Entries {
+        let waiting = self.list.clone().into_iter();
+        Entries {
+            segments: Arc::clone(&self.segments),
+            waiting,
+            current: None,
+            next: None,
+        }
+    }
+
+    /// Reads every byte and reports everything that is wrong.
+    pub fn verify(&self) -> Result<Report> {
+        let mut report = Report {
+            segments: self.list.len() as u64,
+            bytes: self.list.iter().map(|info| info.bytes).sum(),
+            ..Report::default()
+        };
+        let mut entries = self.entries();
+        loop {
+            match entries.advance() {
+                Ok(Some(Found::Entry(_))) => report.entries += 1,
+                Ok(Some(Found::TornTail(torn))) => report.torn_tail = Some(torn),
+                Ok(None) => return Ok(report),
+                Err(error) => report.findings.push(self.finding(error)?),
+            }
+        }
+    }
+
+    /// Turns an error about a segment into a finding; passes others on.
+    fn finding(&self, error: Error) -> Result<Finding> {
+        let (file, offset) = match &error {
+            Error::Corrupt { file, offset, .. } => (file.clone(), *offset),
+            Error::NewerVersion { file, .. } => (file.clone(), 8),
+            _ => return Err(error),
+        };
+        Ok(Finding {
+            file,
+            offset,
+            problem: error.to_string(),
+        })
+    }
+}
+
+/// The entries of a [`LogReader`].
+#[derive(Debug)]
+pub struct Entries {
+    segments: Arc<dyn Segments>,
+    waiting: vec::IntoIter<SegmentInfo>,
+    current: Option<(Scanner, SegmentInfo)>,
+    /// The number the next segment must start with; unknown at first and behind damage.
+    next: Option<Sequence>,
+}
+
+enum Found {
+    Entry(Entry),
+    TornTail(TornTail),
+}
+
+impl Entries {
+    fn advance(&mut self) -> Result<Option<Found>> {
+        loop {
+            let Some((scanner, info)) = &mut self.current else {
+                let Some(info) = self.waiting.next() else {
+                    return Ok(None);
+                };
+                let expected = self.next.take();
+                let header = read_header(&*self.segments, info.first)?;
+                self.current = Some((Scanner::new(Arc::clone(&self.segments), header), info));
+                if let Some(expected) = expected.filter(|expected| *expected != info.first) {
+                    let file = self.segments.name(info.first);
+                    let problem = format!("the segment before it ends before sequence {expected}");
+                    return Err(Error::Corrupt {
+                        file,
+                        offset: 24,
+                        problem,
+                    });
+                }
+                continue;
+            };
+            match scanner.step() {
+                Ok(Step::Frame(entry)) => return Ok(Some(Found::Entry(entry))),
+                Ok(Step::End) => {
+                    self.next = Some(scanner.next_sequence());
+                    self.current = None;
+                }
+                Ok(Step::Bad { offset, problem }) => {
+                    let result = if self.waiting.as_slice().is_empty() {
+                        let file = self.segments.name(info.first);
+                        tail::examine(scanner, file, info.bytes)
+                    } else {
+                        Err(scanner.damaged(offset, problem))
+                    };
+                    self.current = None;
+                    return result.map(|torn| torn.map(Found::TornTail));
+                }
+                Err(error) => {
+                    self.current = None;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.advance() {
+            Ok(Some(Found::Entry(entry))) => Some(Ok(entry)),
+            Ok(Some(Found::TornTail(_)) | None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}

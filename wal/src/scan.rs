@@ -1,0 +1,227 @@
+//! [`Scanner`]: reads a segment's frames one after the other and verifies each.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidemill_storage as storage;
+
+use crate::error::{Error, Result};
+use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, MAX_PAYLOAD_BYTES};
+use crate::format::header::{HEADER_BYTES, SegmentHeader};
+use crate::position::{Entry, Position, Sequence};
+use crate::segments::Segments;
+
+/// How much is read at once; small enough that an entry kept for long doesn't hold much more.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// What comes next in a segment.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A frame that verifies.
+    Frame(Entry),
+    /// The segment ends here, between two frames.
+    End,
+    /// No frame that verifies starts here.
+    Bad {
+        /// Where, in bytes from the segment's start.
+        offset: u64,
+        /// What was found and expected.
+        problem: String,
+    },
+}
+
+/// A walk over the frames of one segment.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    segments: Arc<dyn Segments>,
+    header: SegmentHeader,
+    binding: u32,
+    window: Window,
+    /// How much to read at once.
+    ahead: usize,
+    /// Where the next frame starts.
+    offset: u64,
+    /// The number the next frame must have.
+    next: Sequence,
+}
+
+/// Bytes read last.
+#[derive(Debug, Default)]
+struct Window {
+    start: u64,
+    bytes: Bytes,
+}
+
+/// Reads and verifies a segment's header.
+pub(crate) fn read_header(segments: &dyn Segments, segment: Sequence) -> Result<SegmentHeader> {
+    let bytes = segments.read(segment, 0, HEADER_BYTES)?;
+    SegmentHeader::decode(&segments.name(segment), segment, &bytes)
+}
+
+impl Scanner {
+    /// Starts at a segment's first frame; its header has been verified.
+    pub(crate) fn new(segments: Arc<dyn Segments>, header: SegmentHeader) -> Self {
+        Self {
+            segments,
+            header,
+            binding: header.binding(),
+            window: Window::default(),
+            ahead: WINDOW_BYTES,
+            offset: HEADER_BYTES as u64,
+            next: header.first,
+        }
+    }
+
+    /// Starts at one frame, and reads no further than it goes.
+    pub(crate) fn exact(
+        segments: Arc<dyn Segments>,
+        header: SegmentHeader,
+        position: Position,
+    ) -> Self {
+        let mut scanner = Self::new(segments, header);
+        scanner.offset = position.offset;
+        scanner.next = position.sequence;
+        scanner.ahead = FRAME_HEADER_BYTES.saturating_add(position.len as usize);
+        scanner
+    }
+
+    /// The number that the next frame must have.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.next
+    }
+
+    /// Where the next frame starts: behind the last one that verified.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// An error about what is at `offset` of this segment.
+    pub(crate) fn damaged(&self, offset: u64, problem: String) -> Error {
+        Error::Corrupt {
+            file: self.segments.name(self.header.first),
+            offset,
+            problem,
+        }
+    }
+
+    /// Up to `len` bytes from `offset`; fewer only at the segment's end.
+    fn bytes(&mut self, offset: u64, len: usize) -> storage::Result<Bytes> {
+        if let Some(found) = self.window.slice(offset, len) {
+            return Ok(found);
+        }
+        let read = self
+            .segments
+            .read(self.header.first, offset, len.max(self.ahead))?;
+        self.window = Window {
+            start: offset,
+            bytes: read,
+        };
+        let all = &self.window.bytes;
+        Ok(all.slice(..len.min(all.len())))
+    }
+
+    /// Reads the next frame. After anything but [`Step::Frame`] it stays where it is.
+    pub(crate) fn step(&mut self) -> Result<Step> {
+        let offset = self.offset;
+        let start = self.bytes(offset, FRAME_HEADER_BYTES)?;
+        let bad = |problem: String| Ok(Step::Bad { offset, problem });
+        if start.is_empty() {
+            return Ok(Step::End);
+        }
+        let Some(header) = FrameHeader::decode(&start) else {
+            return bad(format!(
+                "the file ends {} bytes into a frame's first {FRAME_HEADER_BYTES}",
+                start.len()
+            ));
+        };
+        if header.len > MAX_PAYLOAD_BYTES {
+            return bad(format!(
+                "a frame of {} bytes, where {MAX_PAYLOAD_BYTES} is the most",
+                header.len
+            ));
+        }
+        let whole = FRAME_HEADER_BYTES.saturating_add(header.len as usize);
+        let frame = self.bytes(offset, whole)?;
+        if frame.len() < whole {
+            return bad(format!(
+                "the file ends {} bytes into a frame of {whole}",
+                frame.len()
+            ));
+        }
+        let payload = frame.slice(FRAME_HEADER_BYTES..);
+        if !header.verifies(self.binding, &payload) {
+            return bad(format!(
+                "the CRC of the frame, {:08x}, doesn't match its bytes",
+                header.crc
+            ));
+        }
+        let sequence = header.sequence;
+        if sequence != self.next {
+            // The bytes are as they were written: no crash does this.
+            let problem = format!("sequence {} was expected, {sequence} found", self.next);
+            return Err(self.damaged(offset, problem));
+        }
+        let position = Position {
+            segment: self.header.first,
+            offset,
+            len: header.len,
+            sequence,
+        };
+        self.offset = position.end();
+        self.next = sequence.next();
+        Ok(Step::Frame(Entry {
+            position,
+            sequence,
+            kind: header.kind(),
+            payload,
+        }))
+    }
+
+    /// Looks behind the bad frame at which [`step`](Self::step) stopped for a good one that starts a
+    /// group, and says where the first is.
+    pub(crate) fn find_group_start(&mut self) -> Result<Option<u64>> {
+        let mut offset = self.offset.saturating_add(1);
+        loop {
+            let window = self
+                .segments
+                .read(self.header.first, offset, WINDOW_BYTES)?;
+            let short = window.len() < WINDOW_BYTES;
+            for start in window.windows(FRAME_HEADER_BYTES) {
+                // Every frame takes bytes, so a number far ahead of the distance is none of ours.
+                let distance = offset.saturating_sub(self.offset);
+                let plausible = |header: &FrameHeader| {
+                    header.starts_group()
+                        && header.len <= MAX_PAYLOAD_BYTES
+                        && header.sequence > self.next
+                        && header.sequence.0.saturating_sub(self.next.0) <= distance
+                };
+                if let Some(header) = FrameHeader::decode(start).filter(plausible)
+                    && self.is_frame(offset, &header)?
+                {
+                    return Ok(Some(offset));
+                }
+                offset += 1;
+            }
+            if short {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn is_frame(&self, offset: u64, header: &FrameHeader) -> Result<bool> {
+        let whole = FRAME_HEADER_BYTES.saturating_add(header.len as usize);
+        let frame = self.segments.read(self.header.first, offset, whole)?;
+        let payload = frame
+            .get(FRAME_HEADER_BYTES..)
+            .filter(|_| frame.len() == whole);
+        Ok(payload.is_some_and(|payload| header.verifies(self.binding, payload)))
+    }
+}
+
+impl Window {
+    fn slice(&self, offset: u64, len: usize) -> Option<Bytes> {
+        let start = usize::try_from(offset.checked_sub(self.start)?).ok()?;
+        let end = start.checked_add(len)?;
+        (end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+    }
+}
