@@ -1,0 +1,183 @@
+//! [`CheckpointReader`]: looking at a location without owning it.
+//!
+//! Takes no lock, claims nothing and changes nothing, so it works while a driver is live. On a sled
+//! location it reads a copy of the index as of its opening. The driver may retire a checkpoint that is
+//! just being looked at: one that vanished meanwhile is left out, not reported as damaged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tidemill_storage::Location;
+
+use crate::backend::{self, Backend, Folder, Name};
+use crate::catalog::{self, Summary};
+use crate::chunk::Chunk;
+use crate::error::{Error, Result};
+use crate::id::{CheckpointId, ChunkId};
+use crate::manifest::{ChunkRef, Manifest};
+use crate::retention::Slot;
+
+/// A location of checkpoints, read only.
+#[derive(Debug)]
+pub struct CheckpointReader {
+    backend: Box<dyn Backend>,
+    location: String,
+}
+
+/// What [`CheckpointReader::verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// Each checkpoint, newest first.
+    pub checkpoints: Vec<Verified>,
+    /// Chunks that no readable manifest names: left by an interrupted write, swept by the next one.
+    pub orphans: Vec<String>,
+}
+
+/// One checkpoint, verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// Its number.
+    pub id: CheckpointId,
+    /// Its batch time, in milliseconds since the Unix epoch; `None` when its manifest can't be read.
+    pub time_ms: Option<u64>,
+    /// Chunks that were read and checked.
+    pub chunks: usize,
+    /// What is wrong with it; empty when it is whole.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that is wrong, with the place and the way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The file, object or database entry.
+    pub place: String,
+    /// What is wrong with it, and what to do.
+    pub problem: String,
+}
+
+impl Verification {
+    /// Whether recovery would take the newest checkpoint without falling back.
+    #[must_use]
+    pub fn newest_is_whole(&self) -> bool {
+        self.checkpoints.first().is_none_or(|newest| newest.findings.is_empty())
+    }
+
+    /// Whether every checkpoint is whole.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.checkpoints.iter().all(|checkpoint| checkpoint.findings.is_empty())
+    }
+}
+
+impl CheckpointReader {
+    /// Opens a location for reading.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] when there is nothing; [`Error::Busy`] when a sled index was never quiet long
+    /// enough for a copy.
+    pub fn open(location: &Location) -> Result<Self> {
+        Ok(Self { backend: backend::open_shared(location)?, location: location.to_string() })
+    }
+
+    /// The checkpoints whose manifests can be read, newest first.
+    ///
+    /// # Errors
+    /// When the location can't be read, or a newer program wrote to it.
+    pub fn list(&self) -> Result<Vec<Summary>> {
+        let mut summaries = Vec::new();
+        for id in self.ids()? {
+            match catalog::read_slot(&*self.backend, id) {
+                Ok(Slot::Whole(manifest)) => summaries.push(Summary::from(&*manifest)),
+                Ok(_) => {}
+                Err(error) if error.is_damage() => {
+                    tracing::warn!(checkpoint = %id, %error, "a manifest can't be read");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(summaries)
+    }
+
+    /// The manifest of a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] when there is none of this number.
+    pub fn manifest(&self, id: CheckpointId) -> Result<Manifest> {
+        match catalog::read_slot(&*self.backend, id) {
+            Ok(Slot::Whole(manifest)) => Ok(Arc::unwrap_or_clone(manifest)),
+            Ok(_) | Err(Error::Missing { .. }) => {
+                Err(Error::NoCheckpoint { location: self.location.clone(), id })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a chunk, checked.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Missing`] when it isn't there as it was written.
+    pub fn read_chunk(&self, reference: &ChunkRef) -> Result<Chunk> {
+        catalog::read_chunk(&*self.backend, reference)
+    }
+
+    /// Reads everything and checks it.
+    ///
+    /// # Errors
+    /// When the location can't be listed. What is wrong with single checkpoints is in the result.
+    pub fn verify(&self) -> Result<Verification> {
+        let stored = self.backend.list(Folder::Chunks)?;
+        let mut checked: BTreeMap<ChunkId, Option<Finding>> = BTreeMap::new();
+        let mut named = BTreeSet::new();
+        let mut checkpoints = Vec::new();
+        for id in self.ids()? {
+            let name = Name::Manifest(id);
+            let mut verified = Verified { id, time_ms: None, chunks: 0, findings: Vec::new() };
+            match catalog::read_slot(&*self.backend, id) {
+                Ok(Slot::Whole(manifest)) => {
+                    verified.time_ms = Some(manifest.time_ms);
+                    for reference in manifest.chunks() {
+                        verified.chunks += 1;
+                        named.insert(reference.id);
+                        let finding =
+                            checked.entry(reference.id).or_insert_with(|| self.check(reference));
+                        verified.findings.extend(finding.clone());
+                    }
+                }
+                Ok(_) => continue,
+                Err(error) => {
+                    verified.findings.push(self.finding(name, &error));
+                }
+            }
+            let retired = !verified.findings.is_empty() && matches!(self.backend.get(name), Ok(None));
+            if !retired {
+                checkpoints.push(verified);
+            }
+        }
+        if checkpoints.is_empty() && self.backend.was_published()? {
+            return Err(Error::Vanished { location: self.location.clone() });
+        }
+        let orphan = |name: &Name| matches!(name, Name::Chunk(id) if !named.contains(id));
+        let orphans = stored.into_iter().filter(orphan).map(|name| self.backend.place(name));
+        Ok(Verification { checkpoints, orphans: orphans.collect() })
+    }
+
+    fn check(&self, reference: &ChunkRef) -> Option<Finding> {
+        let error = self.read_chunk(reference).err()?;
+        Some(self.finding(Name::Chunk(reference.id), &error))
+    }
+
+    fn finding(&self, name: Name, error: &Error) -> Finding {
+        Finding { place: self.backend.place(name), problem: error.to_string() }
+    }
+
+    /// Newest first.
+    fn ids(&self) -> Result<Vec<CheckpointId>> {
+        let mut ids = catalog::ids(&*self.backend)?;
+        ids.reverse();
+        Ok(ids)
+    }
+}

@@ -1,0 +1,122 @@
+//! What is kept and what may go. Pure: what is there in, what to delete out.
+//!
+//! Invariant (R8): the newest `retain` checkpoints that are whole stay, however many damaged ones lie
+//! between or above them. Damaged ones go with the whole ones of their age, and a chunk goes only when
+//! no manifest that stays names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::id::{CheckpointId, ChunkId, Epoch};
+use crate::manifest::Manifest;
+
+/// What is known of one manifest's place.
+#[derive(Debug, Clone)]
+pub(crate) enum Slot {
+    /// A checkpoint with nothing known against it.
+    Whole(Arc<Manifest>),
+    /// One that was reported as failed to the driver and is there all the same. Its changes were
+    /// handed in again, so it counts as none; its chunks stay as long as it does.
+    Doubtful(Arc<Manifest>),
+    /// One that can't be used; with what it names, where that much can be read.
+    Damaged(Option<Arc<Manifest>>),
+    /// No checkpoint: a later owner's [fence](crate::claim).
+    Fence(Epoch),
+}
+
+/// What is known of a store's manifests.
+pub(crate) type Slots = BTreeMap<CheckpointId, Slot>;
+
+impl Slot {
+    fn manifest(&self) -> Option<&Arc<Manifest>> {
+        match self {
+            Self::Whole(manifest) | Self::Doubtful(manifest) => Some(manifest),
+            Self::Damaged(manifest) => manifest.as_ref(),
+            Self::Fence(_) => None,
+        }
+    }
+}
+
+/// The whole checkpoints, newest first.
+pub(crate) fn whole(slots: &Slots) -> impl Iterator<Item = &Arc<Manifest>> {
+    slots.values().rev().filter_map(|slot| match slot {
+        Slot::Whole(manifest) => Some(manifest),
+        _ => None,
+    })
+}
+
+/// The manifests (and fences) that may go, oldest first.
+pub(crate) fn expired(slots: &Slots, retain: usize) -> Vec<CheckpointId> {
+    match whole(slots).nth(retain.saturating_sub(1)) {
+        None => Vec::new(),
+        Some(oldest) => slots.range(..oldest.id).map(|(id, _)| *id).collect(),
+    }
+}
+
+/// The chunks that may go, oldest first: named by no manifest, and not a later driver's.
+pub(crate) fn orphans(stored: &BTreeSet<ChunkId>, slots: &Slots, epoch: Epoch) -> Vec<ChunkId> {
+    let named: BTreeSet<ChunkId> = slots
+        .values()
+        .filter_map(Slot::manifest)
+        .flat_map(|manifest| manifest.chunks())
+        .map(|chunk| chunk.id)
+        .collect();
+    stored.iter().filter(|id| id.epoch <= epoch && !named.contains(id)).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Chain, ChunkRef, Series};
+
+    fn chunk(epoch: u64, number: u64) -> ChunkId {
+        ChunkId { epoch: Epoch(epoch), number }
+    }
+
+    fn manifest(id: u64, chunks: &[u64]) -> Arc<Manifest> {
+        let reference =
+            |&number| ChunkRef { id: chunk(1, number), bytes: 0, entries: 0, crc: 0 };
+        let chain = Chain { base: None, deltas: chunks.iter().map(reference).collect() };
+        Arc::new(Manifest {
+            id: CheckpointId(id),
+            time_ms: 0,
+            created_ms: 0,
+            epoch: Epoch(1),
+            metadata: Default::default(),
+            low_water: Default::default(),
+            series: vec![Series { name: String::new(), format: 0, partitions: vec![chain] }],
+            new_bytes: 0,
+        })
+    }
+
+    #[test]
+    fn damaged_doubtful_and_fences_do_not_count() {
+        let slots: Slots = [
+            (CheckpointId(1), Slot::Whole(manifest(1, &[1]))),
+            (CheckpointId(2), Slot::Whole(manifest(2, &[1, 2]))),
+            (CheckpointId(3), Slot::Damaged(Some(manifest(3, &[3])))),
+            (CheckpointId(4), Slot::Doubtful(manifest(4, &[4]))),
+            (CheckpointId(5), Slot::Fence(Epoch(1))),
+            (CheckpointId(6), Slot::Whole(manifest(6, &[2, 6]))),
+        ]
+        .into();
+        assert_eq!(expired(&slots, 2), [CheckpointId(1)]);
+        assert_eq!(expired(&slots, 3), []);
+        assert_eq!(expired(&slots, 4), []);
+        let ids: Vec<_> = whole(&slots).map(|manifest| manifest.id.0).collect();
+        assert_eq!(ids, [6, 2, 1]);
+    }
+
+    #[test]
+    fn chunks_stay_while_any_manifest_names_them_or_a_later_driver_may() {
+        let slots: Slots = [
+            (CheckpointId(3), Slot::Damaged(Some(manifest(3, &[3])))),
+            (CheckpointId(4), Slot::Doubtful(manifest(4, &[4]))),
+            (CheckpointId(6), Slot::Whole(manifest(6, &[6]))),
+        ]
+        .into();
+        let stored = (1..8).map(|number| chunk(1, number)).chain([chunk(2, 1)]).collect();
+        let gone = [chunk(1, 1), chunk(1, 2), chunk(1, 5), chunk(1, 7)];
+        assert_eq!(orphans(&stored, &slots, Epoch(1)), gone);
+    }
+}

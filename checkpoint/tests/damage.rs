@@ -1,0 +1,182 @@
+//! Every byte flipped, every file cut: the checkpoint before is used, or an error says what is wrong.
+//! Never wrong data, and never a fresh start over what was there.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{draft, newest, partition};
+use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Error, Location};
+
+/// Two checkpoints of full partitions, so that they share no chunk.
+fn two(place: &common::Place, size: usize) {
+    let store = place.open();
+    let padding = "p".repeat(size);
+    for time in 1..=2_u64 {
+        let value = time.to_string();
+        let entries = [("a", Some(value.as_str())), ("pad", Some(padding.as_str()))];
+        store.write(draft(time, vec![partition(true, &entries)])).unwrap();
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
+}
+
+fn path_of(place: &common::Place) -> PathBuf {
+    place.location.local_path().unwrap().to_owned()
+}
+
+/// The newest checkpoint's time, after asserting that what it holds is what was written.
+fn usable(store: &CheckpointStore) -> Result<(u64, usize), Error> {
+    let found = store.newest()?;
+    let time = found.manifest.expect("there were checkpoints").time_ms;
+    let text = newest(store).unwrap().1;
+    assert!(text.starts_with(&format!("a={time} pad=p")), "{text}");
+    Ok((time, found.skipped.len()))
+}
+
+#[test]
+fn any_damage_to_the_newest_means_the_one_before() {
+    let place = common::file();
+    two(&place, 10);
+    for folder in ["manifest", "chunk"] {
+        let newest_file = files(&path_of(&place).join(folder)).pop().unwrap();
+        let good = fs::read(&newest_file).unwrap();
+        let damaged: Vec<Vec<u8>> = (0..good.len())
+            .map(|at| {
+                let mut bytes = good.clone();
+                bytes[at] ^= 1 << (at % 8);
+                bytes
+            })
+            .chain((0..good.len()).map(|at| good[..at].to_vec()))
+            .collect();
+        for bytes in damaged {
+            fs::write(&newest_file, &bytes).unwrap();
+            assert_eq!(usable(&place.open()).unwrap(), (1, 1));
+        }
+        fs::remove_file(&newest_file).unwrap();
+        assert_eq!(usable(&place.open()).unwrap().0, 1);
+        fs::write(&newest_file, &good).unwrap();
+        assert_eq!(usable(&place.open()).unwrap(), (2, 0));
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_does_not_push_out_a_whole_one() {
+    let place = common::file();
+    two(&place, 10);
+    let newest_chunk = files(&path_of(&place).join("chunk")).pop().unwrap();
+    fs::write(&newest_chunk, b"nonsense").unwrap();
+    let store = place.open();
+    assert_eq!(usable(&store).unwrap(), (1, 1));
+    let entries = [("a", Some("3")), ("pad", Some("p"))];
+    store.write(draft(3, vec![partition(false, &entries)])).unwrap();
+    let kept: Vec<_> = store.list().unwrap().iter().map(|summary| summary.time_ms).collect();
+    assert_eq!(kept, [3, 1]);
+    drop(store);
+    assert_eq!(usable(&place.open()).unwrap(), (3, 0));
+    let verification = CheckpointReader::open(&place.location).unwrap().verify().unwrap();
+    assert!(verification.newest_is_whole() && !verification.is_whole());
+    let finding = &verification.checkpoints[1].findings[0];
+    assert_eq!(finding.place, newest_chunk.display().to_string());
+    assert!(finding.problem.contains("is damaged: "), "{finding:?}");
+}
+
+#[test]
+fn nothing_whole_is_an_error_and_no_fresh_start() {
+    let place = common::file();
+    two(&place, 10);
+    for file in files(&path_of(&place).join("manifest")) {
+        fs::write(file, b"nonsense").unwrap();
+    }
+    let store = place.open();
+    let error = store.newest().unwrap_err();
+    assert!(matches!(error, Error::NoneVerifies { count: 2, .. }), "{error}");
+    let failed = store.write(draft(3, vec![partition(true, &[("a", Some("3"))])])).unwrap_err();
+    assert!(matches!(failed.error, Error::NoneVerifies { .. }), "{failed}");
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_untouched() {
+    let place = common::file();
+    two(&place, 10);
+    let file = files(&path_of(&place).join("manifest")).pop().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[8] = 2;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..12]);
+    hasher.update(&bytes[16..]);
+    bytes[12..16].copy_from_slice(&hasher.finalize().to_le_bytes());
+    fs::write(&file, &bytes).unwrap();
+    let claims = files(&path_of(&place).join("epoch"));
+    let error = CheckpointStore::open(&place.location, common::options()).unwrap_err();
+    assert!(matches!(error, Error::NewerFormat { found: 2, known: 1, .. }), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), bytes);
+    assert_eq!(files(&path_of(&place).join("epoch")), claims);
+}
+
+/// Flips a byte in many places of the database: sled may find its own damage, cut its log, give up, or
+/// hand back what our checksums refuse. Whatever it does, what is used is whole and was written.
+#[test]
+fn a_damaged_database_never_gives_wrong_data() {
+    let place = common::sled();
+    two(&place, 30_000);
+    let database = path_of(&place).join("index/db");
+    let pristine: Vec<(PathBuf, Vec<u8>)> = files(&path_of(&place).join("index"))
+        .into_iter()
+        .filter(|path| path.is_file())
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect();
+    let good = fs::read(&database).unwrap();
+    let used = good.iter().rposition(|byte| *byte != 0).unwrap();
+    let (mut fell_back, mut refused) = (0, 0);
+    for at in (0..used).step_by(used / 150) {
+        for (path, bytes) in &pristine {
+            fs::write(path, bytes).unwrap();
+        }
+        for stray in files(&path_of(&place).join("index")) {
+            if stray.is_file() && !pristine.iter().any(|(path, _)| *path == stray) {
+                fs::remove_file(stray).unwrap();
+            }
+        }
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&database, bytes).unwrap();
+        match CheckpointStore::open(&place.location, common::options()) {
+            Err(_) => refused += 1,
+            Ok(store) => match usable(&store) {
+                Ok((2, _)) => {}
+                Ok(_) => fell_back += 1,
+                Err(_) => refused += 1,
+            },
+        }
+    }
+    assert!(fell_back + refused > 0, "no flip was noticed");
+}
+
+#[test]
+fn a_lost_database_is_no_fresh_start() {
+    let place = common::sled();
+    two(&place, 10);
+    let Location::Sled(path) = &place.location else { unreachable!() };
+    fs::remove_dir_all(path.join("index")).unwrap();
+    let error = place.open().newest().unwrap_err();
+    assert!(matches!(error, Error::Vanished { .. }), "{error}");
+}
+
+#[test]
+fn large_chunks_of_a_sled_store_are_files_and_checked() {
+    let place = common::sled();
+    two(&place, 100_000);
+    let chunks = files(&path_of(&place).join("chunk"));
+    assert_eq!(chunks.len(), 2);
+    let mut bytes = fs::read(&chunks[1]).unwrap();
+    bytes[50_000] ^= 1;
+    fs::write(&chunks[1], bytes).unwrap();
+    assert_eq!(usable(&place.open()).unwrap(), (1, 1));
+}
