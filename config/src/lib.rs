@@ -1,1 +1,67 @@
-//! Typed configuration of a tidemill pipeline: loading, layering, validation with file, line and nearest name.
+//! Typed configuration of a tidemill pipeline.
+//!
+//! A pipeline file (TOML), environment variables (`TIDEMILL__SECTION__KEY`) and `--set KEY=VALUE` are laid
+//! over each other and over the defaults, in this order, and become a [`Pipeline`], or [`ConfigErrors`]: every
+//! mistake there is, each with file, line and column (or the overlay's name), what was expected, and the
+//! nearest valid name. Nothing but the file itself is opened to find them.
+//!
+//! How it goes, one module a step:
+//!
+//! - `tree`: the TOML text as a tree in which every value has a [`Location`];
+//! - `overlay`: the layers over it, in the same tree;
+//! - `section`, `value`: reading typed values from it, against the lists of [`Key`]s in [`keys`];
+//! - `settings`, `source`, `stream`, `op`, `sink`: the sections;
+//! - `names`, `order`, `records`: what refers to what, in which order, and what kind of records flows;
+//! - `pipeline`: the whole.
+//!
+//! Invariant: a [`Pipeline`] that exists is valid. Names in it resolve, streams are in an order in which
+//! they can be built, every operator suits the records that reach it, windows are multiples of what
+//! reaches them. The engine need check none of it again.
+
+mod address;
+mod default_toml;
+mod duration;
+mod error;
+mod function;
+pub mod keys;
+mod location;
+mod name;
+mod names;
+mod op;
+mod order;
+mod overlay;
+mod pipeline;
+mod records;
+mod section;
+mod settings;
+mod sink;
+mod size;
+mod source;
+mod store_url;
+mod stream;
+mod suggest;
+mod tree;
+mod value;
+
+pub use address::HostPort;
+pub use default_toml::default_toml;
+pub use duration::{MAX_DURATION, format_duration, parse_duration};
+pub use error::{ConfigError, ConfigErrors, Problem, Warning};
+pub use function::{
+    AggregateFunction, CombineFunction, JsonPointer, MapFunction, PairPart, PartitionFunction,
+    Pattern,
+};
+pub use keys::Key;
+pub use location::Location;
+pub use name::Name;
+pub use names::Input;
+pub use op::{Extract, FilterOn, Map, Op, OpKind, Predicate, Window};
+pub use overlay::ENVIRONMENT_PREFIX;
+pub use pipeline::Pipeline;
+pub use records::{Item, RecordKind};
+pub use settings::{Admin, Backpressure, Checkpoint, Jobs, Log, LogFormat, Receiver, Stop, Wal};
+pub use sink::{Sink, SinkKind};
+pub use size::ByteSize;
+pub use source::{Limits, Source, SourceKind};
+pub use store_url::StoreUrl;
+pub use stream::Stream;

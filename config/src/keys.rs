@@ -1,0 +1,195 @@
+//! The table of all keys: name, type, default and meaning, as data.
+//!
+//! It is the only place where a default is written: sections take theirs from here, `default.toml` is
+//! rendered from here, and so are suggestions for mistyped names. Keys of sources, sinks and operators
+//! stand beside their builders in [`crate::source`], [`crate::sink`] and [`crate::op`].
+
+use crate::{op, settings, sink, source, stream};
+
+/// One key of a section.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Key {
+    /// The name in the file.
+    pub name: &'static str,
+    /// What its value is, in words: "a duration".
+    pub value: &'static str,
+    /// Whether it must be there, and what holds when it isn't.
+    pub presence: Presence,
+    /// What it does, in a sentence or two.
+    pub doc: &'static str,
+}
+
+/// Whether a key must be written, and what holds when it isn't. Values are TOML text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It must be written; holds an example.
+    Required(&'static str),
+    /// Off or without limit unless it is written; holds an example.
+    Optional(&'static str),
+    /// Has a default; holds it.
+    Default(&'static str),
+    /// Its default follows from something else.
+    Derived {
+        /// A typical value.
+        example: &'static str,
+        /// What the default is, in words.
+        from: &'static str,
+    },
+}
+
+impl Key {
+    pub(crate) const fn required(
+        name: &'static str,
+        value: &'static str,
+        example: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            value,
+            presence: Presence::Required(example),
+            doc,
+        }
+    }
+
+    pub(crate) const fn optional(
+        name: &'static str,
+        value: &'static str,
+        example: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            value,
+            presence: Presence::Optional(example),
+            doc,
+        }
+    }
+
+    pub(crate) const fn default(
+        name: &'static str,
+        value: &'static str,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            value,
+            presence: Presence::Default(default),
+            doc,
+        }
+    }
+
+    pub(crate) const fn derived(
+        name: &'static str,
+        value: &'static str,
+        example: &'static str,
+        from: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            value,
+            presence: Presence::Derived { example, from },
+            doc,
+        }
+    }
+}
+
+/// A section with its keys.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SectionKeys {
+    /// The header, without brackets: `""` for the top, `checkpoint`, `sources.NAME`.
+    pub section: &'static str,
+    /// The value of `type` or `op` that these keys belong to, where there is one.
+    pub kind: Option<&'static str>,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Its keys, without those that all kinds share.
+    pub keys: &'static [Key],
+    /// Further keys that it has in common with some other kinds.
+    pub shared: &'static [Key],
+}
+
+/// All sections there are, in the order of `default.toml`: the settings, then sources, streams,
+/// operators and sinks. Those of several kinds begin with an entry of the keys that all kinds share.
+pub fn sections() -> Vec<SectionKeys> {
+    let mut all: Vec<SectionKeys> = Vec::new();
+    let mut add = |section, kind, doc, keys, shared| {
+        all.push(SectionKeys {
+            section,
+            kind,
+            doc,
+            keys,
+            shared,
+        });
+    };
+    for (section, doc, keys) in settings::SECTIONS {
+        add(*section, None, *doc, *keys, &[]);
+    }
+    add(
+        "sources.NAME",
+        None,
+        "Where records come from.",
+        source::COMMON_KEYS,
+        &[],
+    );
+    for spec in source::SOURCES {
+        let shared = if spec.is_receiver {
+            source::RECEIVER_KEYS
+        } else {
+            &[]
+        };
+        add("sources.NAME", Some(spec.name), spec.doc, spec.keys, shared);
+    }
+    add(
+        "streams.NAME",
+        None,
+        "What is done with them.",
+        stream::KEYS,
+        &[],
+    );
+    add(
+        "streams.NAME.ops",
+        None,
+        "One operator of a stream.",
+        op::COMMON_KEYS,
+        &[],
+    );
+    for spec in op::OPS {
+        let shared = if spec.shuffles { op::SHUFFLE_KEYS } else { &[] };
+        add(
+            "streams.NAME.ops",
+            Some(spec.name),
+            spec.doc,
+            spec.keys,
+            shared,
+        );
+    }
+    add(
+        "sinks.NAME",
+        None,
+        "Where results go.",
+        sink::COMMON_KEYS,
+        &[],
+    );
+    for spec in sink::SINKS {
+        add("sinks.NAME", Some(spec.name), spec.doc, spec.keys, &[]);
+    }
+    all
+}
+
+/// The section of settings that a key by this name belongs to, if it is exactly one.
+pub(crate) fn home_of(name: &str) -> Option<String> {
+    let mut homes = settings::SECTIONS
+        .iter()
+        .filter(|(_, _, keys)| keys.iter().any(|key| key.name == name))
+        .map(|(section, _, _)| match *section {
+            "" => "the top of the file, before the first [section]".to_owned(),
+            section => format!("[{section}]"),
+        });
+    let home = homes.next()?;
+    homes.next().is_none().then_some(home)
+}

@@ -1,0 +1,260 @@
+//! All operators as data: name, keys, meaning and builder.
+
+use super::OpKind;
+use super::build::{self, OpReader};
+use crate::keys::Key;
+
+/// An operator as pipeline files know it.
+pub(crate) struct OpSpec {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub keys: &'static [Key],
+    /// Whether it shuffles, and so takes `partitions`.
+    pub shuffles: bool,
+    pub build: fn(&mut OpReader<'_>) -> Option<OpKind>,
+}
+
+pub(crate) const COMMON_KEYS: &[Key] = &[
+    Key::required("op", "an operator", "\"split\"", "What it does."),
+    Key::optional(
+        "uid",
+        "a name",
+        "\"counts\"",
+        "A name by which a checkpoint finds the operator again after the file has changed.",
+    ),
+];
+
+pub(crate) const SHUFFLE_KEYS: &[Key] = &[Key::derived(
+    "partitions",
+    "an integer",
+    "4",
+    "that of [jobs]",
+    "Partitions of the result.",
+)];
+
+const ON: Key = Key::derived("on", "a separator", "\",\"", "white space", "Where to cut.");
+
+const AGGREGATE: Key = Key::required(
+    "function",
+    "a function",
+    "\"sum\"",
+    "sum, min, max, count, first or last.",
+);
+
+const LENGTH: Key = Key::required(
+    "length",
+    "a duration",
+    "\"12s\"",
+    "How far back a window reaches.",
+);
+
+const SLIDE: Key = Key::derived(
+    "slide",
+    "a duration",
+    "\"6s\"",
+    "the slide of what reaches it",
+    "Time between results.",
+);
+
+const INVERSE: Key = Key::derived(
+    "inverse",
+    "true or false",
+    "true",
+    "true for count and for the sum of integers",
+    "Take what leaves the window out of the last result instead of folding the whole window again.",
+);
+
+const WINDOW: &[Key] = &[LENGTH, SLIDE];
+const REDUCE_WINDOW: &[Key] = &[AGGREGATE, LENGTH, SLIDE, INVERSE];
+
+const EXTRACT_FUNCTION: &str =
+    "trim, lowercase, uppercase, length, identity, parse_int or parse_float.";
+
+const JSON: Key = Key::optional(
+    "json",
+    "a JSON pointer",
+    "\"/user/name\"",
+    "Instead of a function: what a JSON document holds there.",
+);
+const REGEX: Key = Key::optional(
+    "regex",
+    "a regular expression",
+    "\"user=([a-z]+)\"",
+    "Instead of a function: what a group of the pattern matches.",
+);
+const GROUP: Key = Key::derived(
+    "group",
+    "a group's number or name",
+    "1",
+    "1, or 0 (the whole match) for a pattern without groups",
+    "The group to take.",
+);
+
+const MAP: &[Key] = &[
+    Key::optional(
+        "function",
+        "a function",
+        "\"trim\"",
+        "trim, lowercase, uppercase, length, identity, parse_int or parse_float; for pairs key, value or \
+         swap.",
+    ),
+    JSON,
+    REGEX,
+    GROUP,
+    Key::optional(
+        "key_value",
+        "a separator",
+        "\",\"",
+        "Instead of a function: a pair, cut at the first separator.",
+    ),
+    Key::optional(
+        "json_pair",
+        "two JSON pointers",
+        "[\"/user\", \"/bytes\"]",
+        "Instead of a function: a pair of what a JSON document holds there.",
+    ),
+];
+
+const MAP_VALUES: &[Key] = &[
+    Key::optional("function", "a function", "\"trim\"", EXTRACT_FUNCTION),
+    JSON,
+    REGEX,
+    GROUP,
+];
+
+const FILTER: &[Key] = &[
+    Key::optional("contains", "a string", "\"error\"", "The text holds this."),
+    Key::optional(
+        "starts_with",
+        "a string",
+        "\"GET\"",
+        "The text starts with this.",
+    ),
+    Key::optional(
+        "ends_with",
+        "a string",
+        "\".html\"",
+        "The text ends with this.",
+    ),
+    Key::optional(
+        "equals",
+        "a string or number",
+        "\"yes\"",
+        "The record is this.",
+    ),
+    Key::optional(
+        "matches",
+        "a regular expression",
+        "\"^[0-9]+$\"",
+        "The pattern is found in it.",
+    ),
+    Key::optional(
+        "min",
+        "a number",
+        "0.5",
+        "The number is at least this; may go with max.",
+    ),
+    Key::optional("max", "a number", "10", "The number is at most this."),
+    Key::optional(
+        "min_length",
+        "an integer",
+        "1",
+        "It has at least so many characters.",
+    ),
+    Key::optional(
+        "max_length",
+        "an integer",
+        "80",
+        "It has at most so many characters.",
+    ),
+    Key::default(
+        "not",
+        "true or false",
+        "false",
+        "Keep records for which the test fails.",
+    ),
+    Key::derived(
+        "on",
+        "key or value",
+        "\"value\"",
+        "key",
+        "For pairs: what is tested.",
+    ),
+];
+
+macro_rules! ops {
+    ($($name:literal, $doc:literal, $keys:expr, $shuffle:ident, $build:path;)+) => {
+        &[$(OpSpec {
+            name: $name,
+            doc: $doc,
+            keys: $keys,
+            shuffles: ops!(@ $shuffle),
+            build: $build,
+        }),+]
+    };
+    (@ narrow) => { false };
+    (@ shuffle) => { true };
+}
+
+pub(crate) static OPS: &[OpSpec] = ops![
+    "split", "Cuts text into words.", &[ON], narrow, build::split;
+    "flat_map", "Several records from one.", &[
+        Key::required("function", "a function", "\"split\"", "split."), ON,
+    ], narrow, build::flat_map;
+    "filter", "Keeps the records for which exactly one test holds.", FILTER, narrow, build::filter;
+    "map", "One record from each, in exactly one of these ways.", MAP, narrow, build::map;
+    "map_values", "One value from each value, under the same key.", MAP_VALUES, narrow,
+        build::map_values;
+    "flat_map_values", "Cuts each value into words, each under the same key.", &[ON], narrow,
+        build::flat_map_values;
+    "map_partitions", "Works on each partition of a batch as a whole.", &[
+        Key::required("function", "a function", "\"sort\"", "sort or distinct."),
+    ], narrow, build::map_partitions;
+    "glom", "Makes one list of each partition.", &[], narrow, build::glom;
+    "repartition", "Spreads the records over another number of partitions.", &[
+        Key::required("partitions", "an integer", "4", "How many."),
+    ], narrow, build::repartition;
+    "union", "Adds the records of other sources or streams.", &[
+        Key::required("with", "a name, or a list of names", "\"others\"", "Which."),
+    ], narrow, build::union;
+    "count", "The number of records of each batch.", &[], narrow, build::count;
+    "reduce", "Folds all records of a batch into one.", &[AGGREGATE], narrow, build::reduce;
+    "count_by_value", "Pairs each different record with how often it occurs.", &[], shuffle,
+        build::count_by_value;
+    "group_by_key", "Pairs each key with the list of its values.", &[], shuffle, build::group_by_key;
+    "reduce_by_key", "Pairs each key with its values folded into one.", &[AGGREGATE], shuffle,
+        build::reduce_by_key;
+    "combine_by_key", "Pairs each key with its values combined.", &[
+        Key::required("function", "a function", "\"avg\"", "list, set, count, sum, min, max or avg."),
+    ], shuffle, build::combine_by_key;
+    "update_state_by_key", "Pairs each key with all of its values so far folded into one.", &[
+        AGGREGATE,
+    ], shuffle, build::update_state_by_key;
+    "top", "The greatest records of each batch, greatest first.", &[
+        Key::required("n", "an integer", "10", "How many."),
+        Key::derived("by", "key or value", "\"value\"", "value", "For pairs: what is compared."),
+    ], narrow, build::top;
+    "window", "The records of the last batches.", WINDOW, narrow, build::window;
+    "count_by_window", "The number of records of a window.", WINDOW, narrow, build::count_by_window;
+    "reduce_by_window", "Folds all records of a window into one.", REDUCE_WINDOW, narrow,
+        build::reduce_by_window;
+    "count_by_value_and_window", "count_by_value over a window.", WINDOW, shuffle,
+        build::count_by_value_and_window;
+    "group_by_key_and_window", "group_by_key over a window.", WINDOW, shuffle,
+        build::group_by_key_and_window;
+    "reduce_by_key_and_window", "reduce_by_key over a window.", REDUCE_WINDOW, shuffle,
+        build::reduce_by_key_and_window;
+];
+
+/// Operators that are planned, and what to use meanwhile.
+pub(crate) const LATER: &[(&str, &str)] = &[
+    ("join", "`union` and `group_by_key`"),
+    ("left_outer_join", "`union` and `group_by_key`"),
+    ("right_outer_join", "`union` and `group_by_key`"),
+    ("full_outer_join", "`union` and `group_by_key`"),
+    ("cogroup", "`union` and `group_by_key`"),
+    ("transform", "`map` and `filter`"),
+    ("transform_with", "`union`, `map` and `filter`"),
+    ("map_with_state", "`update_state_by_key`"),
+    ("sql", "`map`, `filter` and `reduce_by_key`"),
+];

@@ -1,0 +1,256 @@
+//! `[sinks.NAME]`: where results go. Each sink is one output operation.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::error::{Problem, Report};
+use crate::keys::Key;
+use crate::section::Section;
+use crate::source::Typed;
+use crate::stream::Streams;
+use crate::tree::{Entry, Table};
+use crate::value::{FromNode, NonEmpty, OneOrMany, table};
+use crate::{Input, Location, Name, RecordKind, names};
+
+/// An output operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sink {
+    /// Its name.
+    pub name: Name,
+    /// A name set by hand, by which a checkpoint finds the sink again when the file has changed.
+    pub uid: Option<Name>,
+    /// What it writes.
+    pub from: Input,
+    /// What it is.
+    pub kind: SinkKind,
+    /// The kind of records that reach it.
+    pub input: RecordKind,
+    /// Time between the results that reach it.
+    pub slide: Duration,
+    /// Where it is declared.
+    pub location: Location,
+}
+
+/// The types of sinks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SinkKind {
+    /// The first records of each batch on standard output.
+    Console {
+        /// How many.
+        rows: NonZeroUsize,
+    },
+    /// A folder `PREFIX-TIME_MS[.SUFFIX]` for each batch.
+    TextFiles {
+        /// Path before the time; never ends in `/`.
+        prefix: String,
+        /// What follows the time behind a dot, without that dot.
+        suffix: Option<String>,
+    },
+    /// Nowhere; the work is done, and measured.
+    Discard,
+}
+
+impl SinkKind {
+    /// The value of `type`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Console { .. } => "console",
+            Self::TextFiles { .. } => "text_files",
+            Self::Discard => "discard",
+        }
+    }
+}
+
+/// A type of sink.
+pub(crate) struct SinkSpec {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub keys: &'static [Key],
+    build: fn(&mut Section<'_>) -> Option<SinkKind>,
+}
+
+pub(crate) const COMMON_KEYS: &[Key] = &[
+    Key::required(
+        "from",
+        "a source or stream",
+        "\"counts\"",
+        "What it writes.",
+    ),
+    Key::required(
+        "type",
+        "a type of sink",
+        "\"console\"",
+        "console, text_files or discard.",
+    ),
+    Key::optional(
+        "uid",
+        "a name",
+        "\"screen\"",
+        "A name by which a checkpoint finds the sink again after the file has changed.",
+    ),
+];
+
+pub(crate) static SINKS: &[SinkSpec] = &[
+    SinkSpec {
+        name: "console",
+        doc: "Prints the first records of each batch.",
+        keys: &[Key::default("rows", "an integer", "10", "How many.")],
+        build: |section| section.get("rows").map(|rows| SinkKind::Console { rows }),
+    },
+    SinkSpec {
+        name: "text_files",
+        doc: "A folder PREFIX-TIME_MS[.SUFFIX] for each batch, in place all at once or not at all.",
+        keys: &[
+            Key::required(
+                "prefix",
+                "a path",
+                "\"data/out/counts\"",
+                "Path before the time.",
+            ),
+            Key::optional(
+                "suffix",
+                "a string",
+                "\"txt\"",
+                "What follows the time behind a dot.",
+            ),
+        ],
+        build: text_files,
+    },
+    SinkSpec {
+        name: "discard",
+        doc: "Writes nothing; the work is done, and measured.",
+        keys: &[],
+        build: |_| Some(SinkKind::Discard),
+    },
+];
+
+/// Types that are planned, and what to use meanwhile.
+const LATER: &[(&str, &str)] = &[
+    ("kafka", "`text_files`"),
+    ("http", "`text_files`"),
+    ("mysql", "`text_files`"),
+    ("postgres", "`text_files`"),
+    ("sqlite", "`text_files`"),
+    ("object_files", "`text_files`"),
+    ("parquet", "`text_files`"),
+    ("avro", "`text_files`"),
+    ("csv", "`text_files`"),
+    ("json", "`text_files`"),
+];
+
+/// Reads all sinks, in the order of the file; two that write the same files are reported.
+pub(crate) fn read(
+    sinks: &Table,
+    streams: &mut Streams<'_>,
+    report: &mut Report,
+) -> Vec<Option<Sink>> {
+    let read: Vec<Option<Sink>> = sinks
+        .iter()
+        .map(|entry| read_one(entry, sinks, streams, report))
+        .collect();
+    for (index, sink) in read.iter().enumerate() {
+        let Some(sink) = sink else { continue };
+        let SinkKind::TextFiles { prefix, .. } = &sink.kind else {
+            continue;
+        };
+        let same = |other: &&Sink| other.kind == sink.kind;
+        if let Some(other) = read.iter().take(index).flatten().find(same) {
+            let key = format!("sinks.{}.prefix", sink.name);
+            let reason = format!("`{prefix}` is written by `{}`, too", other.name);
+            report.error(&sink.location, Problem::Invalid { key, reason }, None);
+        }
+    }
+    read
+}
+
+fn read_one(
+    entry: &Entry,
+    siblings: &Table,
+    streams: &mut Streams<'_>,
+    report: &mut Report,
+) -> Option<Sink> {
+    let path = format!("sinks.{}", entry.key);
+    let name = names::parse("sinks", &entry.key, &entry.at, report);
+    let content = match table(&entry.node, "a table with `from` and `type`") {
+        Ok(content) => content,
+        Err(flaw) => {
+            let (at, problem, help) = flaw.into_problem(path);
+            report.error(&at, problem, help);
+            return None;
+        }
+    };
+    let known: Vec<&str> = SINKS.iter().map(|spec| spec.name).collect();
+    let typed = Typed {
+        what: "sink",
+        known: &known,
+        later: LATER,
+    };
+    let spec = typed
+        .type_of(&path, entry, content, siblings, report)
+        .and_then(|name| SINKS.iter().find(|spec| spec.name == name));
+    let Some(spec) = spec else {
+        // Its own keys can't be checked, but what it reads can.
+        let from = content
+            .get("from")
+            .map(|from| OneOrMany::from_node(&from.node));
+        if let Some(Ok(named)) = from {
+            streams.names.resolve(&named, report);
+        }
+        return None;
+    };
+    let place = format!("[{path}] (type {})", spec.name);
+    let lists = [COMMON_KEYS, spec.keys];
+    let mut section = Section::open(report, path, &place, &entry.at, content, &lists);
+    let kind = (spec.build)(&mut section);
+    let uid = section.get::<Name>("uid");
+    let from = section.get_if::<OneOrMany>("from", |named| {
+        if named.0.len() == 1 {
+            return Ok(());
+        }
+        Err(
+            "a sink reads one stream: put several together in a stream with a list in `from`"
+                .into(),
+        )
+    });
+    streams.claim_uid(uid.as_ref(), section.location_of("uid"), section.report);
+    let from = streams
+        .names
+        .resolve(&from?, section.report)?
+        .into_iter()
+        .next()?;
+    let flow = streams
+        .flows
+        .get(from.name().as_str())
+        .copied()
+        .unwrap_or_default();
+    Some(Sink {
+        name: name?,
+        uid,
+        from,
+        kind: kind?,
+        input: flow.records?,
+        slide: flow.slide?,
+        location: entry.at.clone(),
+    })
+}
+
+fn text_files(section: &mut Section<'_>) -> Option<SinkKind> {
+    let prefix = section.get_if::<NonEmpty>("prefix", |prefix| {
+        if prefix.0.ends_with('/') {
+            return Err("must end in a name, which the batch's time is added to".into());
+        }
+        Ok(())
+    });
+    let suffix = section.get_if::<NonEmpty>("suffix", |suffix| {
+        if suffix.0.contains('/') {
+            return Err("can't hold a `/`".into());
+        }
+        Ok(())
+    });
+    let suffix = suffix.map(|suffix| suffix.0.trim_start_matches('.').to_owned());
+    Some(SinkKind::TextFiles {
+        prefix: prefix?.0,
+        suffix,
+    })
+}
