@@ -79,13 +79,27 @@ impl From<&Manifest> for Summary {
 /// The numbers of all manifests and fences, ascending.
 pub(crate) fn ids(backend: &dyn Backend) -> Result<Vec<CheckpointId>> {
     let names = backend.list(Folder::Manifests)?.into_iter();
-    Ok(names.filter_map(|name| if let Name::Manifest(id) = name { Some(id) } else { None }).collect())
+    Ok(names
+        .filter_map(|name| {
+            if let Name::Manifest(id) = name {
+                Some(id)
+            } else {
+                None
+            }
+        })
+        .collect())
 }
 
 /// The highest epoch claimed; 0 when there is none.
 pub(crate) fn highest_epoch(backend: &dyn Backend) -> Result<Epoch> {
     let names = backend.list(Folder::Claims)?.into_iter();
-    let epochs = names.filter_map(|name| if let Name::Claim(epoch) = name { Some(epoch) } else { None });
+    let epochs = names.filter_map(|name| {
+        if let Name::Claim(epoch) = name {
+            Some(epoch)
+        } else {
+            None
+        }
+    });
     Ok(epochs.max().unwrap_or_default())
 }
 
@@ -106,7 +120,9 @@ pub(crate) fn read_slot(backend: &dyn Backend, id: CheckpointId) -> Result<Slot>
 pub(crate) fn read_chunk(backend: &dyn Backend, reference: &ChunkRef) -> Result<Chunk> {
     let name = Name::Chunk(reference.id);
     let Some(bytes) = backend.get(name)? else {
-        return Err(Error::Missing { place: backend.place(name) });
+        return Err(Error::Missing {
+            place: backend.place(name),
+        });
     };
     let place = || backend.place(name);
     let chunk = Chunk::decode_at(&place(), bytes)?;
@@ -125,5 +141,7 @@ pub(crate) fn read_chunk(backend: &dyn Backend, reference: &ChunkRef) -> Result<
 
 /// Reads and checks every chunk that a manifest names.
 pub(crate) fn check_chunks(backend: &dyn Backend, manifest: &Manifest) -> Result<()> {
-    manifest.chunks().try_for_each(|reference| read_chunk(backend, reference).map(drop))
+    manifest
+        .chunks()
+        .try_for_each(|reference| read_chunk(backend, reference).map(drop))
 }

@@ -16,8 +16,16 @@ use crate::envelope::{self, Kind};
 use crate::error::{Error, Result};
 use crate::id::Epoch;
 
-pub(crate) const CLAIM: Kind = Kind { magic: *b"tideclam", version: 1, name: "an epoch's claim" };
-pub(crate) const FENCE: Kind = Kind { magic: *b"tidefenc", version: 1, name: "a fence" };
+pub(crate) const CLAIM: Kind = Kind {
+    magic: *b"tideclam",
+    version: 1,
+    name: "an epoch's claim",
+};
+pub(crate) const FENCE: Kind = Kind {
+    magic: *b"tidefenc",
+    version: 1,
+    name: "a fence",
+};
 
 /// Who owns an epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +45,11 @@ pub(crate) struct Fence {
 impl Claim {
     pub(crate) fn new(epoch: Epoch, holder: Holder) -> Self {
         // Only has to differ; the standard library's hash seeds are the randomness at hand.
-        Self { epoch, holder, nonce: RandomState::new().build_hasher().finish() }
+        Self {
+            epoch,
+            holder,
+            nonce: RandomState::new().build_hasher().finish(),
+        }
     }
 
     pub(crate) fn encode(&self) -> Result<Bytes> {
@@ -69,8 +81,10 @@ impl Fence {
 }
 
 fn encode(kind: Kind, record: &impl Serialize) -> Result<Bytes> {
-    let body = rmp_serde::to_vec_named(record)
-        .map_err(|error| Error::Encode { what: kind.name, why: error.to_string() })?;
+    let body = rmp_serde::to_vec_named(record).map_err(|error| Error::Encode {
+        what: kind.name,
+        why: error.to_string(),
+    })?;
     Ok(envelope::seal(kind, &body))
 }
 
@@ -90,7 +104,11 @@ mod tests {
 
     #[test]
     fn the_bytes_are_those_of_format_1() {
-        let claim = Claim { epoch: Epoch(3), holder: holder(), nonce: 99 };
+        let claim = Claim {
+            epoch: Epoch(3),
+            holder: holder(),
+            nonce: 99,
+        };
         let golden = Bytes::from_static(include_bytes!("../tests/golden/claim-v1.bin"));
         assert_eq!(Claim::decode(&golden).unwrap(), claim);
         assert_eq!(claim.encode().unwrap(), golden);
@@ -103,7 +121,10 @@ mod tests {
 
     #[test]
     fn two_claims_of_one_process_differ() {
-        let claims = [Claim::new(Epoch(1), holder()), Claim::new(Epoch(1), holder())];
+        let claims = [
+            Claim::new(Epoch(1), holder()),
+            Claim::new(Epoch(1), holder()),
+        ];
         assert_ne!(claims[0].encode().unwrap(), claims[1].encode().unwrap());
     }
 
@@ -111,6 +132,10 @@ mod tests {
     fn a_manifest_is_no_fence_and_a_cut_fence_is_damage() {
         assert!(Fence::decode("here", &envelope::seal(crate::manifest::KIND, b"x")).is_none());
         let fence = Fence { epoch: Epoch(3) }.encode().unwrap();
-        assert!(Fence::decode("here", &fence.slice(..fence.len() - 1)).unwrap().is_err());
+        assert!(
+            Fence::decode("here", &fence.slice(..fence.len() - 1))
+                .unwrap()
+                .is_err()
+        );
     }
 }

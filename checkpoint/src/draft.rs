@@ -94,8 +94,11 @@ impl Draft {
     /// metadata and series are `newer`'s, with the changes of both, those of `newer` winning.
     pub fn absorb(&mut self, newer: Self) {
         let older = std::mem::replace(self, newer);
-        let mut older: BTreeMap<String, SeriesChanges> =
-            older.series.into_iter().map(|series| (series.name.clone(), series)).collect();
+        let mut older: BTreeMap<String, SeriesChanges> = older
+            .series
+            .into_iter()
+            .map(|series| (series.name.clone(), series))
+            .collect();
         for series in &mut self.series {
             if let Some(older) = older.remove(&series.name) {
                 series.put_upon(older);
@@ -138,7 +141,11 @@ mod tests {
             builder.push(key.as_bytes(), value.map(str::as_bytes));
         }
         let partitions = vec![PartitionChanges { full, builder }];
-        SeriesChanges { name: name.to_owned(), format: 1, partitions }
+        SeriesChanges {
+            name: name.to_owned(),
+            format: 1,
+            partitions,
+        }
     }
 
     fn entries(series: &SeriesChanges) -> String {
@@ -178,7 +185,12 @@ mod tests {
         let found: BTreeMap<_, _> = draft
             .series
             .iter()
-            .map(|series| (series.name.as_str(), (series.partitions[0].full, entries(series))))
+            .map(|series| {
+                (
+                    series.name.as_str(),
+                    (series.partitions[0].full, entries(series)),
+                )
+            })
             .collect();
         let expected = [
             ("both", (true, "a=1 b- c=2 ".to_owned())),

@@ -47,10 +47,16 @@ pub(crate) fn seal(kind: Kind, body: &[u8]) -> Bytes {
 /// Checks a record and returns its format version and body. `place` is named in errors.
 pub(crate) fn open(kind: Kind, place: &str, bytes: &Bytes) -> Result<(u16, Bytes)> {
     let damaged = |what: String| Err(Error::damaged(place, what));
-    let (Some(magic), Some(head), Some(rest)) =
-        (bytes.get(..kind.magic.len()), bytes.get(..CRC_AT), bytes.get(CRC_AT + CRC_LEN..))
-    else {
-        return damaged(format!("{} bytes are too few for {}", bytes.len(), kind.name));
+    let (Some(magic), Some(head), Some(rest)) = (
+        bytes.get(..kind.magic.len()),
+        bytes.get(..CRC_AT),
+        bytes.get(CRC_AT + CRC_LEN..),
+    ) else {
+        return damaged(format!(
+            "{} bytes are too few for {}",
+            bytes.len(),
+            kind.name
+        ));
     };
     if magic != kind.magic {
         return damaged(format!("it does not begin as {} does", kind.name));
@@ -64,7 +70,11 @@ pub(crate) fn open(kind: Kind, place: &str, bytes: &Bytes) -> Result<(u16, Bytes
         ));
     }
     let (Some(version), Some(length)) = (read_u16(bytes, kind.magic.len()), read_u64(rest)) else {
-        return damaged(format!("{} bytes are too few for {}", bytes.len(), kind.name));
+        return damaged(format!(
+            "{} bytes are too few for {}",
+            bytes.len(),
+            kind.name
+        ));
     };
     if version > kind.version {
         return Err(Error::NewerFormat {
@@ -76,7 +86,10 @@ pub(crate) fn open(kind: Kind, place: &str, bytes: &Bytes) -> Result<(u16, Bytes
     }
     let body = bytes.slice(HEADER.min(bytes.len())..);
     if version == 0 || u64::try_from(body.len()) != Ok(length) {
-        return damaged(format!("it says {length} bytes of format {version}, has {}", body.len()));
+        return damaged(format!(
+            "it says {length} bytes of format {version}, has {}",
+            body.len()
+        ));
     }
     Ok((version, body))
 }
@@ -90,11 +103,17 @@ fn checksum(parts: &[&[u8]]) -> u32 {
 }
 
 fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|b| u16::from_le_bytes(*b))
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .map(|b| u16::from_le_bytes(*b))
 }
 
 fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b))
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .map(|b| u32::from_le_bytes(*b))
 }
 
 fn read_u64(bytes: &[u8]) -> Option<u64> {
@@ -105,13 +124,20 @@ fn read_u64(bytes: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const KIND: Kind = Kind { magic: *b"testkind", version: 3, name: "a test record" };
+    const KIND: Kind = Kind {
+        magic: *b"testkind",
+        version: 3,
+        name: "a test record",
+    };
 
     #[test]
     fn gives_back_what_was_wrapped() {
         let sealed = seal(KIND, b"body");
         assert_eq!(sealed.len(), HEADER + 4);
-        assert_eq!(open(KIND, "here", &sealed).unwrap(), (3, Bytes::from_static(b"body")));
+        assert_eq!(
+            open(KIND, "here", &sealed).unwrap(),
+            (3, Bytes::from_static(b"body"))
+        );
     }
 
     #[test]
@@ -135,6 +161,16 @@ mod tests {
     fn an_intact_newer_record_is_newer_and_not_damaged() {
         let newer = seal(Kind { version: 4, ..KIND }, b"whatever it means by then");
         let error = open(KIND, "here", &newer).unwrap_err();
-        assert!(matches!(error, Error::NewerFormat { found: 4, known: 3, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                Error::NewerFormat {
+                    found: 4,
+                    known: 3,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 }

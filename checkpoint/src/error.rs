@@ -21,8 +21,10 @@ pub enum Error {
         holder: Option<Box<Holder>>,
     },
     /// A later driver has taken the location over. This one must stop at once.
-    #[error("checkpoint location {location} was taken over: this driver has epoch {epoch}, epoch \
-        {found} exists; nothing was published, stop this driver")]
+    #[error(
+        "checkpoint location {location} was taken over: this driver has epoch {epoch}, epoch \
+        {found} exists; nothing was published, stop this driver"
+    )]
     Fenced {
         /// The location.
         location: String,
@@ -32,8 +34,10 @@ pub enum Error {
         found: Epoch,
     },
     /// Something that was written reads back differently.
-    #[error("{place} is damaged: {what}; recovery uses the newest checkpoint that is whole, and the \
-        damaged one goes once newer ones have taken its place (`tidemill checkpoint verify` lists all)")]
+    #[error(
+        "{place} is damaged: {what}; recovery uses the newest checkpoint that is whole, and the \
+        damaged one goes once newer ones have taken its place (`tidemill checkpoint verify` lists all)"
+    )]
     Damaged {
         /// The file, object or database entry.
         place: String,
@@ -41,15 +45,19 @@ pub enum Error {
         what: String,
     },
     /// Something that a manifest names isn't there.
-    #[error("{place} is missing, though a checkpoint names it; restore it, or let recovery use an \
-        older checkpoint")]
+    #[error(
+        "{place} is missing, though a checkpoint names it; restore it, or let recovery use an \
+        older checkpoint"
+    )]
     Missing {
         /// The file, object or database entry.
         place: String,
     },
     /// Intact, but of a format that this program doesn't know. It is left untouched.
-    #[error("{place} is {what} of format {found}, this program knows formats up to {known}; run the \
-        newer program that wrote it, or choose another location")]
+    #[error(
+        "{place} is {what} of format {found}, this program knows formats up to {known}; run the \
+        newer program that wrote it, or choose another location"
+    )]
     NewerFormat {
         /// The file, object or database entry.
         place: String,
@@ -61,8 +69,10 @@ pub enum Error {
         known: u16,
     },
     /// There are checkpoints, and not one is whole.
-    #[error("none of the {count} checkpoints at {location} is whole; the newest, {newest}: {source}. \
-        Restore the location from a copy, or choose another to start afresh")]
+    #[error(
+        "none of the {count} checkpoints at {location} is whole; the newest, {newest}: {source}. \
+        Restore the location from a copy, or choose another to start afresh"
+    )]
     NoneVerifies {
         /// The location.
         location: String,
@@ -74,14 +84,18 @@ pub enum Error {
         source: Box<Error>,
     },
     /// Checkpoints were published here, and none is to be found.
-    #[error("the checkpoints at {location} are gone, though some were published; restore the location \
-        from a copy, or choose another to start afresh")]
+    #[error(
+        "the checkpoints at {location} are gone, though some were published; restore the location \
+        from a copy, or choose another to start afresh"
+    )]
     Vanished {
         /// The location.
         location: String,
     },
     /// There is no store at the location.
-    #[error("there is no checkpoint store at {location}; check the location, or start a driver on it")]
+    #[error(
+        "there is no checkpoint store at {location}; check the location, or start a driver on it"
+    )]
     NoStore {
         /// The location.
         location: String,
@@ -103,15 +117,19 @@ pub enum Error {
         why: String,
     },
     /// A name in the store is taken by something that this driver didn't write.
-    #[error("{place} exists already with other contents; something else writes to this location, make \
-        sure that it has one owner")]
+    #[error(
+        "{place} exists already with other contents; something else writes to this location, make \
+        sure that it has one owner"
+    )]
     Taken {
         /// The object or database entry.
         place: String,
     },
     /// A sync failed earlier: what is durable is known only after opening the store again.
-    #[error("{location} takes no more checkpoints since a sync failed ({reason}); check the disk, then \
-        restart")]
+    #[error(
+        "{location} takes no more checkpoints since a sync failed ({reason}); check the disk, then \
+        restart"
+    )]
     Poisoned {
         /// The location.
         location: String,
@@ -119,8 +137,10 @@ pub enum Error {
         reason: String,
     },
     /// The copy of a live driver's database never came out whole.
-    #[error("{location} changed during each of {tries} attempts to copy its index; try again when its \
-        driver writes less")]
+    #[error(
+        "{location} changed during each of {tries} attempts to copy its index; try again when its \
+        driver writes less"
+    )]
     Busy {
         /// The location.
         location: String,
@@ -150,7 +170,10 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn damaged(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Damaged { place: place.into(), what: what.into() }
+        Self::Damaged {
+            place: place.into(),
+            what: what.into(),
+        }
     }
 
     /// Whether it says that something stored is not as it was written.

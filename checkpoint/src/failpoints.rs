@@ -47,7 +47,10 @@ mod tests {
     #[test]
     fn the_list_names_every_failpoint_of_the_sources() {
         let mut found = BTreeSet::new();
-        collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+        collect(
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+            &mut found,
+        );
         let listed: BTreeSet<String> = FAILPOINTS.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(found, listed);
         assert_eq!(listed.len(), FAILPOINTS.len(), "a name is listed twice");

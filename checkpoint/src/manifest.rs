@@ -14,7 +14,11 @@ use crate::error::{Error, Result};
 use crate::id::{CheckpointId, ChunkId, Epoch};
 
 /// Manifests: their magic and newest format.
-pub(crate) const KIND: Kind = Kind { magic: *b"tidemani", version: 1, name: "a manifest" };
+pub(crate) const KIND: Kind = Kind {
+    magic: *b"tidemani",
+    version: 1,
+    name: "a manifest",
+};
 
 /// What a checkpoint consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +90,10 @@ impl Chain {
 impl Manifest {
     /// Every chunk it names.
     pub fn chunks(&self) -> impl Iterator<Item = &ChunkRef> {
-        self.series.iter().flat_map(|series| &series.partitions).flat_map(Chain::chunks)
+        self.series
+            .iter()
+            .flat_map(|series| &series.partitions)
+            .flat_map(Chain::chunks)
     }
 
     /// The series of this name.
@@ -97,8 +104,10 @@ impl Manifest {
 
     /// Its stored form.
     pub(crate) fn encode(&self) -> Result<Bytes> {
-        let body = rmp_serde::to_vec_named(self)
-            .map_err(|error| Error::Encode { what: KIND.name, why: error.to_string() })?;
+        let body = rmp_serde::to_vec_named(self).map_err(|error| Error::Encode {
+            what: KIND.name,
+            why: error.to_string(),
+        })?;
         Ok(envelope::seal(KIND, &body))
     }
 
@@ -108,7 +117,10 @@ impl Manifest {
         let manifest: Self = rmp_serde::from_slice(&body)
             .map_err(|error| Error::damaged(place, format!("its body can't be read: {error}")))?;
         if manifest.id != id {
-            return Err(Error::damaged(place, format!("it is checkpoint {}", manifest.id)));
+            return Err(Error::damaged(
+                place,
+                format!("it is checkpoint {}", manifest.id),
+            ));
         }
         Ok(manifest)
     }
@@ -135,12 +147,23 @@ mod tests {
     use super::*;
 
     fn reference(number: u64) -> ChunkRef {
-        let id = ChunkId { epoch: Epoch(3), number };
-        ChunkRef { id, bytes: 100 + number, entries: number, crc: 0xdead_beef }
+        let id = ChunkId {
+            epoch: Epoch(3),
+            number,
+        };
+        ChunkRef {
+            id,
+            bytes: 100 + number,
+            entries: number,
+            crc: 0xdead_beef,
+        }
     }
 
     fn sample() -> Manifest {
-        let chain = Chain { base: Some(reference(1)), deltas: vec![reference(5), reference(9)] };
+        let chain = Chain {
+            base: Some(reference(1)),
+            deltas: vec![reference(5), reference(9)],
+        };
         Manifest {
             id: CheckpointId(7),
             time_ms: 1_504_665_716_000,
@@ -149,8 +172,16 @@ mod tests {
             metadata: Bytes::from_static(b"opaque\0bytes"),
             low_water: [("blocks".to_owned(), 40), ("events".to_owned(), 12)].into(),
             series: vec![
-                Series { name: "counts".to_owned(), format: 1, partitions: vec![chain] },
-                Series { name: "empty".to_owned(), format: 2, partitions: vec![Chain::default()] },
+                Series {
+                    name: "counts".to_owned(),
+                    format: 1,
+                    partitions: vec![chain],
+                },
+                Series {
+                    name: "empty".to_owned(),
+                    format: 2,
+                    partitions: vec![Chain::default()],
+                },
             ],
             new_bytes: 109,
         }
@@ -159,7 +190,10 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_format_1() {
         let golden = Bytes::from_static(include_bytes!("../tests/golden/manifest-v1.bin"));
-        assert_eq!(Manifest::decode("golden", CheckpointId(7), &golden).unwrap(), sample());
+        assert_eq!(
+            Manifest::decode("golden", CheckpointId(7), &golden).unwrap(),
+            sample()
+        );
         assert_eq!(sample().encode().unwrap(), golden);
     }
 
@@ -175,8 +209,14 @@ mod tests {
             metadata: Vec<u8>,
             a_later_field: &'static str,
         }
-        let other =
-            Other { id: 2, time_ms: 5, created_ms: 6, epoch: 1, metadata: vec![1], a_later_field: "?" };
+        let other = Other {
+            id: 2,
+            time_ms: 5,
+            created_ms: 6,
+            epoch: 1,
+            metadata: vec![1],
+            a_later_field: "?",
+        };
         let bytes = envelope::seal(KIND, &rmp_serde::to_vec_named(&other).unwrap());
         let manifest = Manifest::decode("here", CheckpointId(2), &bytes).unwrap();
         assert_eq!(manifest.metadata, Bytes::from_static(&[1]));

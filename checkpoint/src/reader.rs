@@ -63,13 +63,17 @@ impl Verification {
     /// Whether recovery would take the newest checkpoint without falling back.
     #[must_use]
     pub fn newest_is_whole(&self) -> bool {
-        self.checkpoints.first().is_none_or(|newest| newest.findings.is_empty())
+        self.checkpoints
+            .first()
+            .is_none_or(|newest| newest.findings.is_empty())
     }
 
     /// Whether every checkpoint is whole.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.checkpoints.iter().all(|checkpoint| checkpoint.findings.is_empty())
+        self.checkpoints
+            .iter()
+            .all(|checkpoint| checkpoint.findings.is_empty())
     }
 }
 
@@ -80,7 +84,10 @@ impl CheckpointReader {
     /// [`Error::NoStore`] when there is nothing; [`Error::Busy`] when a sled index was never quiet long
     /// enough for a copy.
     pub fn open(location: &Location) -> Result<Self> {
-        Ok(Self { backend: backend::open_shared(location)?, location: location.to_string() })
+        Ok(Self {
+            backend: backend::open_shared(location)?,
+            location: location.to_string(),
+        })
     }
 
     /// The checkpoints whose manifests can be read, newest first.
@@ -109,9 +116,10 @@ impl CheckpointReader {
     pub fn manifest(&self, id: CheckpointId) -> Result<Manifest> {
         match catalog::read_slot(&*self.backend, id) {
             Ok(Slot::Whole(manifest)) => Ok(Arc::unwrap_or_clone(manifest)),
-            Ok(_) | Err(Error::Missing { .. }) => {
-                Err(Error::NoCheckpoint { location: self.location.clone(), id })
-            }
+            Ok(_) | Err(Error::Missing { .. }) => Err(Error::NoCheckpoint {
+                location: self.location.clone(),
+                id,
+            }),
             Err(error) => Err(error),
         }
     }
@@ -135,15 +143,21 @@ impl CheckpointReader {
         let mut checkpoints = Vec::new();
         for id in self.ids()? {
             let name = Name::Manifest(id);
-            let mut verified = Verified { id, time_ms: None, chunks: 0, findings: Vec::new() };
+            let mut verified = Verified {
+                id,
+                time_ms: None,
+                chunks: 0,
+                findings: Vec::new(),
+            };
             match catalog::read_slot(&*self.backend, id) {
                 Ok(Slot::Whole(manifest)) => {
                     verified.time_ms = Some(manifest.time_ms);
                     for reference in manifest.chunks() {
                         verified.chunks += 1;
                         named.insert(reference.id);
-                        let finding =
-                            checked.entry(reference.id).or_insert_with(|| self.check(reference));
+                        let finding = checked
+                            .entry(reference.id)
+                            .or_insert_with(|| self.check(reference));
                         verified.findings.extend(finding.clone());
                     }
                 }
@@ -152,17 +166,26 @@ impl CheckpointReader {
                     verified.findings.push(self.finding(name, &error));
                 }
             }
-            let retired = !verified.findings.is_empty() && matches!(self.backend.get(name), Ok(None));
+            let retired =
+                !verified.findings.is_empty() && matches!(self.backend.get(name), Ok(None));
             if !retired {
                 checkpoints.push(verified);
             }
         }
         if checkpoints.is_empty() && self.backend.was_published()? {
-            return Err(Error::Vanished { location: self.location.clone() });
+            return Err(Error::Vanished {
+                location: self.location.clone(),
+            });
         }
         let orphan = |name: &Name| matches!(name, Name::Chunk(id) if !named.contains(id));
-        let orphans = stored.into_iter().filter(orphan).map(|name| self.backend.place(name));
-        Ok(Verification { checkpoints, orphans: orphans.collect() })
+        let orphans = stored
+            .into_iter()
+            .filter(orphan)
+            .map(|name| self.backend.place(name));
+        Ok(Verification {
+            checkpoints,
+            orphans: orphans.collect(),
+        })
     }
 
     fn check(&self, reference: &ChunkRef) -> Option<Finding> {
@@ -171,7 +194,10 @@ impl CheckpointReader {
     }
 
     fn finding(&self, name: Name, error: &Error) -> Finding {
-        Finding { place: self.backend.place(name), problem: error.to_string() }
+        Finding {
+            place: self.backend.place(name),
+            problem: error.to_string(),
+        }
     }
 
     /// Newest first.

@@ -61,7 +61,11 @@ pub(crate) fn orphans(stored: &BTreeSet<ChunkId>, slots: &Slots, epoch: Epoch) -
         .flat_map(|manifest| manifest.chunks())
         .map(|chunk| chunk.id)
         .collect();
-    stored.iter().filter(|id| id.epoch <= epoch && !named.contains(id)).copied().collect()
+    stored
+        .iter()
+        .filter(|id| id.epoch <= epoch && !named.contains(id))
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
@@ -70,13 +74,23 @@ mod tests {
     use crate::manifest::{Chain, ChunkRef, Series};
 
     fn chunk(epoch: u64, number: u64) -> ChunkId {
-        ChunkId { epoch: Epoch(epoch), number }
+        ChunkId {
+            epoch: Epoch(epoch),
+            number,
+        }
     }
 
     fn manifest(id: u64, chunks: &[u64]) -> Arc<Manifest> {
-        let reference =
-            |&number| ChunkRef { id: chunk(1, number), bytes: 0, entries: 0, crc: 0 };
-        let chain = Chain { base: None, deltas: chunks.iter().map(reference).collect() };
+        let reference = |&number| ChunkRef {
+            id: chunk(1, number),
+            bytes: 0,
+            entries: 0,
+            crc: 0,
+        };
+        let chain = Chain {
+            base: None,
+            deltas: chunks.iter().map(reference).collect(),
+        };
         Arc::new(Manifest {
             id: CheckpointId(id),
             time_ms: 0,
@@ -84,7 +98,11 @@ mod tests {
             epoch: Epoch(1),
             metadata: Default::default(),
             low_water: Default::default(),
-            series: vec![Series { name: String::new(), format: 0, partitions: vec![chain] }],
+            series: vec![Series {
+                name: String::new(),
+                format: 0,
+                partitions: vec![chain],
+            }],
             new_bytes: 0,
         })
     }
@@ -115,7 +133,10 @@ mod tests {
             (CheckpointId(6), Slot::Whole(manifest(6, &[6]))),
         ]
         .into();
-        let stored = (1..8).map(|number| chunk(1, number)).chain([chunk(2, 1)]).collect();
+        let stored = (1..8)
+            .map(|number| chunk(1, number))
+            .chain([chunk(2, 1)])
+            .collect();
         let gone = [chunk(1, 1), chunk(1, 2), chunk(1, 5), chunk(1, 7)];
         assert_eq!(orphans(&stored, &slots, Epoch(1)), gone);
     }

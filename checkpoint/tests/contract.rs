@@ -1,5 +1,13 @@
 //! What a store promises, asked of every kind of location.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, helpers included"
+)]
+
 mod common;
 
 use common::{draft, newest, options, partition, places};
@@ -24,19 +32,33 @@ fn a_fresh_location_has_no_checkpoint_and_epochs_count_up() {
 fn what_was_written_is_found_again() {
     for place in places() {
         let store = place.open();
-        store.write(draft(1, vec![partition(true, &[("a", Some("1")), ("b", Some("1"))])])).unwrap();
-        store.write(draft(2, vec![partition(false, &[("a", None), ("c", Some("2"))])])).unwrap();
+        store
+            .write(draft(
+                1,
+                vec![partition(true, &[("a", Some("1")), ("b", Some("1"))])],
+            ))
+            .unwrap();
+        store
+            .write(draft(
+                2,
+                vec![partition(false, &[("a", None), ("c", Some("2"))])],
+            ))
+            .unwrap();
         assert_eq!(newest(&store), Some((2, "b=1 c=2".to_owned())));
         drop(store);
 
         let store = place.open();
         assert_eq!(newest(&store), Some((2, "b=1 c=2".to_owned())));
-        let written = store.write(draft(3, vec![partition(false, &[("d", Some("3"))])])).unwrap();
+        let written = store
+            .write(draft(3, vec![partition(false, &[("d", Some("3"))])]))
+            .unwrap();
         assert_eq!(written.manifest.epoch, Epoch(2));
         drop(store);
         // Without asking for the newest first, deltas lie upon it all the same.
         let store = place.open();
-        store.write(draft(4, vec![partition(false, &[("e", Some("4"))])])).unwrap();
+        store
+            .write(draft(4, vec![partition(false, &[("e", Some("4"))])]))
+            .unwrap();
         assert_eq!(newest(&store), Some((4, "b=1 c=2 d=3 e=4".to_owned())));
     }
 }
@@ -47,9 +69,20 @@ fn a_second_driver_is_refused_and_told_who_has_it() {
         let store = place.open();
         let error = CheckpointStore::open(&place.location, options()).unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, Error::Locked { holder: Some(_), .. }), "{text}");
+        assert!(
+            matches!(
+                error,
+                Error::Locked {
+                    holder: Some(_),
+                    ..
+                }
+            ),
+            "{text}"
+        );
         assert!(text.contains("in use by `test` (process "), "{text}");
-        store.write(draft(1, vec![partition(true, &[("a", Some("1"))])])).unwrap();
+        store
+            .write(draft(1, vec![partition(true, &[("a", Some("1"))])]))
+            .unwrap();
         drop(store);
         place.open();
     }
@@ -64,14 +97,22 @@ fn old_checkpoints_and_their_chunks_go() {
             let full = time % 7 == 0;
             let changes = partition(full, &[(&format!("k{}", time % 5), Some(&value))]);
             store.write(draft(time, vec![changes])).unwrap();
-            let kept: Vec<_> = store.list().unwrap().iter().map(|summary| summary.time_ms).collect();
+            let kept: Vec<_> = store
+                .list()
+                .unwrap()
+                .iter()
+                .map(|summary| summary.time_ms)
+                .collect();
             assert_eq!(kept, (1..=time).rev().take(2).collect::<Vec<_>>());
             let expected = (time > 1).then(|| time - 1);
             assert_eq!(store.oldest_time_ms(), expected);
             assert_eq!(store.low_water("events"), expected.map(|time| time * 10));
             assert_eq!(store.low_water("no such log"), None);
         }
-        let verification = CheckpointReader::open(&place.location).unwrap().verify().unwrap();
+        let verification = CheckpointReader::open(&place.location)
+            .unwrap()
+            .verify()
+            .unwrap();
         assert_eq!(verification.checkpoints.len(), 2);
         assert!(verification.is_whole(), "{verification:?}");
         assert!(verification.orphans.is_empty(), "{verification:?}");
@@ -89,23 +130,42 @@ fn series_are_kept_dropped_or_refused() {
         first.series.push(dropped);
         store.write(first).unwrap();
 
-        let unchanged = || Draft { unchanged: vec!["kept".to_owned()], ..Draft::default() };
+        let unchanged = || Draft {
+            unchanged: vec!["kept".to_owned()],
+            ..Draft::default()
+        };
         let written = store.write(unchanged()).unwrap();
         assert_eq!(written.chunks, 0);
         let names = |manifest: &tidemill_checkpoint::Manifest| {
-            manifest.series.iter().map(|series| series.name.clone()).collect::<Vec<_>>()
+            manifest
+                .series
+                .iter()
+                .map(|series| series.name.clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&written.manifest), ["kept"]);
 
         let mut more = draft(3, vec![partition(false, &[]), partition(false, &[])]);
         more.series[0].name = "kept".to_owned();
         let failed = store.write(more).unwrap_err();
-        assert!(failed.to_string().contains("it has 2 partitions, had 1"), "{failed}");
+        assert!(
+            failed.to_string().contains("it has 2 partitions, had 1"),
+            "{failed}"
+        );
         let mut other = draft(3, vec![partition(false, &[])]);
         (other.series[0].name, other.series[0].format) = ("kept".to_owned(), 2);
         assert!(store.write(other).is_err());
-        let unknown = Draft { unchanged: vec!["dropped".to_owned()], ..Draft::default() };
-        assert!(store.write(unknown).unwrap_err().to_string().contains("hasn't got it"));
+        let unknown = Draft {
+            unchanged: vec!["dropped".to_owned()],
+            ..Draft::default()
+        };
+        assert!(
+            store
+                .write(unknown)
+                .unwrap_err()
+                .to_string()
+                .contains("hasn't got it")
+        );
         // A refused draft leaves the store as it was.
         assert_eq!(names(&store.write(unchanged()).unwrap().manifest), ["kept"]);
     }
@@ -148,7 +208,9 @@ fn a_reader_looks_on_while_a_driver_is_live() {
 fn chunks_are_read_from_many_threads() {
     for place in places() {
         let store = place.open();
-        let partitions = (0..8).map(|_| partition(true, &[("a", Some("1"))])).collect();
+        let partitions = (0..8)
+            .map(|_| partition(true, &[("a", Some("1"))]))
+            .collect();
         let manifest = store.write(draft(1, partitions)).unwrap().manifest;
         std::thread::scope(|scope| {
             for reference in manifest.chunks() {

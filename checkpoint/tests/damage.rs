@@ -1,6 +1,14 @@
 //! Every byte flipped, every file cut: the checkpoint before is used, or an error says what is wrong.
 //! Never wrong data, and never a fresh start over what was there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, helpers included"
+)]
+
 mod common;
 
 use std::fs;
@@ -16,13 +24,17 @@ fn two(place: &common::Place, size: usize) {
     for time in 1..=2_u64 {
         let value = time.to_string();
         let entries = [("a", Some(value.as_str())), ("pad", Some(padding.as_str()))];
-        store.write(draft(time, vec![partition(true, &entries)])).unwrap();
+        store
+            .write(draft(time, vec![partition(true, &entries)]))
+            .unwrap();
     }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     found.sort();
     found
 }
@@ -75,12 +87,22 @@ fn a_damaged_checkpoint_does_not_push_out_a_whole_one() {
     let store = place.open();
     assert_eq!(usable(&store).unwrap(), (1, 1));
     let entries = [("a", Some("3")), ("pad", Some("p"))];
-    store.write(draft(3, vec![partition(false, &entries)])).unwrap();
-    let kept: Vec<_> = store.list().unwrap().iter().map(|summary| summary.time_ms).collect();
+    store
+        .write(draft(3, vec![partition(false, &entries)]))
+        .unwrap();
+    let kept: Vec<_> = store
+        .list()
+        .unwrap()
+        .iter()
+        .map(|summary| summary.time_ms)
+        .collect();
     assert_eq!(kept, [3, 1]);
     drop(store);
     assert_eq!(usable(&place.open()).unwrap(), (3, 0));
-    let verification = CheckpointReader::open(&place.location).unwrap().verify().unwrap();
+    let verification = CheckpointReader::open(&place.location)
+        .unwrap()
+        .verify()
+        .unwrap();
     assert!(verification.newest_is_whole() && !verification.is_whole());
     let finding = &verification.checkpoints[1].findings[0];
     assert_eq!(finding.place, newest_chunk.display().to_string());
@@ -96,9 +118,17 @@ fn nothing_whole_is_an_error_and_no_fresh_start() {
     }
     let store = place.open();
     let error = store.newest().unwrap_err();
-    assert!(matches!(error, Error::NoneVerifies { count: 2, .. }), "{error}");
-    let failed = store.write(draft(3, vec![partition(true, &[("a", Some("3"))])])).unwrap_err();
-    assert!(matches!(failed.error, Error::NoneVerifies { .. }), "{failed}");
+    assert!(
+        matches!(error, Error::NoneVerifies { count: 2, .. }),
+        "{error}"
+    );
+    let failed = store
+        .write(draft(3, vec![partition(true, &[("a", Some("3"))])]))
+        .unwrap_err();
+    assert!(
+        matches!(failed.error, Error::NoneVerifies { .. }),
+        "{failed}"
+    );
 }
 
 #[test]
@@ -115,7 +145,17 @@ fn a_newer_format_is_refused_and_left_untouched() {
     fs::write(&file, &bytes).unwrap();
     let claims = files(&path_of(&place).join("epoch"));
     let error = CheckpointStore::open(&place.location, common::options()).unwrap_err();
-    assert!(matches!(error, Error::NewerFormat { found: 2, known: 1, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::NewerFormat {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(fs::read(&file).unwrap(), bytes);
     assert_eq!(files(&path_of(&place).join("epoch")), claims);
 }
@@ -163,7 +203,9 @@ fn a_damaged_database_never_gives_wrong_data() {
 fn a_lost_database_is_no_fresh_start() {
     let place = common::sled();
     two(&place, 10);
-    let Location::Sled(path) = &place.location else { unreachable!() };
+    let Location::Sled(path) = &place.location else {
+        unreachable!()
+    };
     fs::remove_dir_all(path.join("index")).unwrap();
     let error = place.open().newest().unwrap_err();
     assert!(matches!(error, Error::Vanished { .. }), "{error}");

@@ -1,5 +1,13 @@
 //! Random histories against plain maps: deltas, full partitions, tombstones, reopening, folding.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, helpers included"
+)]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -18,7 +26,10 @@ type Changes = BTreeMap<u8, Option<Vec<u8>>>;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Write { series: usize, partitions: Vec<(bool, Changes)> },
+    Write {
+        series: usize,
+        partitions: Vec<(bool, Changes)>,
+    },
     /// The other series' changes only.
     Drop(usize),
     Reopen,
@@ -53,9 +64,16 @@ fn changes_of(series: usize, partitions: &[(bool, Changes)]) -> SeriesChanges {
         for (key, value) in changes.iter().rev() {
             builder.push(&[*key], value.as_deref());
         }
-        PartitionChanges { full: *full, builder }
+        PartitionChanges {
+            full: *full,
+            builder,
+        }
     });
-    SeriesChanges { name: name(series), format: 1, partitions: partitions.collect() }
+    SeriesChanges {
+        name: name(series),
+        format: 1,
+        partitions: partitions.collect(),
+    }
 }
 
 fn apply(model: &mut Model, partitions: &[(bool, Changes)]) {

@@ -75,5 +75,8 @@ fn in_memory() -> MutexGuard<'static, BTreeMap<String, Holder>> {
 }
 
 fn locked(location: &Location, holder: Option<Holder>) -> Error {
-    Error::Locked { location: location.to_string(), holder: holder.map(Box::new) }
+    Error::Locked {
+        location: location.to_string(),
+        holder: holder.map(Box::new),
+    }
 }

@@ -34,6 +34,10 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     fn list(&self, folder: Folder) -> Result<Vec<Name>>;
     /// Removes a record; it need not exist, and may come back after a power cut.
     fn delete(&self, name: Name) -> Result<()>;
+    /// Lets other processes see what was deleted so far.
+    fn show_deletes(&self) -> Result<()> {
+        Ok(())
+    }
     /// Whether a checkpoint was ever published here, where the backend keeps a witness of that apart
     /// from the manifests themselves.
     fn was_published(&self) -> Result<bool> {
@@ -58,7 +62,11 @@ pub(crate) fn open_owned(
     holder: &tidemill_storage::Holder,
 ) -> Result<(Box<dyn Backend>, Exclusive, Sharing)> {
     let exclusive = Exclusive::acquire(location, holder)?;
-    let sharing = if exclusive.is_held() { Sharing::Exclusive } else { Sharing::Shared };
+    let sharing = if exclusive.is_held() {
+        Sharing::Exclusive
+    } else {
+        Sharing::Shared
+    };
     let backend: Box<dyn Backend> = match location {
         Location::Sled(path) => Box::new(SledBackend::open(path)?),
         other => {
@@ -66,7 +74,7 @@ pub(crate) fn open_owned(
             if sharing == Sharing::Exclusive {
                 objects.sweep()?;
             }
-            Box::new(ObjectBackend::new(objects, other.to_string()))
+            Box::new(ObjectBackend::new(objects, root_of(other)))
         }
     };
     Ok((backend, exclusive, sharing))
@@ -77,13 +85,22 @@ pub(crate) fn open_shared(location: &Location) -> Result<Box<dyn Backend>> {
     if let Some(path) = location.local_path()
         && !path.is_dir()
     {
-        return Err(Error::NoStore { location: location.to_string() });
+        return Err(Error::NoStore {
+            location: location.to_string(),
+        });
     }
     Ok(match location {
         Location::Sled(path) => Box::new(SledBackend::open_copy(path)?),
         other => {
             let objects = tidemill_storage::open_objects(other)?;
-            Box::new(ObjectBackend::new(objects, other.to_string()))
+            Box::new(ObjectBackend::new(objects, root_of(other)))
         }
     })
+}
+
+/// What the places of a location's objects begin with: a folder is its path, as a shell takes it.
+fn root_of(location: &Location) -> String {
+    location
+        .local_path()
+        .map_or_else(|| location.to_string(), |path| path.display().to_string())
 }

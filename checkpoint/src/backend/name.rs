@@ -50,14 +50,21 @@ impl Name {
         let (folder, rest) = text.split_once('/')?;
         let number = |digits: &str| {
             let whole = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            if whole { digits.parse::<u64>().ok() } else { None }
+            if whole {
+                digits.parse::<u64>().ok()
+            } else {
+                None
+            }
         };
         match folder {
             "epoch" => Some(Self::Claim(Epoch(number(rest)?))),
             "manifest" => Some(Self::Manifest(CheckpointId(number(rest)?))),
             "chunk" => {
                 let (epoch, count) = rest.split_once('-')?;
-                let id = ChunkId { epoch: Epoch(number(epoch)?), number: number(count)? };
+                let id = ChunkId {
+                    epoch: Epoch(number(epoch)?),
+                    number: number(count)?,
+                };
                 Some(Self::Chunk(id))
             }
             _ => None,
@@ -71,7 +78,12 @@ mod tests {
 
     #[test]
     fn names_come_back_and_sort_as_their_numbers() {
-        let chunk = |epoch, number| Name::Chunk(ChunkId { epoch: Epoch(epoch), number });
+        let chunk = |epoch, number| {
+            Name::Chunk(ChunkId {
+                epoch: Epoch(epoch),
+                number,
+            })
+        };
         for name in [
             Name::Claim(Epoch(0)),
             Name::Claim(Epoch(u64::MAX)),
@@ -83,12 +95,22 @@ mod tests {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }
         assert!(chunk(9, 1).to_string() < chunk(10, 0).to_string());
-        assert_eq!(Name::Manifest(CheckpointId(7)).to_string(), "manifest/00000000000000000007");
+        assert_eq!(
+            Name::Manifest(CheckpointId(7)).to_string(),
+            "manifest/00000000000000000007"
+        );
     }
 
     #[test]
     fn anything_else_is_no_name() {
-        for text in ["", "lock", "epoch/1", "epoch/+0000000000000000001", "chunk/1-2", "x/y"] {
+        for text in [
+            "",
+            "lock",
+            "epoch/1",
+            "epoch/+0000000000000000001",
+            "chunk/1-2",
+            "x/y",
+        ] {
             assert_eq!(Name::parse(text), None, "{text}");
         }
     }

@@ -40,7 +40,10 @@ impl Backend for ObjectBackend {
 
     fn list(&self, folder: Folder) -> Result<Vec<Name>> {
         let names = self.objects.list(folder.as_str())?;
-        Ok(names.iter().filter_map(|(name, _)| Name::parse(name)).collect())
+        Ok(names
+            .iter()
+            .filter_map(|(name, _)| Name::parse(name))
+            .collect())
     }
 
     fn delete(&self, name: Name) -> Result<()> {

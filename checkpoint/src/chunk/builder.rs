@@ -29,7 +29,12 @@ impl ChunkBuilder {
     /// An empty one; takes no memory until the first push.
     #[must_use]
     pub const fn new() -> Self {
-        Self { data: Vec::new(), pushes: 0, last_key: (0, 0), ascending: true }
+        Self {
+            data: Vec::new(),
+            pushes: 0,
+            last_key: (0, 0),
+            ascending: true,
+        }
     }
 
     /// One with room for about `bytes` of keys and values.
@@ -37,7 +42,10 @@ impl ChunkBuilder {
     pub fn with_capacity(bytes: usize) -> Self {
         let mut data = Vec::with_capacity(bytes.saturating_add(HEADER));
         data.resize(HEADER, 0);
-        Self { data, ..Self::new() }
+        Self {
+            data,
+            ..Self::new()
+        }
     }
 
     /// Adds an entry: a value, or `None` for "this key is gone".
@@ -51,7 +59,10 @@ impl ChunkBuilder {
             self.ascending = self.data.get(start..end).is_some_and(|last| last < key);
         }
         varint::write(&mut self.data, key.len() as u64);
-        varint::write(&mut self.data, value.map_or(0, |value| (value.len() as u64) + 1));
+        varint::write(
+            &mut self.data,
+            value.map_or(0, |value| (value.len() as u64) + 1),
+        );
         let start = self.data.len();
         self.data.extend_from_slice(key);
         self.last_key = (start, self.data.len());
@@ -122,7 +133,11 @@ impl ChunkBuilder {
         if let Some(room) = self.data.first_chunk_mut::<HEADER>() {
             *room = header.encode();
         }
-        Chunk { bytes: Bytes::from(self.data), entries: header.entries, crc: header.crc }
+        Chunk {
+            bytes: Bytes::from(self.data),
+            entries: header.entries,
+            crc: header.crc,
+        }
     }
 
     fn body(&self) -> &[u8] {

@@ -26,7 +26,12 @@ pub fn merge<'a>(chunks: impl IntoIterator<Item = &'a Chunk>, tombstones: Tombst
             capacity += chunk.bytes().len();
             let mut rest = chunk.iter();
             let (key, value) = rest.next()?;
-            Some(Head { key, value, age, rest })
+            Some(Head {
+                key,
+                value,
+                age,
+                rest,
+            })
         })
         .collect();
     let mut out = ChunkBuilder::with_capacity(capacity);

@@ -86,12 +86,21 @@ impl Chunk {
         }
         let entries = count(body).map_err(|left| {
             let at = bytes.len().saturating_sub(left);
-            damaged(format!("no well-formed entry with a higher key at offset {at}"))
+            damaged(format!(
+                "no well-formed entry with a higher key at offset {at}"
+            ))
         })?;
         if entries != header.entries {
-            return Err(damaged(format!("it says {} entries, has {entries}", header.entries)));
+            return Err(damaged(format!(
+                "it says {} entries, has {entries}",
+                header.entries
+            )));
         }
-        Ok(Self { entries, crc: header.crc, bytes })
+        Ok(Self {
+            entries,
+            crc: header.crc,
+            bytes,
+        })
     }
 
     /// Entries, tombstones included.
@@ -120,7 +129,9 @@ impl Chunk {
     /// Its entries in ascending order of their keys; `None` is a tombstone.
     #[must_use]
     pub fn iter(&self) -> Entries<'_> {
-        Entries { rest: self.bytes.get(HEADER..).unwrap_or_default() }
+        Entries {
+            rest: self.bytes.get(HEADER..).unwrap_or_default(),
+        }
     }
 }
 
@@ -152,7 +163,10 @@ impl<'a> Iterator for Entries<'a> {
 
 /// Takes the first entry off `bytes`; `None` when there is no whole one.
 #[inline]
-#[expect(clippy::type_complexity, reason = "key, value, rest: named by the one caller's pattern")]
+#[expect(
+    clippy::type_complexity,
+    reason = "key, value, rest: named by the one caller's pattern"
+)]
 fn split_entry(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
     let (key_len, rest) = varint::read(bytes)?;
     let (tag, rest) = varint::read(rest)?;
@@ -213,7 +227,13 @@ impl Header {
     /// The header of a chunk with these entries behind it.
     fn new(entries: u64, body: &[u8]) -> Self {
         let length = body.len() as u64;
-        let mut header = Self { magic: MAGIC, version: VERSION, crc: 0, entries, length };
+        let mut header = Self {
+            magic: MAGIC,
+            version: VERSION,
+            crc: 0,
+            entries,
+            length,
+        };
         let bytes = header.encode();
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(bytes.get(..CRC_AT).unwrap_or_default());

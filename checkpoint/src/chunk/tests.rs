@@ -26,7 +26,10 @@ fn chunk(pushes: &Pushes) -> Chunk {
 }
 
 fn owned(chunk: &Chunk) -> Pushes {
-    chunk.iter().map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect()
+    chunk
+        .iter()
+        .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+        .collect()
 }
 
 proptest! {
@@ -102,7 +105,10 @@ fn every_flipped_bit_and_every_cut_is_damage() {
             let error = Chunk::decode(flipped.into()).unwrap_err();
             assert!(matches!(error, Error::Damaged { .. }), "byte {at}: {error}");
         }
-        assert!(matches!(Chunk::decode(bytes.slice(..at)), Err(Error::Damaged { .. })));
+        assert!(matches!(
+            Chunk::decode(bytes.slice(..at)),
+            Err(Error::Damaged { .. })
+        ));
     }
 }
 

@@ -44,7 +44,16 @@ mod tests {
 
     #[test]
     fn numbers_come_back() {
-        for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+        for number in [
+            0,
+            1,
+            127,
+            128,
+            300,
+            u64::from(u32::MAX),
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
             let mut out = Vec::new();
             write(&mut out, number);
             assert_eq!(read(&out), Some((number, &[][..])));
@@ -57,6 +66,9 @@ mod tests {
     #[test]
     fn too_long_is_refused() {
         assert_eq!(read(&[0xff; 11]), None);
-        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]), None);
+        assert_eq!(
+            read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]),
+            None
+        );
     }
 }

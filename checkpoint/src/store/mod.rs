@@ -42,7 +42,11 @@ impl StoreOptions {
     /// The usual ones for this holder: three checkpoints, default folding.
     #[must_use]
     pub fn new(holder: Holder) -> Self {
-        Self { retain: 3, fold: FoldPolicy::default(), holder }
+        Self {
+            retain: 3,
+            fold: FoldPolicy::default(),
+            holder,
+        }
     }
 }
 
@@ -104,7 +108,13 @@ impl CheckpointStore {
     ) -> Result<Self> {
         let location = location.into();
         let backend = Box::new(ObjectBackend::new(objects, location.clone()));
-        Self::take_over(backend, Exclusive::Nothing, Sharing::Shared, location, options)
+        Self::take_over(
+            backend,
+            Exclusive::Nothing,
+            Sharing::Shared,
+            location,
+            options,
+        )
     }
 
     /// This driver's epoch.
@@ -131,17 +141,22 @@ impl CheckpointStore {
         for id in ids {
             let slot = catalog::read_slot(&*self.backend, id);
             let (checked, named) = match slot {
-                Ok(Slot::Whole(manifest)) => {
-                    (catalog::check_chunks(&*self.backend, &manifest), Some(manifest))
-                }
+                Ok(Slot::Whole(manifest)) => (
+                    catalog::check_chunks(&*self.backend, &manifest),
+                    Some(manifest),
+                ),
                 Ok(_) => continue,
                 Err(error) => (Err(error), None),
             };
             match (checked, named) {
                 (Ok(()), Some(manifest)) => {
-                    self.lock_slots().insert(id, Slot::Whole(Arc::clone(&manifest)));
+                    self.lock_slots()
+                        .insert(id, Slot::Whole(Arc::clone(&manifest)));
                     writer.base = Some(Some(Arc::clone(&manifest)));
-                    return Ok(Newest { manifest: Some(Manifest::clone(&manifest)), skipped });
+                    return Ok(Newest {
+                        manifest: Some(Manifest::clone(&manifest)),
+                        skipped,
+                    });
                 }
                 (Err(error), named) if self.is_skippable(&error) => {
                     tracing::warn!(checkpoint = %id, %error, "a checkpoint can't be used");
@@ -155,13 +170,21 @@ impl CheckpointStore {
         let location = self.location.clone();
         let count = skipped.len();
         if let Some((newest, error)) = skipped.into_iter().next() {
-            return Err(Error::NoneVerifies { location, count, newest, source: Box::new(error) });
+            return Err(Error::NoneVerifies {
+                location,
+                count,
+                newest,
+                source: Box::new(error),
+            });
         }
         if self.backend.was_published()? {
             return Err(Error::Vanished { location });
         }
         writer.base = Some(None);
-        Ok(Newest { manifest: None, skipped: Vec::new() })
+        Ok(Newest {
+            manifest: None,
+            skipped: Vec::new(),
+        })
     }
 
     /// Whether an error means that one checkpoint is unusable (and not the whole store for now). A local
@@ -189,8 +212,10 @@ impl CheckpointStore {
         if kept.len() < 2 {
             return None;
         }
-        let marks: Option<Vec<u64>> =
-            kept.iter().map(|manifest| manifest.low_water.get(log).copied()).collect();
+        let marks: Option<Vec<u64>> = kept
+            .iter()
+            .map(|manifest| manifest.low_water.get(log).copied())
+            .collect();
         marks?.into_iter().min()
     }
 
@@ -200,8 +225,14 @@ impl CheckpointStore {
     #[must_use]
     pub fn oldest_time_ms(&self) -> Option<u64> {
         let slots = self.lock_slots();
-        let kept: Vec<u64> = retention::whole(&slots).map(|manifest| manifest.time_ms).collect();
-        if kept.len() < 2 { None } else { kept.into_iter().min() }
+        let kept: Vec<u64> = retention::whole(&slots)
+            .map(|manifest| manifest.time_ms)
+            .collect();
+        if kept.len() < 2 {
+            None
+        } else {
+            kept.into_iter().min()
+        }
     }
 
     /// The checkpoints that are kept and not known to be damaged, newest first.
@@ -210,7 +241,9 @@ impl CheckpointStore {
     /// None at present.
     pub fn list(&self) -> Result<Vec<Summary>> {
         let slots = self.lock_slots();
-        Ok(retention::whole(&slots).map(|manifest| Summary::from(&**manifest)).collect())
+        Ok(retention::whole(&slots)
+            .map(|manifest| Summary::from(&**manifest))
+            .collect())
     }
 
     fn lock_writer(&self) -> MutexGuard<'_, Writer> {
@@ -224,10 +257,18 @@ impl CheckpointStore {
     /// Fails when a later driver has claimed the location.
     fn check_epoch(&self) -> Result<()> {
         let found = catalog::highest_epoch(&*self.backend)?;
-        if found > self.epoch { Err(self.fenced(found)) } else { Ok(()) }
+        if found > self.epoch {
+            Err(self.fenced(found))
+        } else {
+            Ok(())
+        }
     }
 
     fn fenced(&self, found: Epoch) -> Error {
-        Error::Fenced { location: self.location.clone(), epoch: self.epoch, found }
+        Error::Fenced {
+            location: self.location.clone(),
+            epoch: self.epoch,
+            found,
+        }
     }
 }

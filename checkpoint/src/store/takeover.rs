@@ -37,8 +37,15 @@ impl CheckpointStore {
             fence(&*backend, &location, epoch)?;
         }
         read_unseen(&*backend, sharing, &mut slots)?;
-        let last = slots.last_key_value().map_or(CheckpointId(0), |(id, _)| *id);
-        let writer = Writer { base: None, next: last.next(), next_chunk: 0, stored: None };
+        let last = slots
+            .last_key_value()
+            .map_or(CheckpointId(0), |(id, _)| *id);
+        let writer = Writer {
+            base: None,
+            next: last.next(),
+            next_chunk: 0,
+            stored: None,
+        };
         tracing::info!(%location, %epoch, checkpoints = slots.len(), "took the checkpoints over");
         Ok(Self {
             backend,
@@ -85,8 +92,15 @@ fn claim(backend: &dyn Backend, location: &str, options: &StoreOptions) -> Resul
         }
     }
     let highest = Name::Claim(catalog::highest_epoch(backend)?);
-    let holder = backend.get(highest)?.as_ref().and_then(Claim::decode).map(|claim| claim.holder);
-    Err(Error::Locked { location: location.to_owned(), holder: holder.map(Box::new) })
+    let holder = backend
+        .get(highest)?
+        .as_ref()
+        .and_then(Claim::decode)
+        .map(|claim| claim.holder);
+    Err(Error::Locked {
+        location: location.to_owned(),
+        holder: holder.map(Box::new),
+    })
 }
 
 /// Only the highest epoch means anything; the others are removed where that works.
@@ -117,7 +131,11 @@ fn fence(backend: &dyn Backend, location: &str, epoch: Epoch) -> Result<()> {
         // The driver before published just now, or a later one has put its fence there.
         let found = catalog::highest_epoch(backend)?;
         if found > epoch {
-            return Err(Error::Fenced { location: location.to_owned(), epoch, found });
+            return Err(Error::Fenced {
+                location: location.to_owned(),
+                epoch,
+                found,
+            });
         }
     }
 }

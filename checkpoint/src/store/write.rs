@@ -42,7 +42,10 @@ impl CheckpointStore {
     /// got over by handing the partition in as `full`.
     pub fn write(&self, mut draft: Draft) -> Result<Written, WriteFailed> {
         let mut writer = self.lock_writer();
-        let changes = std::mem::take(&mut draft.series).into_iter().map(build).collect::<Vec<_>>();
+        let changes = std::mem::take(&mut draft.series)
+            .into_iter()
+            .map(build)
+            .collect::<Vec<_>>();
         match self.try_write(&mut writer, &draft, &changes) {
             Ok(written) => {
                 self.retire(&mut writer);
@@ -50,7 +53,10 @@ impl CheckpointStore {
             }
             Err(error) => {
                 draft.series = changes.iter().map(unbuild).collect();
-                Err(WriteFailed { error, draft: Box::new(draft) })
+                Err(WriteFailed {
+                    error,
+                    draft: Box::new(draft),
+                })
             }
         }
     }
@@ -77,7 +83,10 @@ impl CheckpointStore {
         for name in &draft.unchanged {
             let before = base.as_ref().and_then(|base| base.series(name));
             let before = before.ok_or_else(|| {
-                draft_error(name, "it is said to be unchanged, and the checkpoint before hasn't got it")
+                draft_error(
+                    name,
+                    "it is said to be unchanged, and the checkpoint before hasn't got it",
+                )
             })?;
             if series.insert(name.clone(), before.clone()).is_some() {
                 return Err(draft_error(name, "it is there twice"));
@@ -98,11 +107,16 @@ impl CheckpointStore {
         };
         let (manifest, manifest_bytes) = self.publish(writer, manifest)?;
         let shared = Arc::new(manifest.clone());
-        self.lock_slots().insert(manifest.id, Slot::Whole(Arc::clone(&shared)));
+        self.lock_slots()
+            .insert(manifest.id, Slot::Whole(Arc::clone(&shared)));
         writer.base = Some(Some(shared));
         writer.next = manifest.id.next();
         let bytes = tally.bytes.saturating_add(manifest_bytes);
-        Ok(Written { manifest, bytes, chunks: tally.chunks })
+        Ok(Written {
+            manifest,
+            bytes,
+            chunks: tally.chunks,
+        })
     }
 
     fn write_series(
@@ -134,12 +148,23 @@ impl CheckpointStore {
             }
         }
         let mut chains = Vec::with_capacity(partitions.len());
-        let mut old = before.map(|series| series.partitions.iter()).into_iter().flatten();
+        let mut old = before
+            .map(|series| series.partitions.iter())
+            .into_iter()
+            .flatten();
         for partition in partitions {
-            let chain = old.next().filter(|_| !partition.full).cloned().unwrap_or_default();
+            let chain = old
+                .next()
+                .filter(|_| !partition.full)
+                .cloned()
+                .unwrap_or_default();
             chains.push(self.write_partition(writer, tally, chain, &partition.chunk)?);
         }
-        Ok(Series { name: head.name.clone(), format: head.format, partitions: chains })
+        Ok(Series {
+            name: head.name.clone(),
+            format: head.format,
+            partitions: chains,
+        })
     }
 
     /// Puts a partition's changes upon its chain (an empty one when they are full).
@@ -180,13 +205,18 @@ impl CheckpointStore {
         newest: &Chunk,
         tombstones: Tombstones,
     ) -> Result<Chunk> {
-        let below = below.into_iter().map(|reference| self.read_chunk(&reference));
+        let below = below
+            .into_iter()
+            .map(|reference| self.read_chunk(&reference));
         let below = below.collect::<Result<Vec<Chunk>>>()?;
         Ok(merge(below.iter().chain([newest]), tombstones))
     }
 
     fn put_chunk(&self, writer: &mut Writer, tally: &mut Tally, chunk: &Chunk) -> Result<ChunkRef> {
-        let id = ChunkId { epoch: self.epoch, number: writer.next_chunk };
+        let id = ChunkId {
+            epoch: self.epoch,
+            number: writer.next_chunk,
+        };
         let bytes = chunk.bytes().len() as u64;
         // Counted before it is written: a failed write may have left something under this name.
         writer.next_chunk = writer.next_chunk.saturating_add(1);
@@ -194,11 +224,17 @@ impl CheckpointStore {
             stored.insert(id);
         }
         failpoint!("checkpoint::before_chunk");
-        self.backend.put_chunk(Name::Chunk(id), chunk.bytes().clone())?;
+        self.backend
+            .put_chunk(Name::Chunk(id), chunk.bytes().clone())?;
         failpoint!("checkpoint::after_chunk");
         tally.bytes = tally.bytes.saturating_add(bytes);
         tally.chunks += 1;
-        Ok(ChunkRef { id, bytes, entries: chunk.len(), crc: chunk.crc() })
+        Ok(ChunkRef {
+            id,
+            bytes,
+            entries: chunk.len(),
+            crc: chunk.crc(),
+        })
     }
 
     /// Creates the manifest in the next free slot; returns it and its stored size.
@@ -226,7 +262,11 @@ impl CheckpointStore {
                 Err(error) if error.is_damage() && self.sharing == Sharing::Exclusive => {
                     Slot::Damaged(None)
                 }
-                Ok(_) => return Err(Error::Taken { place: self.backend.place(name) }),
+                Ok(_) => {
+                    return Err(Error::Taken {
+                        place: self.backend.place(name),
+                    });
+                }
                 Err(error) => return Err(error),
             };
             self.lock_slots().insert(manifest.id, slot);
@@ -243,29 +283,44 @@ impl CheckpointStore {
 
     fn try_retire(&self, writer: &mut Writer) -> Result<()> {
         let expired = retention::expired(&self.lock_slots(), self.options.retain);
-        for id in expired {
+        for &id in &expired {
             failpoint!("checkpoint::before_manifest_delete");
             self.backend.delete(Name::Manifest(id))?;
             failpoint!("checkpoint::after_manifest_delete");
             self.lock_slots().remove(&id);
+        }
+        if !expired.is_empty() {
+            // No reader shall see a checkpoint whose chunks are gone.
+            self.backend.show_deletes()?;
         }
         let stored = match &mut writer.stored {
             Some(stored) => stored,
             empty => empty.insert(self.list_chunks()?),
         };
         let orphans = retention::orphans(stored, &self.lock_slots(), self.epoch);
-        for id in orphans {
+        for &id in &orphans {
             failpoint!("checkpoint::before_chunk_delete");
             self.backend.delete(Name::Chunk(id))?;
             failpoint!("checkpoint::after_chunk_delete");
             stored.remove(&id);
+        }
+        if !orphans.is_empty() {
+            self.backend.show_deletes()?;
         }
         Ok(())
     }
 
     fn list_chunks(&self) -> Result<BTreeSet<ChunkId>> {
         let names = self.backend.list(Folder::Chunks)?.into_iter();
-        Ok(names.filter_map(|name| if let Name::Chunk(id) = name { Some(id) } else { None }).collect())
+        Ok(names
+            .filter_map(|name| {
+                if let Name::Chunk(id) = name {
+                    Some(id)
+                } else {
+                    None
+                }
+            })
+            .collect())
     }
 }
 
@@ -286,9 +341,15 @@ fn unbuild((head, partitions): &(SeriesChanges, Vec<Built>)) -> SeriesChanges {
         full: built.full,
         builder: ChunkBuilder::from(&built.chunk),
     };
-    SeriesChanges { partitions: partitions.iter().map(changes).collect(), ..head.clone() }
+    SeriesChanges {
+        partitions: partitions.iter().map(changes).collect(),
+        ..head.clone()
+    }
 }
 
 fn draft_error(series: &str, why: &str) -> Error {
-    Error::Draft { series: series.to_owned(), why: why.to_owned() }
+    Error::Draft {
+        series: series.to_owned(),
+        why: why.to_owned(),
+    }
 }

@@ -25,17 +25,30 @@ pub fn places() -> Vec<Place> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let memory = Location::Memory(format!("test-{}-{count}", std::process::id()));
-    vec![sled(), file(), Place { location: memory, folder: None }]
+    vec![
+        sled(),
+        file(),
+        Place {
+            location: memory,
+            folder: None,
+        },
+    ]
 }
 
 pub fn sled() -> Place {
     let folder = tempfile::tempdir().unwrap();
-    Place { location: Location::Sled(folder.path().join("checkpoint")), folder: Some(folder) }
+    Place {
+        location: Location::Sled(folder.path().join("checkpoint")),
+        folder: Some(folder),
+    }
 }
 
 pub fn file() -> Place {
     let folder = tempfile::tempdir().unwrap();
-    Place { location: Location::File(folder.path().join("checkpoint")), folder: Some(folder) }
+    Place {
+        location: Location::File(folder.path().join("checkpoint")),
+        folder: Some(folder),
+    }
 }
 
 pub fn options() -> StoreOptions {
@@ -61,7 +74,11 @@ pub fn partition(full: bool, entries: &[(&str, Option<&str>)]) -> PartitionChang
 
 /// A draft with one series `counts`.
 pub fn draft(time_ms: u64, partitions: Vec<PartitionChanges>) -> Draft {
-    let series = SeriesChanges { name: "counts".to_owned(), format: 1, partitions };
+    let series = SeriesChanges {
+        name: "counts".to_owned(),
+        format: 1,
+        partitions,
+    };
     Draft {
         time_ms,
         created_ms: time_ms + 1,

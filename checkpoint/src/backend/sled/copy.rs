@@ -58,7 +58,10 @@ pub(super) fn open_copy<T>(index: &Path, open: impl Fn(Copied) -> Result<T>) -> 
             Err(error) => last = Some(error),
         }
     }
-    let busy = || Error::Busy { location: index.display().to_string(), tries: TRIES };
+    let busy = || Error::Busy {
+        location: index.display().to_string(),
+        tries: TRIES,
+    };
     Err(last.unwrap_or_else(busy))
 }
 
@@ -101,7 +104,10 @@ fn copy(index: &Path) -> StorageResult<Copied> {
         fs::remove_dir_all(copied.path()).map_err(fail(copied.path()))?;
     }
     // State is nobody else's business, also while it is copied.
-    DirBuilder::new().mode(0o700).create(copied.path()).map_err(fail(copied.path()))?;
+    DirBuilder::new()
+        .mode(0o700)
+        .create(copied.path())
+        .map_err(fail(copied.path()))?;
     for path in files(index)? {
         if let Some(name) = path.file_name() {
             fs::copy(&path, copied.path().join(name)).map_err(fail(&path))?;

@@ -58,7 +58,9 @@ pub(crate) struct SledBackend {
 
 impl fmt::Debug for SledBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SledBackend").field("location", &self.location).finish_non_exhaustive()
+        f.debug_struct("SledBackend")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,7 +88,9 @@ impl SledBackend {
     pub(crate) fn open_copy(location: &Path) -> Result<Self> {
         let index = location.join(INDEX);
         if !index.join("db").is_file() {
-            return Err(Error::NoStore { location: format!("sled:{}", location.display()) });
+            return Err(Error::NoStore {
+                location: format!("sled:{}", location.display()),
+            });
         }
         copy::open_copy(&index, |copied| {
             let mut backend = Self::with_database(location, copied.path())?;
@@ -137,26 +141,37 @@ impl SledBackend {
 
     /// Makes everything in the database durable.
     fn flush(&self) -> Result<()> {
-        self.check_poison()?;
-        let flushed = self.try_flush();
-        if let Err(error) = &flushed {
-            let mut poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
-            *poison = Some(error.to_string());
-        }
-        flushed
+        self.or_poison(|| {
+            self.write_out()?;
+            if let Some(log) = &self.log {
+                failpoint!("checkpoint::before_file_sync");
+                log.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .sync_all()?;
+                LocalDisk.sync_dir(&self.index)?;
+                failpoint!("checkpoint::after_file_sync");
+            }
+            Ok(())
+        })
     }
 
-    fn try_flush(&self) -> Result<()> {
+    /// Hands everything in the database's buffers to the system.
+    fn write_out(&self) -> Result<()> {
         failpoint!("checkpoint::before_flush");
         guarded(&self.index, || self.database.flush())?;
         failpoint!("checkpoint::after_flush");
-        if let Some(log) = &self.log {
-            failpoint!("checkpoint::before_file_sync");
-            log.lock().unwrap_or_else(PoisonError::into_inner).sync_all()?;
-            LocalDisk.sync_dir(&self.index)?;
-            failpoint!("checkpoint::after_file_sync");
-        }
         Ok(())
+    }
+
+    /// After a failure of `sync` nothing is written any more.
+    fn or_poison(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.check_poison()?;
+        let synced = sync();
+        if let Err(error) = &synced {
+            let mut poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
+            *poison = Some(error.to_string());
+        }
+        synced
     }
 
     fn check_poison(&self) -> Result<()> {
@@ -181,7 +196,11 @@ impl Backend for SledBackend {
             return Ok(self.files.put_new(&name.to_string(), bytes)?);
         }
         if let Some(found) = self.get_inline(name)? {
-            return Ok(if found == bytes { PutOutcome::Written } else { PutOutcome::Conflict });
+            return Ok(if found == bytes {
+                PutOutcome::Written
+            } else {
+                PutOutcome::Conflict
+            });
         }
         self.insert(name, &bytes)?;
         self.flush()?;
@@ -201,7 +220,11 @@ impl Backend for SledBackend {
     }
 
     fn sync_chunks(&self) -> Result<()> {
-        if self.unflushed.swap(false, Ordering::AcqRel) { self.flush() } else { Ok(()) }
+        if self.unflushed.swap(false, Ordering::AcqRel) {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn get(&self, name: Name) -> Result<Option<Bytes>> {
@@ -222,7 +245,10 @@ impl Backend for SledBackend {
         if folder != Folder::Claims {
             let prefix = format!("{}/", folder.as_str());
             let keys = guarded(&self.index, || {
-                self.database.scan_prefix(prefix).keys().collect::<sled::Result<Vec<_>>>()
+                self.database
+                    .scan_prefix(prefix)
+                    .keys()
+                    .collect::<sled::Result<Vec<_>>>()
             })?;
             names.extend(keys.iter().filter_map(|key| pieces::name_of_head(key)));
         }
@@ -239,7 +265,10 @@ impl Backend for SledBackend {
             self.check_poison()?;
             let keys = guarded(&self.index, || {
                 let prefix = name.to_string();
-                self.database.scan_prefix(prefix).keys().collect::<sled::Result<Vec<_>>>()
+                self.database
+                    .scan_prefix(prefix)
+                    .keys()
+                    .collect::<sled::Result<Vec<_>>>()
             })?;
             if !keys.is_empty() {
                 let mut batch = sled::Batch::default();
@@ -253,6 +282,10 @@ impl Backend for SledBackend {
             return Ok(());
         }
         Ok(self.files.delete(&name.to_string())?)
+    }
+
+    fn show_deletes(&self) -> Result<()> {
+        self.or_poison(|| self.write_out())
     }
 
     fn was_published(&self) -> Result<bool> {
@@ -278,12 +311,14 @@ impl Backend for SledBackend {
 fn guarded<T>(index: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Corruption { .. })) => {
-            Err(Error::damaged(index.display().to_string(), "the database says it is corrupt"))
-        }
-        Ok(Err(source)) => {
-            Err(Error::Sled { place: index.display().to_string(), source: Box::new(source) })
-        }
+        Ok(Err(sled::Error::Corruption { .. })) => Err(Error::damaged(
+            index.display().to_string(),
+            "the database says it is corrupt",
+        )),
+        Ok(Err(source)) => Err(Error::Sled {
+            place: index.display().to_string(),
+            source: Box::new(source),
+        }),
         Err(panic) => {
             let text = panic
                 .downcast_ref::<String>()

@@ -44,7 +44,9 @@ pub(super) fn join<V: AsRef<[u8]>>(
     get: impl Fn(&[u8]) -> Result<Option<V>>,
 ) -> Result<Option<Bytes>> {
     let key = name.to_string().into_bytes();
-    let Some(head) = get(&key)? else { return Ok(None) };
+    let Some(head) = get(&key)? else {
+        return Ok(None);
+    };
     let head = open(place, &key, head.as_ref())?;
     let bad_head = || Error::damaged(place, "its head has the wrong size");
     let (count, length) = head.split_first_chunk::<4>().ok_or_else(bad_head)?;
@@ -85,7 +87,10 @@ fn open<'a>(place: &str, key: &[u8], value: &'a [u8]) -> Result<&'a [u8]> {
         Some((stored, body)) if u32::from_le_bytes(*stored) == checksum(key, body) => Ok(body),
         _ => {
             let key = String::from_utf8_lossy(key);
-            Err(Error::damaged(place, format!("the database's entry {key} fails its checksum")))
+            Err(Error::damaged(
+                place,
+                format!("the database's entry {key} fails its checksum"),
+            ))
         }
     }
 }
