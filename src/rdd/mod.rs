@@ -8,6 +8,7 @@
 //! the pool happens in [`RddNode::prepare`]. So tasks can't deadlock on each other.
 
 mod actions;
+mod aggregate;
 mod cache;
 mod element;
 mod narrow;
@@ -30,7 +31,7 @@ pub use task::{BoxError, Executor, JobError, Stop, TaskError, contained};
 pub use text::TextBuffer;
 
 pub(crate) use element::CHUNK;
-pub(crate) use shuffle::{Combine, Entry, Table, combine};
+pub(crate) use shuffle::{Combine, Entry, Table, combine, visit_table};
 pub(crate) use task::{panic_message, until_enough};
 
 /// Takes the chunks of a partition.

@@ -1,0 +1,143 @@
+//! The three events of the driver's log, and how they are written.
+//!
+//! An entry's kind says which event it is; its payload is one byte of format version and a MessagePack
+//! map with field names.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{BlockId, BlockInfo};
+use crate::dstream::OperatorUid;
+use crate::time::Time;
+
+const FORMAT: u8 = 1;
+
+const BLOCK_ADDITION: u8 = 1;
+const BATCH_ALLOCATION: u8 = 2;
+const BATCH_CLEANUP: u8 = 3;
+
+/// A block was received and is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockAdditionEvent {
+    /// The stream that received it.
+    pub stream: OperatorUid,
+    /// The block.
+    pub block: BlockInfo,
+}
+
+/// A batch is made of these blocks, and of these ranges of direct sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAllocationEvent {
+    /// The batch.
+    pub time: Time,
+    /// Blocks of each receiver's stream.
+    pub blocks: BTreeMap<OperatorUid, Vec<BlockId>>,
+    /// What each direct source reads, in its own words.
+    #[serde(default)]
+    pub plans: BTreeMap<OperatorUid, ByteBuf>,
+}
+
+/// These batches are complete, checkpointed and forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchCleanupEvent {
+    /// The batches.
+    pub times: Vec<Time>,
+}
+
+/// An entry of the driver's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// See [`BlockAdditionEvent`].
+    #[serde(rename = "BlockAdditionEvent")]
+    BlockAddition(BlockAdditionEvent),
+    /// See [`BatchAllocationEvent`].
+    #[serde(rename = "BatchAllocationEvent")]
+    BatchAllocation(BatchAllocationEvent),
+    /// See [`BatchCleanupEvent`].
+    #[serde(rename = "BatchCleanupEvent")]
+    BatchCleanup(BatchCleanupEvent),
+}
+
+impl Event {
+    /// The entry's kind and payload.
+    pub(crate) fn encode(&self) -> Result<(u8, Bytes), String> {
+        let mut out = BytesMut::with_capacity(256).writer();
+        out.get_mut().put_u8(FORMAT);
+        let mut writer = rmp_serde::Serializer::new(&mut out).with_struct_map();
+        let (kind, written) = match self {
+            Self::BlockAddition(event) => (BLOCK_ADDITION, event.serialize(&mut writer)),
+            Self::BatchAllocation(event) => (BATCH_ALLOCATION, event.serialize(&mut writer)),
+            Self::BatchCleanup(event) => (BATCH_CLEANUP, event.serialize(&mut writer)),
+        };
+        written.map_err(|error| error.to_string())?;
+        Ok((kind, out.into_inner().freeze()))
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// Says what is wrong with it; the caller adds where it is.
+    pub fn decode(kind: u8, payload: &[u8]) -> Result<Self, String> {
+        let body = match payload.split_first() {
+            Some((&FORMAT, body)) => body,
+            Some((version, _)) => {
+                return Err(format!(
+                    "event format {version}; this release reads format {FORMAT}: use the release \
+                     that wrote it, or a newer one"
+                ));
+            }
+            None => return Err("an event without a format version".to_owned()),
+        };
+        fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+            rmp_serde::from_slice(body).map_err(|error| error.to_string())
+        }
+        match kind {
+            BLOCK_ADDITION => read(body).map(Self::BlockAddition),
+            BATCH_ALLOCATION => read(body).map(Self::BatchAllocation),
+            BATCH_CLEANUP => read(body).map(Self::BatchCleanup),
+            other => Err(format!("an event of unknown kind {other}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addition() -> Event {
+        Event::BlockAddition(BlockAdditionEvent {
+            stream: OperatorUid::new("lines"),
+            block: BlockInfo {
+                id: BlockId { epoch: 1, number: 7 },
+                records: 3,
+                bytes: 180,
+                cut_ms: 1_504_665_716_000,
+                position: None,
+            },
+        })
+    }
+
+    #[test]
+    fn the_first_format_can_be_read_for_ever() {
+        let golden = include_bytes!("golden/block_addition_v1.bin");
+        assert_eq!(addition().encode().unwrap().1[..], golden[..]);
+        assert_eq!(Event::decode(BLOCK_ADDITION, golden).unwrap(), addition());
+    }
+
+    #[test]
+    fn every_cut_and_newer_formats_are_errors() {
+        let (kind, payload) = addition().encode().unwrap();
+        for cut in 0..payload.len() {
+            assert!(Event::decode(kind, &payload[..cut]).is_err());
+        }
+        let mut newer = payload.to_vec();
+        newer[0] = FORMAT + 1;
+        assert!(Event::decode(kind, &newer).unwrap_err().contains("format 2"));
+        assert!(Event::decode(99, &payload).unwrap_err().contains("kind 99"));
+    }
+}

@@ -1,0 +1,363 @@
+//! [`BlockGenerator`]: cuts what a receiver stores into blocks and sees them through to the tracker.
+//!
+//! Records gather in the current block. Every block interval, or when it is full, the block is cut and
+//! goes through a bounded queue to the pusher, which makes its data durable, logs its addition, and
+//! answers who waits for it: in the order in which blocks were cut, several on their way at once. When
+//! the queue is full, whoever fills the next block waits: that is the back-pressure on the source.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, stream};
+use tidemill_storage::failpoint;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::rate_limit::TokenBucket;
+use super::record::BlockBuilder;
+use super::{Block, BlockId, BlockInfo, BlockStoreError, Intake, Record, TrackerError};
+use crate::clock::{Clock, sleep_until};
+use crate::dstream::OperatorUid;
+use crate::rdd::BoxError;
+
+/// How many blocks of a receiver are on their way to the logs at once.
+const IN_FLIGHT: usize = 8;
+
+/// How long to wait before a full log is tried again.
+const FULL_RETRY: Duration = Duration::from_millis(500);
+
+/// How a generator cuts blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct GeneratorOptions {
+    /// How often the current block is cut.
+    pub(crate) block_interval: Duration,
+    /// How many cut blocks may wait for the pusher.
+    pub(crate) queue: usize,
+    /// Bytes at which a block is full.
+    pub(crate) max_block_bytes: usize,
+    /// Records a second, at most.
+    pub(crate) max_rate: Option<f64>,
+}
+
+/// Why records weren't stored.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The stream takes no more records: it is stopping, or a log failed.
+    #[error("the stream takes no more records: {0}")]
+    Closed(Arc<str>),
+    /// The record can't be written.
+    #[error("a record can't be stored: {0}")]
+    BadRecord(Arc<str>),
+}
+
+type Answer = oneshot::Sender<Result<(), StoreError>>;
+
+struct CutBlock {
+    block: Arc<Block>,
+    id: BlockId,
+    cut_ms: u64,
+    waiters: Vec<Answer>,
+}
+
+struct Current {
+    builder: BlockBuilder,
+    waiters: Vec<Answer>,
+    next_number: u64,
+    closed: Option<Arc<str>>,
+}
+
+/// A receiver's way into the engine.
+pub(crate) struct BlockGenerator<T: ?Sized + Record> {
+    stream: OperatorUid,
+    epoch: u64,
+    options: GeneratorOptions,
+    clock: Arc<dyn Clock>,
+    limit: Option<TokenBucket>,
+    current: Mutex<Current>,
+    /// Held while a block is cut and queued, so that blocks are queued in the order of their numbers.
+    queue: tokio::sync::Mutex<Option<mpsc::Sender<CutBlock>>>,
+    records: AtomicU64,
+    of: PhantomData<fn(&T)>,
+}
+
+/// Called with what is wrong when a log fails for good.
+pub(crate) type OnFatal = Arc<dyn Fn(String) + Send + Sync>;
+
+impl<T: ?Sized + Record> BlockGenerator<T> {
+    /// A generator and the task that pushes its blocks; the task ends when the generator is closed and
+    /// all is pushed.
+    pub(crate) fn new(
+        stream: OperatorUid,
+        epoch: u64,
+        options: GeneratorOptions,
+        clock: Arc<dyn Clock>,
+        intake: Arc<Intake>,
+        on_fatal: OnFatal,
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
+        let (sender, receiver) = mpsc::channel(options.queue.max(1));
+        let generator = Arc::new(Self {
+            limit: options.max_rate.map(|rate| TokenBucket::new(rate, Arc::clone(&clock))),
+            stream,
+            epoch,
+            options,
+            clock,
+            current: Mutex::new(Current {
+                builder: BlockBuilder::new(),
+                waiters: Vec::new(),
+                next_number: 0,
+                closed: None,
+            }),
+            queue: tokio::sync::Mutex::new(Some(sender)),
+            records: AtomicU64::new(0),
+            of: PhantomData,
+        });
+        let pusher = push_all(Arc::clone(&generator), receiver, intake, on_fatal);
+        (generator, pusher)
+    }
+
+    /// Records stored so far.
+    pub(crate) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// How long a source should hold back, as the rate limit says; zero when it needn't.
+    pub(crate) fn hold_back(&self) -> Duration {
+        self.limit.as_ref().map_or(Duration::ZERO, TokenBucket::delay)
+    }
+
+    /// Whether cut blocks fill the queue.
+    pub(crate) fn is_congested(&self) -> bool {
+        match self.queue.try_lock() {
+            Ok(queue) => queue.as_ref().is_some_and(|queue| queue.capacity() == 0),
+            Err(_) => true,
+        }
+    }
+
+    /// Cuts a block every block interval until `stop`.
+    pub(crate) async fn cut_regularly(&self, stop: CancellationToken) {
+        loop {
+            let next = self.clock.now().next_multiple(self.options.block_interval);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep_until(&*self.clock, next) => self.cut().await,
+            }
+        }
+    }
+
+    /// Takes records in; waits under back-pressure. They are in memory when this returns.
+    pub(crate) async fn store<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a T>,
+    ) -> Result<(), StoreError> {
+        self.store_all(records.into_iter(), None).await
+    }
+
+    /// Takes records in and waits until all of them are durable and will be in a batch.
+    pub(crate) async fn store_reliably<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a T>,
+    ) -> Result<(), StoreError> {
+        let mut answers = Vec::new();
+        self.store_all(records.into_iter(), Some(&mut answers)).await?;
+        for answer in answers {
+            answer.await.unwrap_or_else(|_| Err(closed("the engine stopped")))?;
+        }
+        Ok(())
+    }
+
+    async fn store_all<'a>(
+        &self,
+        records: impl Iterator<Item = &'a T>,
+        mut answers: Option<&mut Vec<oneshot::Receiver<Result<(), StoreError>>>>,
+    ) -> Result<(), StoreError> {
+        let mut records = records.peekable();
+        while records.peek().is_some() {
+            if let Some(limit) = &self.limit {
+                limit.acquire(0).await;
+            }
+            let (stored, is_full) = self.fill(&mut records, answers.as_deref_mut())?;
+            if let Some(limit) = &self.limit {
+                limit.take(stored);
+            }
+            if is_full {
+                self.cut().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves records into the current block until it is full.
+    fn fill<'a>(
+        &self,
+        records: &mut impl Iterator<Item = &'a T>,
+        answers: Option<&mut Vec<oneshot::Receiver<Result<(), StoreError>>>>,
+    ) -> Result<(u64, bool), StoreError> {
+        let mut current = self.current();
+        if let Some(reason) = &current.closed {
+            return Err(StoreError::Closed(Arc::clone(reason)));
+        }
+        let mut stored = 0;
+        let full = self.options.max_block_bytes;
+        while current.builder.len() < full {
+            let Some(record) = records.next() else { break };
+            current
+                .builder
+                .push(record)
+                .map_err(|error| StoreError::BadRecord(error.to_string().into()))?;
+            stored += 1;
+        }
+        if let (Some(answers), true) = (answers, stored > 0) {
+            let (sender, receiver) = oneshot::channel();
+            current.waiters.push(sender);
+            answers.push(receiver);
+        }
+        self.records.fetch_add(stored, Ordering::Relaxed);
+        Ok((stored, current.builder.len() >= full))
+    }
+
+    /// Cuts the current block, if it holds anything, and queues it.
+    pub(crate) async fn cut(&self) {
+        let queue = self.queue.lock().await;
+        let Some(sender) = &*queue else { return };
+        // Room first: a block that waits for its place in the queue still takes records.
+        let Ok(place) = sender.reserve().await else { return };
+        if let Some(cut) = self.take_current() {
+            place.send(cut);
+        }
+    }
+
+    fn take_current(&self) -> Option<CutBlock> {
+        let mut current = self.current();
+        if current.builder.is_empty() {
+            return None;
+        }
+        let waiters = std::mem::take(&mut current.waiters);
+        let number = current.next_number;
+        current.next_number += 1;
+        match current.builder.take::<T>() {
+            Ok(block) => Some(CutBlock {
+                block,
+                id: BlockId { epoch: self.epoch, number },
+                cut_ms: self.clock.now().as_millis(),
+                waiters,
+            }),
+            Err(error) => {
+                answer(waiters, &Err(StoreError::BadRecord(error.to_string().into())));
+                None
+            }
+        }
+    }
+
+    /// Takes no more records and queues what there is.
+    pub(crate) async fn close(&self, reason: &str) {
+        self.current().closed.get_or_insert_with(|| reason.into());
+        self.cut().await;
+        self.queue.lock().await.take();
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed(reason: &str) -> StoreError {
+    StoreError::Closed(reason.into())
+}
+
+fn answer(waiters: Vec<Answer>, result: &Result<(), StoreError>) {
+    for waiter in waiters {
+        // Nobody waits any more when a client hung up.
+        let _ = waiter.send(result.clone());
+    }
+}
+
+/// Sees blocks through, in order.
+async fn push_all<T: ?Sized + Record>(
+    generator: Arc<BlockGenerator<T>>,
+    receiver: mpsc::Receiver<CutBlock>,
+    intake: Arc<Intake>,
+    on_fatal: OnFatal,
+) {
+    let cut = stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|cut| (cut, receiver))
+    });
+    let stored = cut
+        .map(|cut| {
+            let first = intake.store.store(&generator.stream, cut.id, &cut.block, cut.cut_ms);
+            store_block(&generator, &intake, cut, first)
+        })
+        .buffered(IN_FLIGHT);
+    let added = stored
+        .map(|(waiters, stored)| {
+            let added = stored.map(|info| (info.clone(), add(&generator, &intake, info)));
+            async move {
+                let result = match added {
+                    Ok((_, added)) => added.await,
+                    Err(error) => Err(error.into()),
+                };
+                (waiters, result)
+            }
+        })
+        .buffered(IN_FLIGHT);
+    let mut added = std::pin::pin!(added);
+    while let Some((waiters, result)) = added.next().await {
+        match result {
+            Ok(()) => answer(waiters, &Ok(())),
+            Err(error) => {
+                let reason = error.to_string();
+                answer(waiters, &Err(closed(&reason)));
+                generator.current().closed.get_or_insert_with(|| reason.as_str().into());
+                on_fatal(reason);
+            }
+        }
+    }
+    let left: VecDeque<Answer> = std::mem::take(&mut generator.current().waiters).into();
+    answer(left.into(), &Err(closed("the engine stopped")));
+}
+
+/// Makes a block durable; when the log has no room, waits for it.
+async fn store_block<T: ?Sized + Record>(
+    generator: &BlockGenerator<T>,
+    intake: &Intake,
+    cut: CutBlock,
+    first: impl Future<Output = Result<BlockInfo, BlockStoreError>>,
+) -> (Vec<Answer>, Result<BlockInfo, BlockStoreError>) {
+    intake.store.wait_for_room().await;
+    let mut result = first.await;
+    while result.as_ref().is_err_and(BlockStoreError::is_full) {
+        tracing::warn!(stream = %generator.stream, "no room for received data; waiting for some");
+        tokio::time::sleep(FULL_RETRY).await;
+        result = intake.store.store(&generator.stream, cut.id, &cut.block, cut.cut_ms).await;
+    }
+    (cut.waiters, result)
+}
+
+/// Logs a block's addition; when the log has no room, waits for it.
+fn add<'a, T: ?Sized + Record>(
+    generator: &'a BlockGenerator<T>,
+    intake: &'a Intake,
+    info: BlockInfo,
+) -> impl Future<Output = Result<(), BoxError>> + use<'a, T> {
+    failpoint!("block::before_addition");
+    let mut adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
+    async move {
+        loop {
+            match adding.await {
+                Ok(info) => {
+                    intake.store.named(&info);
+                    failpoint!("block::before_acknowledgement");
+                    return Ok(());
+                }
+                Err(error) if TrackerError::is_full(&error) => {
+                    tokio::time::sleep(FULL_RETRY).await;
+                    adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

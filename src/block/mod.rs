@@ -1,0 +1,33 @@
+//! Blocks: how received records are held, made durable and assigned to batches.
+//!
+//! Invariant (R1 to R3): a block's data is durable before its addition is logged; the addition is durable
+//! before the block can be allocated and before its source is acknowledged; an allocation is durable
+//! before its batch computes.
+
+mod data;
+mod events;
+mod generator;
+mod id;
+mod rate_limit;
+mod rdd;
+mod record;
+mod store;
+mod tracker;
+
+use std::sync::Arc;
+
+pub use data::{Block, Encoding};
+pub use events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
+pub use id::{BlockId, BlockInfo};
+pub use record::Record;
+
+pub(crate) use generator::{BlockGenerator, GeneratorOptions, StoreError};
+pub(crate) use rdd::block_rdd;
+pub(crate) use store::{BlockStore, BlockStoreError};
+pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};
+
+/// Where received data goes: its store and its tracker.
+pub(crate) struct Intake {
+    pub(crate) tracker: Tracker,
+    pub(crate) store: Arc<BlockStore>,
+}

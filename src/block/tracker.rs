@@ -1,0 +1,320 @@
+//! [`Tracker`]: which blocks there are and which batch each belongs to, as the driver's log tells it.
+//!
+//! Every change goes log, sync, memory, acknowledge, in this order (R2, R3). What the tracker holds is a
+//! fold over the log, so a checkpoint of it and the entries behind it give it back.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use tidemill_storage::failpoint;
+use tidemill_wal::{Append, Wal};
+
+use super::events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
+use super::{BlockId, BlockInfo};
+use crate::dstream::OperatorUid;
+use crate::time::Time;
+
+/// Why an event can't be logged.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum TrackerError {
+    /// The driver's log refused.
+    #[error("the driver's log: {0}")]
+    Log(Arc<tidemill_wal::Error>),
+    /// The event can't be written.
+    #[error("an event can't be written: {0}")]
+    Unwritable(String),
+}
+
+impl From<tidemill_wal::Error> for TrackerError {
+    fn from(error: tidemill_wal::Error) -> Self {
+        Self::Log(Arc::new(error))
+    }
+}
+
+impl TrackerError {
+    /// Whether there was no room, so that trying later may help.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Log(error) if matches!(**error, tidemill_wal::Error::Full { .. }))
+    }
+}
+
+/// What a batch is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Allocation {
+    pub(crate) blocks: BTreeMap<OperatorUid, Vec<BlockInfo>>,
+    #[serde(default)]
+    pub(crate) plans: BTreeMap<OperatorUid, ByteBuf>,
+}
+
+impl Allocation {
+    /// Records in its blocks.
+    pub(crate) fn records(&self) -> u64 {
+        self.blocks.values().flatten().map(|block| block.records).sum()
+    }
+
+    /// Whether it holds nothing to read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plans.is_empty() && self.blocks.values().all(Vec::is_empty)
+    }
+}
+
+/// What a checkpoint keeps of a tracker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TrackerSnapshot {
+    pub(crate) unallocated: BTreeMap<OperatorUid, VecDeque<BlockInfo>>,
+    pub(crate) allocated: BTreeMap<Time, Allocation>,
+    pub(crate) last_allocated: Option<Time>,
+    /// The first entry of the driver's log that may not be contained.
+    pub(crate) replay_from: u64,
+}
+
+/// What the log has said so far.
+#[derive(Debug, Default)]
+struct Known {
+    unallocated: BTreeMap<OperatorUid, VecDeque<BlockInfo>>,
+    allocated: BTreeMap<Time, Allocation>,
+    last_allocated: Option<Time>,
+    /// Entries that were appended but haven't changed memory yet, by sequence, with how many.
+    in_flight: BTreeMap<u64, usize>,
+}
+
+/// Tracks blocks. All methods that write block until the entry is durable, but [`Tracker::add`].
+pub(crate) struct Tracker {
+    log: Wal,
+    known: Mutex<Known>,
+}
+
+impl Tracker {
+    /// A tracker that goes on from a snapshot.
+    pub(crate) fn new(log: Wal, snapshot: TrackerSnapshot) -> Self {
+        let known = Known {
+            unallocated: snapshot.unallocated,
+            allocated: snapshot.allocated,
+            last_allocated: snapshot.last_allocated,
+            in_flight: BTreeMap::new(),
+        };
+        Self { log, known: Mutex::new(known) }
+    }
+
+    pub(crate) fn log(&self) -> &Wal {
+        &self.log
+    }
+
+    /// Logs a block; when this is `Ok`, the block will be in exactly one batch.
+    pub(crate) fn add(
+        &self,
+        stream: &OperatorUid,
+        block: BlockInfo,
+    ) -> impl Future<Output = Result<BlockInfo, TrackerError>> + Send + use<'_> {
+        let event = BlockAdditionEvent { stream: stream.clone(), block };
+        let appended = self.append(&Event::BlockAddition(event.clone()));
+        async move {
+            let (append, sequence) = appended?;
+            let result = append.await;
+            failpoint!("tracker::after_block_addition");
+            let mut known = self.known();
+            land(&mut known.in_flight, sequence);
+            result?;
+            known.unallocated.entry(event.stream).or_default().push_back(event.block.clone());
+            Ok(event.block)
+        }
+    }
+
+    /// Makes all blocks that are in no batch the batch at `time`, with what direct sources plan for it. A
+    /// batch that is allocated already stays as it is.
+    pub(crate) fn allocate(
+        &self,
+        time: Time,
+        plans: BTreeMap<OperatorUid, Vec<u8>>,
+    ) -> Result<Allocation, TrackerError> {
+        let (allocation, appended) = {
+            let mut known = self.known();
+            if let Some(allocation) = known.allocated.get(&time) {
+                return Ok(allocation.clone());
+            }
+            let blocks: BTreeMap<_, Vec<_>> = std::mem::take(&mut known.unallocated)
+                .into_iter()
+                .map(|(stream, blocks)| (stream, blocks.into()))
+                .collect();
+            let plans = plans.into_iter().map(|(uid, plan)| (uid, ByteBuf::from(plan))).collect();
+            let allocation = Allocation { blocks, plans };
+            let ids = |blocks: &Vec<BlockInfo>| blocks.iter().map(|block| block.id).collect();
+            let event = Event::BatchAllocation(BatchAllocationEvent {
+                time,
+                blocks: allocation.blocks.iter().map(|(uid, b)| (uid.clone(), ids(b))).collect(),
+                plans: allocation.plans.clone(),
+            });
+            failpoint!("tracker::before_batch_allocation");
+            let appended = append_to(&self.log, &mut known, &event);
+            (allocation, appended)
+        };
+        let result = appended.and_then(|(append, sequence)| {
+            let result = append.wait();
+            land(&mut self.known().in_flight, sequence);
+            result.map_err(TrackerError::from)
+        });
+        failpoint!("tracker::after_batch_allocation");
+        let mut known = self.known();
+        match result {
+            Ok(_) => {
+                known.allocated.insert(time, allocation.clone());
+                known.last_allocated = known.last_allocated.max(Some(time));
+                Ok(allocation)
+            }
+            Err(error) => {
+                // Nothing was allocated: the blocks wait in front of those that came meanwhile.
+                for (stream, blocks) in allocation.blocks {
+                    let queue = known.unallocated.entry(stream).or_default();
+                    blocks.into_iter().rev().for_each(|block| queue.push_front(block));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets complete batches and returns what they were made of.
+    pub(crate) fn clean_up(&self, times: &[Time]) -> Result<Vec<Allocation>, TrackerError> {
+        if times.is_empty() {
+            return Ok(Vec::new());
+        }
+        let event = Event::BatchCleanup(BatchCleanupEvent { times: times.to_vec() });
+        failpoint!("tracker::before_batch_cleanup");
+        let (append, sequence) = self.append(&event)?;
+        let result = append.wait();
+        failpoint!("tracker::after_batch_cleanup");
+        let mut known = self.known();
+        land(&mut known.in_flight, sequence);
+        result?;
+        Ok(times.iter().filter_map(|time| known.allocated.remove(time)).collect())
+    }
+
+    /// What the batch at `time` is made of.
+    pub(crate) fn allocation(&self, time: Time) -> Option<Allocation> {
+        self.known().allocated.get(&time).cloned()
+    }
+
+    /// The batches that are allocated and not cleaned up.
+    pub(crate) fn allocated_times(&self) -> Vec<Time> {
+        self.known().allocated.keys().copied().collect()
+    }
+
+    /// The newest batch ever allocated.
+    pub(crate) fn last_allocated(&self) -> Option<Time> {
+        self.known().last_allocated
+    }
+
+    /// The newest batch that holds anything.
+    pub(crate) fn last_filled(&self) -> Option<Time> {
+        let known = self.known();
+        let filled = known.allocated.iter().rev().find(|(_, allocation)| !allocation.is_empty());
+        filled.map(|(time, _)| *time)
+    }
+
+    /// Whether blocks wait for a batch.
+    pub(crate) fn has_unallocated(&self) -> bool {
+        self.known().unallocated.values().any(|blocks| !blocks.is_empty())
+    }
+
+    /// All that a checkpoint needs.
+    pub(crate) fn snapshot(&self) -> TrackerSnapshot {
+        let known = self.known();
+        let next = self.log.next_sequence().0;
+        TrackerSnapshot {
+            unallocated: known.unallocated.clone(),
+            allocated: known.allocated.clone(),
+            last_allocated: known.last_allocated,
+            replay_from: known.in_flight.first_key_value().map_or(next, |(first, _)| *first),
+        }
+    }
+
+    fn append(&self, event: &Event) -> Result<(Append, u64), TrackerError> {
+        append_to(&self.log, &mut self.known(), event)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Appends under the lock, so that a snapshot never misses an entry that is on its way.
+fn append_to(log: &Wal, known: &mut Known, event: &Event) -> Result<(Append, u64), TrackerError> {
+    let (kind, payload) = event.encode().map_err(TrackerError::Unwritable)?;
+    let append = log.append(kind, vec![payload]);
+    let sequence = append.sequence().0;
+    *known.in_flight.entry(sequence).or_default() += 1;
+    Ok((append, sequence))
+}
+
+fn land(in_flight: &mut BTreeMap<u64, usize>, sequence: u64) {
+    if let Some(count) = in_flight.get_mut(&sequence) {
+        *count -= 1;
+        if *count == 0 {
+            in_flight.remove(&sequence);
+        }
+    }
+}
+
+impl TrackerSnapshot {
+    /// Takes in a log entry; one that is contained already changes nothing.
+    ///
+    /// `complete_through` is the checkpoint's: a clean-up of a later batch was made on the word of a
+    /// newer checkpoint, so it doesn't count for this one.
+    pub(crate) fn apply(&mut self, event: Event, complete_through: Option<Time>) -> Result<(), String> {
+        match event {
+            Event::BlockAddition(BlockAdditionEvent { stream, block }) => {
+                let is_allocated = self
+                    .allocated
+                    .values()
+                    .filter_map(|allocation| allocation.blocks.get(&stream))
+                    .flatten()
+                    .any(|known| known.id == block.id);
+                let queue = self.unallocated.entry(stream).or_default();
+                if !is_allocated && !queue.iter().any(|known| known.id == block.id) {
+                    queue.push_back(block);
+                }
+            }
+            Event::BatchAllocation(BatchAllocationEvent { time, blocks, plans }) => {
+                if self.last_allocated >= Some(time) {
+                    return Ok(());
+                }
+                let mut allocation = Allocation { blocks: BTreeMap::new(), plans };
+                for (stream, ids) in blocks {
+                    let queue = self.unallocated.entry(stream.clone()).or_default();
+                    let wanted: BTreeSet<BlockId> = ids.iter().copied().collect();
+                    let (taken, left) = std::mem::take(queue)
+                        .into_iter()
+                        .partition::<VecDeque<_>, _>(|block| wanted.contains(&block.id));
+                    *queue = left;
+                    if taken.len() != wanted.len() {
+                        return Err(format!(
+                            "the batch at {time} names {} blocks of `{stream}`, of which {} were \
+                             never added",
+                            wanted.len(),
+                            wanted.len() - taken.len()
+                        ));
+                    }
+                    allocation.blocks.insert(stream, taken.into());
+                }
+                self.allocated.insert(time, allocation);
+                self.last_allocated = Some(time);
+            }
+            Event::BatchCleanup(BatchCleanupEvent { times }) => {
+                for time in times.iter().filter(|time| Some(**time) <= complete_through) {
+                    self.allocated.remove(time);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first entry of the block log that is needed; `None` when none is.
+    pub(crate) fn first_block(&self) -> Option<u64> {
+        let waiting = self.unallocated.values().flatten();
+        let allocated = self.allocated.values().flat_map(|batch| batch.blocks.values().flatten());
+        let sequences = waiting.chain(allocated).filter_map(|block| block.position);
+        sequences.map(|position| position.sequence.0).min()
+    }
+}

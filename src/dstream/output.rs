@@ -1,0 +1,188 @@
+//! Output operations: what makes a stream do something. Each gives one job a batch.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::{DStream, OperatorUid};
+use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError, contained};
+use crate::sink::{BatchIdentity, Console, Guarantee, Sink, TextFiles, TextForm};
+use crate::time::Time;
+
+/// What an output closure may return: nothing, or a result whose error fails the batch.
+pub trait Outcome {
+    /// Reads it as a result.
+    fn into_result(self) -> Result<(), BoxError>;
+}
+
+impl Outcome for () {
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> Outcome for Result<(), E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// A job's work: may be run again after a failure.
+pub(crate) type Work = Box<dyn Fn() -> Result<(), TaskError> + Send + Sync>;
+
+/// One output operation's work for one batch.
+pub(crate) struct Job {
+    pub(crate) output: Arc<OutputOperation>,
+    pub(crate) time: Time,
+    pub(crate) work: Work,
+}
+
+type Generate = dyn Fn(&BatchIdentity) -> Result<Option<Work>, TaskError> + Send + Sync;
+type Check = dyn Fn() -> Result<(), BoxError> + Send + Sync;
+
+/// An output operation.
+pub(crate) struct OutputOperation {
+    pub(crate) uid: OperatorUid,
+    pub(crate) kind: &'static str,
+    pub(crate) parent: usize,
+    pub(crate) guarantee: Guarantee,
+    pub(crate) caller: &'static Location<'static>,
+    check: Box<Check>,
+    generate: Box<Generate>,
+}
+
+impl OutputOperation {
+    /// Finds out before the start whether the output can be written at all.
+    pub(crate) fn check(&self) -> Result<(), BoxError> {
+        contained(|| (self.check)().map_err(TaskError::Failed)).map_err(Into::into)
+    }
+
+    /// The job for the batch at `time`, when the stream has a dataset then.
+    pub(crate) fn job(self: &Arc<Self>, application: &str, time: Time) -> Result<Option<Job>, TaskError> {
+        let identity = BatchIdentity {
+            application: application.to_owned(),
+            output: self.uid.clone(),
+            time,
+        };
+        let work = (self.generate)(&identity)?;
+        Ok(work.map(|work| Job { output: Arc::clone(self), time, work }))
+    }
+}
+
+impl<T: ?Sized + Element> DStream<T> {
+    /// Runs `f` once a batch with the batch's dataset, on the driver; the dataset's actions run on the
+    /// CPU pool. A batch that is run again after a failure or a restart calls `f` again: write by batch
+    /// time, or implement [`Sink`], to write once.
+    #[track_caller]
+    pub fn for_each_rdd<R: Outcome>(&self, f: impl Fn(&Rdd<T>, Time) -> R + Send + Sync + 'static) {
+        let f = move |identity: &BatchIdentity, rdd: &Rdd<T>| f(rdd, identity.time).into_result();
+        self.output(
+            "for_each_rdd",
+            None,
+            Guarantee::AtLeastOnce,
+            || Ok(()),
+            f,
+            Location::caller(),
+        );
+    }
+
+    /// Runs `f` on each partition of each batch, on the CPU pool.
+    #[track_caller]
+    pub fn for_each_partition<R: Outcome>(
+        &self,
+        f: impl Fn(Partition<'_, T>, Time) -> R + Send + Sync + 'static,
+    ) {
+        let f = move |identity: &BatchIdentity, rdd: &Rdd<T>| {
+            rdd.for_each_partition(|partition| f(partition, identity.time).into_result())
+                .map_err(BoxError::from)
+        };
+        self.output(
+            "for_each_partition",
+            None,
+            Guarantee::AtLeastOnce,
+            || Ok(()),
+            f,
+            Location::caller(),
+        );
+    }
+
+    /// Commits each batch to `sink`.
+    #[track_caller]
+    pub fn sink(&self, sink: impl Sink<T>) {
+        self.sink_at(sink, None, Location::caller());
+    }
+
+    /// As [`DStream::sink`], known to checkpoints under `uid`.
+    #[track_caller]
+    pub fn sink_with_uid(&self, sink: impl Sink<T>, uid: impl AsRef<str>) {
+        self.sink_at(sink, Some(uid.as_ref()), Location::caller());
+    }
+
+    fn sink_at(
+        &self,
+        sink: impl Sink<T>,
+        uid: Option<&str>,
+        caller: &'static Location<'static>,
+    ) {
+        let (kind, guarantee, sink) = (sink.kind(), sink.guarantee(), Arc::new(sink));
+        let checked = Arc::clone(&sink);
+        let commit = move |identity: &BatchIdentity, rdd: &Rdd<T>| sink.commit(identity, rdd);
+        self.output(kind, uid, guarantee, move || checked.check(), commit, caller);
+    }
+
+    fn output(
+        &self,
+        kind: &'static str,
+        uid: Option<&str>,
+        guarantee: Guarantee,
+        check: impl Fn() -> Result<(), BoxError> + Send + Sync + 'static,
+        commit: impl Fn(&BatchIdentity, &Rdd<T>) -> Result<(), BoxError> + Send + Sync + 'static,
+        caller: &'static Location<'static>,
+    ) {
+        let uid = match uid {
+            Some(uid) => self.registry().new_uid(uid),
+            None => self.child_uid(kind),
+        };
+        if self.registry().is_sealed() {
+            self.mistake(caller, "outputs can't be added to a context that has started".to_owned());
+        }
+        let (parent, commit) = (Arc::clone(self.node()), Arc::new(commit));
+        let generate = move |identity: &BatchIdentity| {
+            let Some(rdd) = parent.get_or_compute(identity.time)? else { return Ok(None) };
+            let (commit, identity) = (Arc::clone(&commit), identity.clone());
+            let work: Work = Box::new(move || {
+                contained(|| commit(&identity, &rdd).map_err(TaskError::Failed))
+            });
+            Ok(Some(work))
+        };
+        self.registry().add_output(OutputOperation {
+            uid,
+            kind,
+            parent: self.node().core().id,
+            guarantee,
+            caller,
+            check: Box::new(check),
+            generate: Box::new(generate),
+        });
+    }
+}
+
+impl<T: ?Sized + Element + TextForm> DStream<T> {
+    /// Prints the first ten elements of each batch, headed by the batch time.
+    #[track_caller]
+    pub fn print(&self) {
+        self.sink_at(Console::stdout(10), None, Location::caller());
+    }
+
+    /// Prints the first `rows` elements of each batch, headed by the batch time.
+    #[track_caller]
+    pub fn print_rows(&self, rows: usize) {
+        self.sink_at(Console::stdout(rows), None, Location::caller());
+    }
+
+    /// Writes each batch to the folder `PREFIX-TIME_MS[.SUFFIX]`, one file a partition, in place all at
+    /// once or not at all; a batch that is run again finds its folder and leaves it as it is.
+    #[track_caller]
+    pub fn save_as_text_files(&self, prefix: impl Into<String>, suffix: Option<&str>) {
+        self.sink_at(TextFiles::new(prefix, suffix), None, Location::caller());
+    }
+}

@@ -1,0 +1,112 @@
+//! What streams of `(key, value)` pairs offer.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::DStream;
+use crate::rdd::{Data, Key, Partitioning};
+
+impl<K: Key, V: Data> DStream<(K, V)> {
+    /// Each value replaced by what `f` makes of it.
+    #[track_caller]
+    pub fn map_values<U: Data>(
+        &self,
+        f: impl Fn(&V) -> U + Send + Sync + 'static,
+    ) -> DStream<(K, U)> {
+        let f = Arc::new(f);
+        self.derive("map_values", Location::caller(), move |rdd| {
+            let f = Arc::clone(&f);
+            rdd.map_values(move |value| f(value))
+        })
+    }
+
+    /// Each pair replaced by one for each value that `f` makes of its value.
+    #[track_caller]
+    pub fn flat_map_values<U: Data, I: IntoIterator<Item = U>>(
+        &self,
+        f: impl Fn(&V) -> I + Send + Sync + 'static,
+    ) -> DStream<(K, U)> {
+        let f = Arc::new(f);
+        self.derive("flat_map_values", Location::caller(), move |rdd| {
+            let f = Arc::clone(&f);
+            rdd.flat_map_values(move |value| f(value))
+        })
+    }
+
+    /// All values of each key in a batch.
+    #[track_caller]
+    pub fn group_by_key(&self) -> DStream<(K, Vec<V>)> {
+        self.group_by_key_with(self.registry().default_partitions)
+    }
+
+    /// As [`DStream::group_by_key`], partitioned as said.
+    #[track_caller]
+    pub fn group_by_key_with(
+        &self,
+        partitioning: impl Into<Partitioning<K>>,
+    ) -> DStream<(K, Vec<V>)> {
+        let partitioning = partitioning.into();
+        self.derive("group_by_key", Location::caller(), move |rdd| {
+            rdd.group_by_key(partitioning.clone())
+        })
+    }
+
+    /// The values of each key in a batch combined by `f`, which must be associative and commutative.
+    /// They are combined where they are read first, then across partitions.
+    #[track_caller]
+    pub fn reduce_by_key(
+        &self,
+        f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
+    ) -> DStream<(K, V)> {
+        self.reduce_by_key_with(f, self.registry().default_partitions)
+    }
+
+    /// As [`DStream::reduce_by_key`], partitioned as said.
+    #[track_caller]
+    pub fn reduce_by_key_with(
+        &self,
+        f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
+        partitioning: impl Into<Partitioning<K>>,
+    ) -> DStream<(K, V)> {
+        let (f, partitioning) = (Arc::new(f), partitioning.into());
+        self.derive("reduce_by_key", Location::caller(), move |rdd| {
+            let f = Arc::clone(&f);
+            rdd.reduce_by_key(move |a, b| f(a, b), partitioning.clone())
+        })
+    }
+
+    /// The values of each key in a batch combined into an accumulator: `create` makes one of a key's
+    /// first value, `merge_value` adds another, `merge` joins two.
+    #[track_caller]
+    pub fn combine_by_key<A: Data>(
+        &self,
+        create: impl Fn(&V) -> A + Send + Sync + 'static,
+        merge_value: impl Fn(&mut A, &V) + Send + Sync + 'static,
+        merge: impl Fn(&mut A, A) + Send + Sync + 'static,
+    ) -> DStream<(K, A)> {
+        self.combine_by_key_with(create, merge_value, merge, self.registry().default_partitions)
+    }
+
+    /// As [`DStream::combine_by_key`], partitioned as said.
+    #[track_caller]
+    pub fn combine_by_key_with<A: Data>(
+        &self,
+        create: impl Fn(&V) -> A + Send + Sync + 'static,
+        merge_value: impl Fn(&mut A, &V) + Send + Sync + 'static,
+        merge: impl Fn(&mut A, A) + Send + Sync + 'static,
+        partitioning: impl Into<Partitioning<K>>,
+    ) -> DStream<(K, A)> {
+        let functions = Arc::new((create, merge_value, merge));
+        let partitioning = partitioning.into();
+        self.derive("combine_by_key", Location::caller(), move |rdd| {
+            let (create, value, merge) =
+                (Arc::clone(&functions), Arc::clone(&functions), Arc::clone(&functions));
+            rdd.combine_by_key(
+                move |first| create.0(first),
+                move |sum, next| value.1(sum, next),
+                move |sum, other| merge.2(sum, other),
+                partitioning.clone(),
+            )
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! [`Registry`]: the operators of one program as they are declared, in order.
+//!
+//! Invariant: parents are registered before their children, so ids ascend along every path and the graph
+//! has no circle. Mistakes are gathered, with the line of the caller, and refused all at once when the
+//! context starts.
+
+use std::collections::HashSet;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::OperatorUid;
+use super::node::AnyNode;
+use super::output::OutputOperation;
+use crate::rdd::Executor;
+use crate::time::Time;
+
+/// Everything that is declared before the start.
+pub(crate) struct Registry {
+    pub(crate) application: String,
+    pub(crate) batch_interval: Duration,
+    pub(crate) executor: Executor,
+    pub(crate) default_partitions: usize,
+    zero_time: OnceLock<Time>,
+    declared: Mutex<Declared>,
+}
+
+#[derive(Default)]
+struct Declared {
+    nodes: Vec<Arc<dyn AnyNode>>,
+    outputs: Vec<Arc<OutputOperation>>,
+    uids: HashSet<OperatorUid>,
+    mistakes: Vec<Mistake>,
+    sealed: bool,
+}
+
+/// Something that makes the program impossible to start.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{caller}: `{uid}`: {message}")]
+pub struct Mistake {
+    /// The operator.
+    pub uid: OperatorUid,
+    /// What is wrong and what would be right.
+    pub message: String,
+    /// The line that declared it.
+    pub caller: &'static Location<'static>,
+}
+
+impl Registry {
+    pub(crate) fn new(
+        application: String,
+        batch_interval: Duration,
+        executor: Executor,
+        default_partitions: usize,
+    ) -> Self {
+        Self {
+            application,
+            batch_interval,
+            executor,
+            default_partitions: default_partitions.max(1),
+            zero_time: OnceLock::new(),
+            declared: Mutex::default(),
+        }
+    }
+
+    /// The time before the first batch; set once, when the context starts.
+    pub(crate) fn zero_time(&self) -> Time {
+        self.zero_time.get().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_zero_time(&self, time: Time) {
+        let _ = self.zero_time.set(time);
+    }
+
+    /// A uid for a new operator: `wanted`, or `wanted#2`, ... when it is taken.
+    pub(crate) fn new_uid(&self, wanted: &str) -> OperatorUid {
+        let mut declared = self.declared();
+        let mut uid = OperatorUid::new(wanted);
+        let mut number = 2;
+        while !declared.uids.insert(uid.clone()) {
+            uid = OperatorUid::new(format!("{wanted}#{number}"));
+            number += 1;
+        }
+        uid
+    }
+
+    /// Gives up one uid for another; `false` when the new one is taken.
+    pub(crate) fn rename_uid(&self, old: &OperatorUid, new: &OperatorUid) -> bool {
+        let mut declared = self.declared();
+        if old == new {
+            return true;
+        }
+        let free = declared.uids.insert(new.clone());
+        if free {
+            declared.uids.remove(old);
+        }
+        free
+    }
+
+    pub(crate) fn add_node(&self, node: Arc<dyn AnyNode>) {
+        let mut declared = self.declared();
+        if declared.sealed {
+            declared.mistakes.push(Mistake {
+                uid: node.core().uid(),
+                message: "streams can't be added to a context that has started".to_owned(),
+                caller: node.core().caller,
+            });
+            return;
+        }
+        declared.nodes.push(node);
+    }
+
+    pub(crate) fn add_output(&self, output: OutputOperation) {
+        self.declared().outputs.push(Arc::new(output));
+    }
+
+    pub(crate) fn mistake(&self, mistake: Mistake) {
+        self.declared().mistakes.push(mistake);
+    }
+
+    pub(crate) fn next_id(&self) -> usize {
+        self.declared().nodes.len()
+    }
+
+    /// Ends the declaration.
+    pub(crate) fn seal(&self) {
+        self.declared().sealed = true;
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.declared().sealed
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<Arc<dyn AnyNode>> {
+        self.declared().nodes.clone()
+    }
+
+    pub(crate) fn outputs(&self) -> Vec<Arc<OutputOperation>> {
+        self.declared().outputs.clone()
+    }
+
+    pub(crate) fn mistakes(&self) -> Vec<Mistake> {
+        self.declared().mistakes.clone()
+    }
+
+    fn declared(&self) -> MutexGuard<'_, Declared> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

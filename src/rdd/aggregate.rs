@@ -1,0 +1,73 @@
+//! A whole dataset folded into one element, lazily.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, until_enough};
+
+type Run<A> = dyn Fn(&Executor) -> Result<A, JobError> + Send + Sync;
+
+enum Stage<A> {
+    Pending(Box<Run<A>>),
+    Ready(Arc<Vec<A>>),
+}
+
+/// One partition that holds one element.
+struct Aggregated<A>(Mutex<Stage<A>>);
+
+impl<A: Data> RddNode<A> for Aggregated<A> {
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
+        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::Pending(run) = &*stage {
+            *stage = Stage::Ready(Arc::new(vec![run(executor)?]));
+        }
+        Ok(())
+    }
+
+    fn compute(&self, _partition: usize, sink: &mut Sink<'_, A>) -> Result<(), Stop> {
+        let ready = match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Stage::Ready(ready) => Arc::clone(ready),
+            Stage::Pending(_) => return Ok(()),
+        };
+        sink(Chunk::Shared(&*ready))
+    }
+
+    fn is_materialized(&self) -> bool {
+        true
+    }
+}
+
+impl<T: ?Sized + Element> Rdd<T> {
+    /// All elements folded into one: `fold` takes in chunks, `merge` joins what two threads folded.
+    pub fn aggregate<A: Data>(
+        &self,
+        init: impl Fn() -> A + Send + Sync + 'static,
+        fold: impl Fn(&mut A, &Chunk<'_, T>) + Send + Sync + 'static,
+        merge: impl Fn(&mut A, A) + Send + Sync + 'static,
+    ) -> Rdd<A> {
+        let parent = self.clone();
+        let run = move |executor: &Executor| {
+            parent.node().prepare(executor)?;
+            let parts = executor.fold(parent.partitions(), &init, |total, partition| {
+                until_enough(parent.node().compute(partition, &mut |chunk| {
+                    fold(total, &chunk);
+                    Ok(())
+                }))
+                .map(|_| ())
+            })?;
+            let parts = Mutex::new(Some(parts));
+            let whole = executor.run_once(1, |_| {
+                let parts = parts.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let mut parts = parts.unwrap_or_default().into_iter();
+                let mut total = parts.next().unwrap_or_else(&init);
+                parts.for_each(|part| merge(&mut total, part));
+                Ok(total)
+            })?;
+            Ok(whole.into_iter().next().unwrap_or_else(&init))
+        };
+        Rdd::new(Aggregated(Mutex::new(Stage::Pending(Box::new(run)))), self.executor())
+    }
+}

@@ -1,0 +1,57 @@
+//! [`Console`]: prints the first elements of each batch, as Spark's `print` does.
+
+use std::borrow::Borrow;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+use super::{BatchIdentity, Guarantee, Sink, TextForm};
+use crate::rdd::{BoxError, Element, Rdd};
+
+const RULE: &str = "-------------------------------------------";
+
+/// Prints the head of each batch.
+pub struct Console {
+    rows: usize,
+    out: Mutex<Box<dyn Write + Send>>,
+}
+
+impl Console {
+    /// Prints up to `rows` elements of each batch to standard output.
+    pub fn stdout(rows: usize) -> Self {
+        Self::to(rows, io::stdout())
+    }
+
+    /// Prints up to `rows` elements of each batch to `out`.
+    pub fn to(rows: usize, out: impl Write + Send + 'static) -> Self {
+        Self { rows, out: Mutex::new(Box::new(out)) }
+    }
+}
+
+impl<T: ?Sized + Element + TextForm> Sink<T> for Console {
+    fn kind(&self) -> &'static str {
+        "print"
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {
+        let head = rdd.take(self.rows.saturating_add(1))?;
+        let mut text = format!("{RULE}\nTime: {}\n{RULE}\n", batch.time);
+        for value in head.iter().take(self.rows) {
+            let value: &T = value.borrow();
+            value.write_text(&mut text)?;
+            text.push('\n');
+        }
+        if head.len() > self.rows {
+            text.push_str("...\n");
+        }
+        writeln!(text)?;
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|error| format!("can't print the batch at {}: {error}", batch.time).into())
+    }
+}

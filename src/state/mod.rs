@@ -1,0 +1,63 @@
+//! Keyed state: partitioned in-memory maps, changed batch by batch.
+//!
+//! Invariant: what a batch changes is *staged* beside the state and merged into it only when all of the
+//! batch's work has succeeded, so a batch that fails or is run again sees the state it saw the first
+//! time. What is merged is also noted as *pending* for the next checkpoint: its cost follows the keys
+//! that changed, not the keys that are held.
+
+mod keyed;
+mod restore;
+mod update;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use tidemill_checkpoint::{PartitionChanges, Series};
+
+use crate::rdd::{BoxError, Data, Executor, JobError, Key};
+use crate::time::Time;
+
+pub(crate) use keyed::KeyedState;
+pub(crate) use restore::ChunkSource;
+pub(crate) use update::update_state;
+
+/// A key of a state: hashed, compared and written to checkpoints.
+pub trait StateKey: Key + Serialize + DeserializeOwned {}
+impl<K: Key + Serialize + DeserializeOwned> StateKey for K {}
+
+/// A value of a state. Equality tells which keys a batch changed.
+pub trait StateValue: Data + PartialEq + Serialize + DeserializeOwned {}
+impl<S: Data + PartialEq + Serialize + DeserializeOwned> StateValue for S {}
+
+/// Version of how keys and values are written: MessagePack, structs as maps with field names.
+pub(crate) const STATE_FORMAT: u32 = 1;
+
+/// What changed since the last checkpoint, yet to be encoded: done on the checkpoint's thread.
+pub(crate) type PendingChanges =
+    Box<dyn FnOnce() -> Result<Vec<PartitionChanges>, BoxError> + Send>;
+
+/// A state whose types are not known.
+pub(crate) trait AnyState: Send + Sync {
+    /// The Rust types of key and value, for messages.
+    fn type_names(&self) -> (&'static str, &'static str);
+    /// Keys held.
+    fn keys(&self) -> u64;
+    /// Bytes held by keys and values, without what they point to.
+    fn bytes(&self) -> u64;
+    /// Makes what the batch at `time` staged part of the state.
+    fn merge(&self, time: Time, executor: &Executor) -> Result<(), JobError>;
+    /// Forgets what the batch at `time` staged.
+    fn discard(&self, time: Time);
+    /// Takes what is to go into the next checkpoint.
+    fn take_changes(&self) -> PendingChanges;
+    /// Fills the empty state from a checkpoint.
+    fn restore(
+        &self,
+        series: &Series,
+        through: Time,
+        chunks: &ChunkSource<'_>,
+        executor: &Executor,
+    ) -> Result<(), BoxError>;
+    /// Fills the empty state with what the program starts from.
+    fn initialize(&self, executor: &Executor);
+}
