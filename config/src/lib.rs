@@ -41,6 +41,7 @@ mod store_url;
 mod stream;
 mod suggest;
 mod tree;
+mod typed;
 mod value;
 
 pub use address::HostPort;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::error::{Problem, Report};
 use crate::keys::Key;
 use crate::section::Section;
-use crate::source::Typed;
 use crate::stream::Streams;
 use crate::tree::{Entry, Table};
+use crate::typed::Typed;
 use crate::value::{FromNode, NonEmpty, OneOrMany, table};
 use crate::{Input, Location, Name, RecordKind, names};
 

@@ -13,6 +13,7 @@ use crate::names::Names;
 use crate::op::{self, OPS, Op, OpKind, OpReader, OpSpec};
 use crate::records::{RecordKind, output};
 use crate::section::Section;
+use crate::settings::sane_count;
 use crate::tree::{Entry, Node, Table};
 use crate::value::{Flaw, FromNode, OneOrMany, table};
 use crate::{Input, Location, Name, format_duration, order, suggest};
@@ -248,7 +249,7 @@ impl Chain<'_, '_> {
         let OpReader { mut section, .. } = reader;
         let uid = section.get::<Name>("uid");
         let partitions = if spec.shuffles {
-            section.get("partitions")
+            section.get_if("partitions", sane_count)
         } else {
             None
         };

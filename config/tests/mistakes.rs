@@ -88,6 +88,10 @@ fn settings() {
             "p.toml:6:9: `receiver.queue`: expected an integer, 1 or more, found the integer 0",
         ),
         (
+            "[jobs]\npartitions = 1000000\n",
+            "p.toml:6:14: `jobs.partitions`: 1000000 is more than 100000, the most accepted",
+        ),
+        (
             "[receiver]\nmemory = \"1MiB\"\n",
             "p.toml:6:10: `receiver.memory`: must hold at least one block of 4MiB",
         ),

@@ -322,8 +322,11 @@ fn every_key_is_read() {
     let sources: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut code = String::new();
     for path in [
-        "settings.rs",
-        "source.rs",
+        "settings/table.rs",
+        "settings/read.rs",
+        "source/table.rs",
+        "source/read.rs",
+        "typed.rs",
         "stream.rs",
         "sink.rs",
         "op/build.rs",

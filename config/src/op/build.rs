@@ -9,7 +9,7 @@ use crate::function::{AggregateFunction, JsonPointer, MapFunction, PairPart, Pat
 use crate::names::Names;
 use crate::records::{Item, RecordKind};
 use crate::section::Section;
-use crate::settings::positive;
+use crate::settings::{positive, sane_count};
 use crate::tree::{Node, Value};
 use crate::value::{Flaw, FromNode, NonEmpty, OneOrMany, choice};
 
@@ -350,7 +350,7 @@ pub(super) fn glom(_: &mut OpReader<'_>) -> Built {
 
 pub(super) fn repartition(op: &mut OpReader<'_>) -> Built {
     op.section
-        .get::<NonZeroUsize>("partitions")
+        .get_if::<NonZeroUsize>("partitions", sane_count)
         .map(|partitions| OpKind::Repartition { partitions })
 }
 

@@ -1,7 +1,7 @@
 //! The operators of a stream, under the names of the DStream methods.
 //!
-//! What an operator is lives here; [`table`] lists them as data with their keys, [`build`] reads each
-//! from its keys, and [`crate::records`] says what each makes of its input. To add one, add an entry to
+//! What an operator is lives here; `table` lists them as data with their keys, `build` reads each
+//! from its keys, and `records` says what each makes of its input. To add one, add an entry to
 //! the table, a variant here, and an arm there.
 
 mod build;

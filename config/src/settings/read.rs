@@ -1,363 +1,31 @@
-//! The sections that a pipeline has once: checkpoint, log, receivers, admin and the like.
+//! Reads each section of the settings, and checks it against the others.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
-use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::table::{SECTIONS, TOP};
+use super::{Admin, Backpressure, Checkpoint, Jobs, Log, Receiver, Settings, Stop, Wal};
 use crate::address::Listen;
 use crate::error::{Problem, Report};
 use crate::keys::Key;
 use crate::section::Section;
 use crate::tree::Table;
-use crate::value::{choice, table};
+use crate::value::table;
 use crate::{ByteSize, Location, StoreUrl, format_duration};
 
-const TOP: &[Key] = &[
-    Key::required(
-        "name",
-        "a name",
-        "\"wordcount\"",
-        "The application's name: what its checkpoints, metrics and outputs are known by.",
-    ),
-    Key::required(
-        "batch_interval",
-        "a duration",
-        "\"1s\"",
-        "A batch is cut at every multiple of this time.",
-    ),
-    Key::default(
-        "concurrent_jobs",
-        "an integer",
-        "1",
-        "Jobs (output operations) run at once.",
-    ),
-    Key::optional(
-        "remember",
-        "a duration",
-        "\"10m\"",
-        "Keep generated batches this long, for queries, even if no window needs them.",
-    ),
-];
+/// The most partitions, jobs or waiting blocks accepted: more is a slip of the keyboard, and each costs
+/// memory before any record arrives.
+const MAX_COUNT: usize = 100_000;
 
-const CHECKPOINT: &[Key] = &[
-    Key::required(
-        "url",
-        "a location",
-        "\"sled:data/wordcount/checkpoint\"",
-        "sled:PATH, file:PATH, memory: (gone with the process), s3://, gs://, az://, hdfs://",
-    ),
-    Key::default(
-        "interval",
-        "a duration",
-        "\"10s\"",
-        "Time between checkpoints, rounded up to a multiple of the batch interval.",
-    ),
-    Key::default(
-        "retain",
-        "an integer",
-        "2",
-        "Newest checkpoints to keep, at least 2: if the newest turns out bad, an older one and the log \
-         behind it still hold everything.",
-    ),
-];
-
-const WAL: &[Key] = &[
-    Key::derived(
-        "url",
-        "a location",
-        "\"file:data/wordcount/wal\"",
-        "`wal` beside the checkpoint; memory: if that is memory:",
-        "Where the write-ahead logs live: file:PATH, memory:, or an object store.",
-    ),
-    Key::default(
-        "receiver",
-        "true or false",
-        "true",
-        "Write received data ahead, too. Without it, what a receiver got but no batch has finished is \
-         lost in a crash.",
-    ),
-    Key::default(
-        "segment_size",
-        "a size",
-        "\"64MiB\"",
-        "A segment is closed at this size.",
-    ),
-    Key::default(
-        "segment_age",
-        "a duration",
-        "\"10m\"",
-        "A segment is closed at this age.",
-    ),
-];
-
-const RECEIVER: &[Key] = &[
-    Key::derived(
-        "block_interval",
-        "a duration",
-        "\"200ms\"",
-        "200ms, or the batch interval where that is shorter",
-        "A block is cut from what has arrived after this time. A source may set its own.",
-    ),
-    Key::default(
-        "queue",
-        "an integer",
-        "10",
-        "Blocks waiting to be stored; when it is full, the source is held back.",
-    ),
-    Key::optional(
-        "max_rate",
-        "an integer",
-        "100000",
-        "Records a second and source, at most. A source may set its own.",
-    ),
-    Key::default(
-        "max_block_size",
-        "a size",
-        "\"4MiB\"",
-        "A block is cut early at this size.",
-    ),
-    Key::default(
-        "memory",
-        "a size",
-        "\"256MiB\"",
-        "Bytes of blocks kept in memory over all sources; past it, sources are held back.",
-    ),
-];
-
-const ADMIN: &[Key] = &[
-    Key::default(
-        "listen",
-        "an address, or false",
-        "\"127.0.0.1:4040\"",
-        "Address of the streaming page, the HTTP API and /ingest; false or \"none\" for none.",
-    ),
-    Key::optional(
-        "token_file",
-        "a path",
-        "\"/run/secrets/tidemill-token\"",
-        "File that holds the bearer token to ask for; required unless `listen` is a loopback address.",
-    ),
-];
-
-const BACKPRESSURE: &[Key] = &[
-    Key::default(
-        "enabled",
-        "true or false",
-        "false",
-        "Adapt the rate of receivers to how fast batches finish.",
-    ),
-    Key::optional(
-        "initial_rate",
-        "an integer",
-        "10000",
-        "Records a second and source until the first batch has been measured.",
-    ),
-    Key::default(
-        "min_rate",
-        "an integer",
-        "100",
-        "Never hold a source back below this rate.",
-    ),
-];
-
-const JOBS: &[Key] = &[
-    Key::default(
-        "max_failures",
-        "an integer",
-        "4",
-        "Attempts at a task before its batch fails.",
-    ),
-    Key::default(
-        "retry_delay",
-        "a duration",
-        "\"100ms\"",
-        "Wait before the first retry; it doubles.",
-    ),
-    Key::default(
-        "retry_delay_max",
-        "a duration",
-        "\"30s\"",
-        "The longest wait between retries.",
-    ),
-    Key::derived(
-        "partitions",
-        "an integer",
-        "2",
-        "the number of cores",
-        "Partitions of an aggregation that doesn't set its own.",
-    ),
-];
-
-const STOP: &[Key] = &[Key::default(
-    "timeout",
-    "a duration",
-    "\"60s\"",
-    "A graceful stop that takes longer than this becomes an immediate one. Nothing is lost either way.",
-)];
-
-const LOG: &[Key] = &[
-    Key::default(
-        "format",
-        "text or json",
-        "\"text\"",
-        "How log lines look on standard error.",
-    ),
-    Key::default(
-        "level",
-        "a level or directives",
-        "\"info\"",
-        "error, warn, info, debug, trace or off; also by part, as in \"info,tidemill_wal=debug\".",
-    ),
-];
-
-/// Header, purpose and keys of each section, in the order of `default.toml`.
-pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
-    ("", "What this pipeline is, and its beat.", TOP),
-    (
-        "checkpoint",
-        "Where its progress is kept: what a restart goes on from.",
-        CHECKPOINT,
-    ),
-    (
-        "wal",
-        "The write-ahead logs: what a restart replays since the last checkpoint.",
-        WAL,
-    ),
-    (
-        "receiver",
-        "How received records are gathered into blocks.",
-        RECEIVER,
-    ),
-    (
-        "admin",
-        "The HTTP side: page, API, metrics and ingest.",
-        ADMIN,
-    ),
-    (
-        "backpressure",
-        "Holding sources back when batches fall behind.",
-        BACKPRESSURE,
-    ),
-    ("jobs", "How the work of a batch is run.", JOBS),
-    ("stop", "How it stops.", STOP),
-    ("log", "What it says on standard error.", LOG),
-];
-
-/// `[checkpoint]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Where checkpoints are kept.
-    pub url: StoreUrl,
-    /// Time between checkpoints, a multiple of the batch interval.
-    pub interval: Duration,
-    /// How many to keep, at least 2.
-    pub retain: NonZeroUsize,
-}
-
-/// `[wal]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wal {
-    /// Where the logs are kept: `file:`, `memory:` or an object store, never `sled:`. With `memory:` nothing
-    /// survives the process, as with a checkpoint in memory.
-    pub url: StoreUrl,
-    /// Whether received data is written ahead.
-    pub receiver: bool,
-    /// Size at which a segment is closed, at least 1 KiB.
-    pub segment_size: ByteSize,
-    /// Age at which a segment is closed, above 0.
-    pub segment_age: Duration,
-}
-
-/// `[receiver]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receiver {
-    /// Time after which a block is cut, above 0.
-    pub block_interval: Duration,
-    /// Blocks that may wait to be stored.
-    pub queue: NonZeroUsize,
-    /// Records a second for each source, if limited.
-    pub max_rate: Option<NonZeroU64>,
-    /// Size at which a block is cut early, at least 1 KiB.
-    pub max_block_size: ByteSize,
-    /// Budget for the bytes of blocks in memory, at least `max_block_size`.
-    pub memory: ByteSize,
-}
-
-/// `[admin]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admin {
-    /// Address to listen on; `None`: no admin side.
-    pub listen: Option<SocketAddr>,
-    /// File of the bearer token; there whenever `listen` isn't a loopback address.
-    pub token_file: Option<PathBuf>,
-}
-
-/// `[backpressure]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backpressure {
-    /// Whether the rate follows how fast batches finish.
-    pub enabled: bool,
-    /// Records a second until something has been measured.
-    pub initial_rate: Option<NonZeroU64>,
-    /// Records a second that a source may always have.
-    pub min_rate: NonZeroU64,
-}
-
-/// `[jobs]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Jobs {
-    /// Attempts at a task before its batch fails.
-    pub max_failures: NonZeroUsize,
-    /// Wait before the first retry.
-    pub retry_delay: Duration,
-    /// The longest wait, at least `retry_delay`.
-    pub retry_delay_max: Duration,
-    /// Partitions of an aggregation that doesn't set its own.
-    pub partitions: NonZeroUsize,
-}
-
-/// `[stop]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stop {
-    /// How long a graceful stop may take, above 0.
-    pub timeout: Duration,
-}
-
-/// `[log]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// How lines look.
-    pub format: LogFormat,
-    /// A level, or comma-separated directives `[PART=]LEVEL`.
-    pub level: String,
-}
-
-choice! {
-    /// How log lines look.
-    pub enum LogFormat ("log format") {
-        /// For people.
-        Text = "text",
-        /// One JSON object a line.
-        Json = "json",
+/// Not absurdly many.
+pub(crate) fn sane_count(count: &NonZeroUsize) -> Result<(), String> {
+    if count.get() <= MAX_COUNT {
+        return Ok(());
     }
-}
-
-/// All settings, `None` where a mistake was reported.
-pub(crate) struct Settings {
-    pub name: Option<crate::Name>,
-    pub batch_interval: Option<Duration>,
-    pub concurrent_jobs: Option<NonZeroUsize>,
-    pub remember: Option<Duration>,
-    pub checkpoint: Option<Checkpoint>,
-    pub wal: Option<Wal>,
-    pub receiver: Option<Receiver>,
-    pub admin: Option<Admin>,
-    pub backpressure: Option<Backpressure>,
-    pub jobs: Option<Jobs>,
-    pub stop: Option<Stop>,
-    pub log: Option<Log>,
+    Err(format!(
+        "{count} is more than {MAX_COUNT}, the most accepted"
+    ))
 }
 
 /// Above zero.
@@ -450,7 +118,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
     Settings {
         name: section.get("name"),
         batch_interval: section.get_if("batch_interval", positive),
-        concurrent_jobs: section.get("concurrent_jobs"),
+        concurrent_jobs: section.get_if("concurrent_jobs", sane_count),
         remember: section.get_if("remember", positive),
         checkpoint: None,
         wal: None,
@@ -529,11 +197,13 @@ fn checkpoint(
 
 /// The least multiple of `unit` that isn't less than `duration`.
 fn round_up(duration: Duration, unit: Duration) -> Duration {
-    let multiple = duration
+    let unit = unit.as_millis().max(1);
+    let millis = duration
         .as_millis()
-        .div_ceil(unit.as_millis().max(1))
-        .max(1);
-    unit.saturating_mul(u32::try_from(multiple).unwrap_or(u32::MAX))
+        .div_ceil(unit)
+        .max(1)
+        .saturating_mul(unit);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 fn wal(mut section: Section<'_>, checkpoint: Option<&StoreUrl>) -> Option<Wal> {
@@ -580,7 +250,7 @@ fn wal(mut section: Section<'_>, checkpoint: Option<&StoreUrl>) -> Option<Wal> {
 
 fn receiver(mut section: Section<'_>, batch: Option<Duration>) -> Option<Receiver> {
     let block_interval = block_interval(&mut section, batch, Duration::from_millis(200));
-    let queue = section.get("queue");
+    let queue = section.get_if("queue", sane_count);
     let max_rate = section.get("max_rate");
     let max_block_size = section.get_if("max_block_size", at_least_a_kib);
     let memory = section.get_if::<ByteSize>("memory", |memory| match max_block_size {
@@ -657,7 +327,7 @@ fn jobs(mut section: Section<'_>) -> Option<Jobs> {
         _ => Ok(()),
     });
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let partitions = section.get("partitions").unwrap_or(cores);
+    let partitions = section.get_if("partitions", sane_count).unwrap_or(cores);
     Some(Jobs {
         max_failures: max_failures?,
         retry_delay: retry_delay?,

@@ -1,0 +1,132 @@
+//! The sections that a pipeline has once: checkpoint, log, receivers, admin and the like.
+//!
+//! What they are lives here, their keys and defaults in `table`, and how they are read in `read`.
+
+mod read;
+mod table;
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use read::{block_interval, positive, read, sane_count};
+pub(crate) use table::SECTIONS;
+
+use crate::value::choice;
+use crate::{ByteSize, StoreUrl};
+
+/// `[checkpoint]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Where checkpoints are kept.
+    pub url: StoreUrl,
+    /// Time between checkpoints, a multiple of the batch interval.
+    pub interval: Duration,
+    /// How many to keep, at least 2.
+    pub retain: NonZeroUsize,
+}
+
+/// `[wal]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wal {
+    /// Where the logs are kept: `file:`, `memory:` or an object store, never `sled:`. With `memory:` nothing
+    /// survives the process, as with a checkpoint in memory.
+    pub url: StoreUrl,
+    /// Whether received data is written ahead.
+    pub receiver: bool,
+    /// Size at which a segment is closed, at least 1 KiB.
+    pub segment_size: ByteSize,
+    /// Age at which a segment is closed, above 0.
+    pub segment_age: Duration,
+}
+
+/// `[receiver]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    /// Time after which a block is cut, above 0.
+    pub block_interval: Duration,
+    /// Blocks that may wait to be stored.
+    pub queue: NonZeroUsize,
+    /// Records a second for each source, if limited.
+    pub max_rate: Option<NonZeroU64>,
+    /// Size at which a block is cut early, at least 1 KiB.
+    pub max_block_size: ByteSize,
+    /// Budget for the bytes of blocks in memory, at least `max_block_size`.
+    pub memory: ByteSize,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Address to listen on; `None`: no admin side.
+    pub listen: Option<SocketAddr>,
+    /// File of the bearer token; there whenever `listen` isn't a loopback address.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[backpressure]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backpressure {
+    /// Whether the rate follows how fast batches finish.
+    pub enabled: bool,
+    /// Records a second until something has been measured.
+    pub initial_rate: Option<NonZeroU64>,
+    /// Records a second that a source may always have.
+    pub min_rate: NonZeroU64,
+}
+
+/// `[jobs]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jobs {
+    /// Attempts at a task before its batch fails.
+    pub max_failures: NonZeroUsize,
+    /// Wait before the first retry.
+    pub retry_delay: Duration,
+    /// The longest wait, at least `retry_delay`.
+    pub retry_delay_max: Duration,
+    /// Partitions of an aggregation that doesn't set its own.
+    pub partitions: NonZeroUsize,
+}
+
+/// `[stop]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// How long a graceful stop may take, above 0.
+    pub timeout: Duration,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// A level, or comma-separated directives `[PART=]LEVEL`.
+    pub level: String,
+}
+
+choice! {
+    /// How log lines look.
+    pub enum LogFormat ("log format") {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+/// All settings, `None` where a mistake was reported.
+pub(crate) struct Settings {
+    pub name: Option<crate::Name>,
+    pub batch_interval: Option<Duration>,
+    pub concurrent_jobs: Option<NonZeroUsize>,
+    pub remember: Option<Duration>,
+    pub checkpoint: Option<Checkpoint>,
+    pub wal: Option<Wal>,
+    pub receiver: Option<Receiver>,
+    pub admin: Option<Admin>,
+    pub backpressure: Option<Backpressure>,
+    pub jobs: Option<Jobs>,
+    pub stop: Option<Stop>,
+    pub log: Option<Log>,
+}

@@ -1,0 +1,234 @@
+//! The keys of the settings as data.
+
+use crate::keys::Key;
+
+pub(super) const TOP: &[Key] = &[
+    Key::required(
+        "name",
+        "a name",
+        "\"wordcount\"",
+        "The application's name: what its checkpoints, metrics and outputs are known by.",
+    ),
+    Key::required(
+        "batch_interval",
+        "a duration",
+        "\"1s\"",
+        "A batch is cut at every multiple of this time.",
+    ),
+    Key::default(
+        "concurrent_jobs",
+        "an integer",
+        "1",
+        "Jobs (output operations) run at once.",
+    ),
+    Key::optional(
+        "remember",
+        "a duration",
+        "\"10m\"",
+        "Keep generated batches this long, for queries, even if no window needs them.",
+    ),
+];
+
+const CHECKPOINT: &[Key] = &[
+    Key::required(
+        "url",
+        "a location",
+        "\"sled:data/wordcount/checkpoint\"",
+        "sled:PATH, file:PATH, memory: (gone with the process), s3://, gs://, az://, hdfs://",
+    ),
+    Key::default(
+        "interval",
+        "a duration",
+        "\"10s\"",
+        "Time between checkpoints, rounded up to a multiple of the batch interval.",
+    ),
+    Key::default(
+        "retain",
+        "an integer",
+        "2",
+        "Newest checkpoints to keep, at least 2: if the newest turns out bad, an older one and the log \
+         behind it still hold everything.",
+    ),
+];
+
+const WAL: &[Key] = &[
+    Key::derived(
+        "url",
+        "a location",
+        "\"file:data/wordcount/wal\"",
+        "`wal` beside the checkpoint; memory: if that is memory:",
+        "Where the write-ahead logs live: file:PATH, memory:, or an object store.",
+    ),
+    Key::default(
+        "receiver",
+        "true or false",
+        "true",
+        "Write received data ahead, too. Without it, what a receiver got but no batch has finished is \
+         lost in a crash.",
+    ),
+    Key::default(
+        "segment_size",
+        "a size",
+        "\"64MiB\"",
+        "A segment is closed at this size.",
+    ),
+    Key::default(
+        "segment_age",
+        "a duration",
+        "\"10m\"",
+        "A segment is closed at this age.",
+    ),
+];
+
+const RECEIVER: &[Key] = &[
+    Key::derived(
+        "block_interval",
+        "a duration",
+        "\"200ms\"",
+        "200ms, or the batch interval where that is shorter",
+        "A block is cut from what has arrived after this time. A source may set its own.",
+    ),
+    Key::default(
+        "queue",
+        "an integer",
+        "10",
+        "Blocks waiting to be stored; when it is full, the source is held back.",
+    ),
+    Key::optional(
+        "max_rate",
+        "an integer",
+        "100000",
+        "Records a second and source, at most. A source may set its own.",
+    ),
+    Key::default(
+        "max_block_size",
+        "a size",
+        "\"4MiB\"",
+        "A block is cut early at this size.",
+    ),
+    Key::default(
+        "memory",
+        "a size",
+        "\"256MiB\"",
+        "Bytes of blocks kept in memory over all sources; past it, sources are held back.",
+    ),
+];
+
+const ADMIN: &[Key] = &[
+    Key::default(
+        "listen",
+        "an address, or false",
+        "\"127.0.0.1:4040\"",
+        "Address of the streaming page, the HTTP API and /ingest; false or \"none\" for none.",
+    ),
+    Key::optional(
+        "token_file",
+        "a path",
+        "\"/run/secrets/tidemill-token\"",
+        "File that holds the bearer token to ask for; required unless `listen` is a loopback address.",
+    ),
+];
+
+const BACKPRESSURE: &[Key] = &[
+    Key::default(
+        "enabled",
+        "true or false",
+        "false",
+        "Adapt the rate of receivers to how fast batches finish.",
+    ),
+    Key::optional(
+        "initial_rate",
+        "an integer",
+        "10000",
+        "Records a second and source until the first batch has been measured.",
+    ),
+    Key::default(
+        "min_rate",
+        "an integer",
+        "100",
+        "Never hold a source back below this rate.",
+    ),
+];
+
+const JOBS: &[Key] = &[
+    Key::default(
+        "max_failures",
+        "an integer",
+        "4",
+        "Attempts at a task before its batch fails.",
+    ),
+    Key::default(
+        "retry_delay",
+        "a duration",
+        "\"100ms\"",
+        "Wait before the first retry; it doubles.",
+    ),
+    Key::default(
+        "retry_delay_max",
+        "a duration",
+        "\"30s\"",
+        "The longest wait between retries.",
+    ),
+    Key::derived(
+        "partitions",
+        "an integer",
+        "2",
+        "the number of cores",
+        "Partitions of an aggregation that doesn't set its own.",
+    ),
+];
+
+const STOP: &[Key] = &[Key::default(
+    "timeout",
+    "a duration",
+    "\"60s\"",
+    "A graceful stop that takes longer than this becomes an immediate one. Nothing is lost either way.",
+)];
+
+const LOG: &[Key] = &[
+    Key::default(
+        "format",
+        "text or json",
+        "\"text\"",
+        "How log lines look on standard error.",
+    ),
+    Key::default(
+        "level",
+        "a level or directives",
+        "\"info\"",
+        "error, warn, info, debug, trace or off; also by part, as in \"info,tidemill_wal=debug\".",
+    ),
+];
+
+/// Header, purpose and keys of each section, in the order of `default.toml`.
+pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
+    ("", "What this pipeline is, and its beat.", TOP),
+    (
+        "checkpoint",
+        "Where its progress is kept: what a restart goes on from.",
+        CHECKPOINT,
+    ),
+    (
+        "wal",
+        "The write-ahead logs: what a restart replays since the last checkpoint.",
+        WAL,
+    ),
+    (
+        "receiver",
+        "How received records are gathered into blocks.",
+        RECEIVER,
+    ),
+    (
+        "admin",
+        "The HTTP side: page, API, metrics and ingest.",
+        ADMIN,
+    ),
+    (
+        "backpressure",
+        "Holding sources back when batches fall behind.",
+        BACKPRESSURE,
+    ),
+    ("jobs", "How the work of a batch is run.", JOBS),
+    ("stop", "How it stops.", STOP),
+    ("log", "What it says on standard error.", LOG),
+];

@@ -1,0 +1,260 @@
+//! All types of sources as data: name, keys, meaning and builder.
+
+use std::time::Duration;
+
+use super::SourceKind;
+use crate::keys::Key;
+use crate::section::Section;
+use crate::settings::positive;
+use crate::value::NonEmpty;
+use crate::{ByteSize, format_duration};
+
+/// A type of source.
+pub(crate) struct SourceSpec {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub keys: &'static [Key],
+    pub build: fn(&mut Section<'_>) -> Option<SourceKind>,
+    /// Whether it gathers records into blocks, and so takes [`RECEIVER_KEYS`].
+    pub is_receiver: bool,
+}
+
+pub(crate) const COMMON_KEYS: &[Key] = &[Key::required(
+    "type",
+    "a type of source",
+    "\"http\"",
+    "http, socket, files, rate or queue.",
+)];
+
+pub(crate) const RECEIVER_KEYS: &[Key] = &[
+    Key::derived(
+        "block_interval",
+        "a duration",
+        "\"200ms\"",
+        "that of [receiver]",
+        "A block is cut from what has arrived after this time.",
+    ),
+    Key::derived(
+        "max_rate",
+        "an integer",
+        "100000",
+        "that of [receiver]",
+        "Records a second, at most.",
+    ),
+];
+
+pub(crate) static SOURCES: &[SourceSpec] = &[
+    SourceSpec {
+        name: "http",
+        doc: "Lines posted to /ingest/NAME; answered when they are durable.",
+        keys: &[
+            Key::derived(
+                "listen",
+                "an address",
+                "\"127.0.0.1:4041\"",
+                "the admin address",
+                "An address of its own to listen on.",
+            ),
+            Key::default(
+                "max_body",
+                "a size",
+                "\"16MiB\"",
+                "The largest body accepted.",
+            ),
+        ],
+        build: http,
+        is_receiver: true,
+    },
+    SourceSpec {
+        name: "socket",
+        doc: "Lines read from a TCP connection, which is made again when it breaks.",
+        keys: &[
+            Key::required(
+                "address",
+                "an address",
+                "\"127.0.0.1:9999\"",
+                "What to connect to.",
+            ),
+            Key::default(
+                "reconnect_delay",
+                "a duration",
+                "\"100ms\"",
+                "Wait before the first reconnect; it doubles.",
+            ),
+            Key::default(
+                "reconnect_delay_max",
+                "a duration",
+                "\"30s\"",
+                "The longest wait.",
+            ),
+            Key::default(
+                "max_line",
+                "a size",
+                "\"1MiB\"",
+                "A longer line is reported and dropped.",
+            ),
+        ],
+        build: socket,
+        is_receiver: true,
+    },
+    SourceSpec {
+        name: "files",
+        doc: "Lines of files that appear in a folder; each file is read exactly once.",
+        keys: &[
+            Key::required("path", "a path", "\"data/in\"", "The folder to watch."),
+            Key::optional(
+                "pattern",
+                "a pattern",
+                "\"*.log\"",
+                "File names to take; * and ? stand for any.",
+            ),
+            Key::default(
+                "new_files_only",
+                "true or false",
+                "true",
+                "Leave out the files that are there at the first start.",
+            ),
+            Key::optional(
+                "max_files_per_batch",
+                "an integer",
+                "100",
+                "Files a batch takes at most.",
+            ),
+        ],
+        build: files,
+        is_receiver: false,
+    },
+    SourceSpec {
+        name: "rate",
+        doc: "Generated lines of words, the same for the same seed: for demonstrations and benchmarks.",
+        keys: &[
+            Key::required(
+                "records_per_second",
+                "an integer",
+                "1000",
+                "Lines a second.",
+            ),
+            Key::default("words_per_line", "an integer", "8", "Words in a line."),
+            Key::default("vocabulary", "an integer", "10000", "Different words."),
+            Key::default("seed", "an integer", "1", "What the words are drawn from."),
+            Key::optional(
+                "limit",
+                "an integer",
+                "1000000",
+                "Lines after which it ends.",
+            ),
+        ],
+        build: rate,
+        is_receiver: false,
+    },
+    SourceSpec {
+        name: "queue",
+        doc: "Lines written here, for demonstrations and tests.",
+        keys: &[
+            Key::required(
+                "lines",
+                "a list of lists of strings",
+                "[[\"to be or\", \"not to be\"], [\"that is\"]]",
+                "The lines of each entry.",
+            ),
+            Key::default(
+                "one_at_a_time",
+                "true or false",
+                "true",
+                "A batch takes one entry, not all.",
+            ),
+        ],
+        build: queue,
+        is_receiver: false,
+    },
+];
+
+/// Types that are planned, and what to use meanwhile.
+pub(super) const LATER: &[(&str, &str)] = &[
+    ("kafka", "a consumer that posts to an `http` source"),
+    ("nats", "a subscriber that posts to an `http` source"),
+    ("mqtt", "a subscriber that posts to an `http` source"),
+    ("flume", "Flume's HTTP sink with an `http` source"),
+    ("kinesis", "a consumer that posts to an `http` source"),
+    ("twitter", "a client that posts to an `http` source"),
+    ("zeromq", "a subscriber that posts to an `http` source"),
+];
+
+fn http(section: &mut Section<'_>) -> Option<SourceKind> {
+    let listen = section.get("listen");
+    let max_body = section.get_if::<ByteSize>("max_body", above_zero);
+    Some(SourceKind::Http {
+        listen,
+        max_body: max_body?,
+    })
+}
+
+fn socket(section: &mut Section<'_>) -> Option<SourceKind> {
+    let address = section.get("address");
+    let reconnect_delay = section.get_if("reconnect_delay", positive);
+    let reconnect_delay_max =
+        section.get_if::<Duration>("reconnect_delay_max", |max| match reconnect_delay {
+            Some(delay) if *max < delay => Err(format!(
+                "less than `reconnect_delay`, which is {}",
+                format_duration(delay)
+            )),
+            _ => Ok(()),
+        });
+    let max_line = section.get_if::<ByteSize>("max_line", above_zero);
+    Some(SourceKind::Socket {
+        address: address?,
+        reconnect_delay: reconnect_delay?,
+        reconnect_delay_max: reconnect_delay_max?,
+        max_line: max_line?,
+    })
+}
+
+fn files(section: &mut Section<'_>) -> Option<SourceKind> {
+    let path = section.get("path");
+    let pattern = section.get_if::<NonEmpty>("pattern", |pattern| {
+        if pattern.0.contains('/') {
+            return Err("is matched with file names, which hold no `/`".into());
+        }
+        Ok(())
+    });
+    let new_files_only = section.get("new_files_only");
+    let max_files_per_batch = section.get("max_files_per_batch");
+    Some(SourceKind::Files {
+        path: path?,
+        pattern: pattern.map(|pattern| pattern.0),
+        new_files_only: new_files_only?,
+        max_files_per_batch,
+    })
+}
+
+fn rate(section: &mut Section<'_>) -> Option<SourceKind> {
+    let records_per_second = section.get("records_per_second");
+    let words_per_line = section.get("words_per_line");
+    let vocabulary = section.get("vocabulary");
+    let seed = section.get("seed");
+    let limit = section.get("limit");
+    Some(SourceKind::Rate {
+        records_per_second: records_per_second?,
+        words_per_line: words_per_line?,
+        vocabulary: vocabulary?,
+        seed: seed?,
+        limit,
+    })
+}
+
+fn queue(section: &mut Section<'_>) -> Option<SourceKind> {
+    let lines = section.get("lines");
+    let one_at_a_time = section.get("one_at_a_time");
+    Some(SourceKind::Queue {
+        lines: lines?,
+        one_at_a_time: one_at_a_time?,
+    })
+}
+
+fn above_zero(size: &ByteSize) -> Result<(), String> {
+    if size.bytes() > 0 {
+        Ok(())
+    } else {
+        Err("must be above 0".into())
+    }
+}
