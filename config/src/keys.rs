@@ -2,7 +2,7 @@
 //!
 //! It is the only place where a default is written: sections take theirs from here, `default.toml` is
 //! rendered from here, and so are suggestions for mistyped names. Keys of sources, sinks and operators
-//! stand beside their builders in [`crate::source`], [`crate::sink`] and [`crate::op`].
+//! stand beside their builders in `source`, `sink` and `op`.
 
 use crate::{op, settings, sink, source, stream};
 
