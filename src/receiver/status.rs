@@ -1,0 +1,45 @@
+//! [`ReceiverStatus`]: how a receiver is doing.
+
+use serde::Serialize;
+
+use crate::dstream::OperatorUid;
+use crate::time::Time;
+
+/// Whether a receiver runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
+pub enum ReceiverState {
+    /// It hasn't been started yet.
+    Inactive,
+    /// It receives.
+    Active,
+    /// It failed and waits to be started again.
+    Restarting,
+    /// It has ended.
+    Stopped,
+}
+
+/// How a receiver is doing.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiverStatus {
+    /// Counts the receivers, from 0.
+    pub stream_id: usize,
+    /// The stream that it feeds.
+    pub stream_name: OperatorUid,
+    /// Where it receives from.
+    pub location: String,
+    /// Whether it runs.
+    pub state: ReceiverState,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Records stored so far.
+    pub records: u64,
+    /// When it last failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_time: Option<Time>,
+    /// Why it last failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_message: Option<String>,
+}

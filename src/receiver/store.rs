@@ -1,0 +1,174 @@
+//! [`Store`]: a receiver's hands on its block generator.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::block::{BlockGenerator, Record, StoreError};
+
+/// Where a receiver stores its records.
+pub struct Store<T: ?Sized + Record> {
+    generator: Arc<BlockGenerator<T>>,
+    stop: CancellationToken,
+    restart: Arc<Restart>,
+}
+
+/// A receiver's wish to be started again.
+#[derive(Debug, Default)]
+pub(super) struct Restart {
+    pub(super) wanted: Notify,
+    pub(super) reason: std::sync::Mutex<String>,
+}
+
+impl<T: ?Sized + Record> Clone for Store<T> {
+    fn clone(&self) -> Self {
+        Self {
+            generator: Arc::clone(&self.generator),
+            stop: self.stop.clone(),
+            restart: Arc::clone(&self.restart),
+        }
+    }
+}
+
+impl<T: ?Sized + Record> Store<T> {
+    pub(crate) fn new(generator: Arc<BlockGenerator<T>>, stop: CancellationToken) -> Self {
+        Self { generator, stop, restart: Arc::default() }
+    }
+
+    pub(super) fn restart_wish(&self) -> Arc<Restart> {
+        Arc::clone(&self.restart)
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        self.generator.records()
+    }
+
+    /// Stores one record: in memory when this returns, durable when its block is. Waits while the rate
+    /// limit or a full queue says so.
+    ///
+    /// # Errors
+    /// When the stream takes no more records or the record can't be written.
+    pub async fn store(&self, record: &T) -> Result<(), StoreError> {
+        self.generator.store([record]).await
+    }
+
+    /// Stores many records, as [`Store::store`] does.
+    ///
+    /// # Errors
+    /// As [`Store::store`].
+    pub async fn store_many<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a T>,
+    ) -> Result<(), StoreError> {
+        self.generator.store(records).await
+    }
+
+    /// Stores records and waits until they are durable and will be in exactly one batch: then their
+    /// source may be acknowledged.
+    ///
+    /// # Errors
+    /// When the records may not be durable: don't acknowledge them.
+    pub async fn store_reliably<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a T>,
+    ) -> Result<(), StoreError> {
+        self.generator.store_reliably(records).await
+    }
+
+    /// Whether the receiver is to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Waits until the receiver is to stop.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Asks to be started again, with back-off; from another task than the receiver's own, which simply
+    /// returns an error.
+    pub fn restart(&self, reason: impl Into<String>) {
+        *self.restart.reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            reason.into();
+        self.restart.wanted.notify_one();
+    }
+
+    /// How long the source should hold back, when it can be told so: zero when it needn't.
+    pub fn hold_back(&self) -> Duration {
+        match self.generator.hold_back() {
+            Duration::ZERO if self.generator.is_congested() => Duration::from_millis(200),
+            delay => delay,
+        }
+    }
+}
+
+impl Store<str> {
+    /// Stores each line of `text`, without its line end.
+    ///
+    /// # Errors
+    /// As [`Store::store`].
+    pub async fn store_lines(&self, text: &str) -> Result<(), StoreError> {
+        self.generator.store(lines(text)).await
+    }
+
+    /// Stores each line of `text` and waits until all are durable; returns how many there were.
+    ///
+    /// # Errors
+    /// As [`Store::store_reliably`].
+    pub async fn store_lines_reliably(&self, text: &str) -> Result<u64, StoreError> {
+        self.generator.store_reliably(lines(text)).await?;
+        Ok(lines(text).count() as u64)
+    }
+}
+
+/// The lines of a text; a line end behind the last starts no further line.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, behind) = match memchr::memchr(b'\n', rest.as_bytes()) {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        rest = behind.strip_prefix('\n').unwrap_or(behind);
+        Some(line.strip_suffix('\r').unwrap_or(line))
+    })
+}
+
+/// Ends a receiver's intake and waits until all it stored is pushed.
+pub(crate) trait Close: Send + Sync {
+    fn close<'a>(&'a self, reason: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    fn records(&self) -> u64;
+}
+
+/// As it is kept by the engine.
+pub(crate) type CloseReceiver = Arc<dyn Close>;
+
+impl<T: ?Sized + Record> Close for BlockGenerator<T> {
+    fn close<'a>(&'a self, reason: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(BlockGenerator::close(self, reason))
+    }
+
+    fn records(&self) -> u64 {
+        BlockGenerator::records(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines;
+
+    #[test]
+    fn lines_end_with_newlines_of_both_kinds() {
+        let of = |text| lines(text).collect::<Vec<_>>();
+        assert_eq!(of("a\nb\r\n\nc"), ["a", "b", "", "c"]);
+        assert_eq!(of("a\n"), ["a"]);
+        assert_eq!(of("\n"), [""]);
+        assert!(of("").is_empty());
+    }
+}

@@ -1,0 +1,100 @@
+//! The supervisor: keeps a receiver running, with back-off between failures, for ever.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{Receiver, ReceiverState, ReceiverStatus, Store};
+use crate::clock::Clock;
+use crate::rdd::panic_message;
+use crate::scheduler::{ListenerBus, StreamingEvent};
+
+/// The first and the longest wait before a receiver is started again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// A receiver that has run this long starts over with the shortest wait.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+/// What a supervisor watches and tells.
+pub(crate) struct Supervision {
+    pub(crate) status: Arc<Mutex<ReceiverStatus>>,
+    pub(crate) bus: ListenerBus,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Supervision {
+    fn set(&self, change: impl FnOnce(&mut ReceiverStatus)) -> ReceiverStatus {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut status);
+        status.clone()
+    }
+}
+
+/// Runs `receiver` until it's done or told to stop.
+pub(crate) async fn supervise<R: Receiver>(
+    mut receiver: R,
+    store: Store<R::Record>,
+    supervision: Supervision,
+) {
+    let mut delay = BACK_OFF.0;
+    loop {
+        let started = supervision.clock.now();
+        let status = supervision.set(|status| status.state = ReceiverState::Active);
+        supervision.bus.post(StreamingEvent::ReceiverStarted(status));
+        let ended = run_once(&mut receiver, &store, &supervision.stop).await;
+        if AssertUnwindSafe(receiver.on_stop()).catch_unwind().await.is_err() {
+            tracing::warn!("a receiver panicked in on_stop");
+        }
+        let Some(error) = ended else { break };
+        let now = supervision.clock.now();
+        if now.since(started) > HEALTHY_AFTER {
+            delay = BACK_OFF.0;
+        }
+        let status = supervision.set(|status| {
+            status.state = ReceiverState::Restarting;
+            status.restarts += 1;
+            status.records = store.records();
+            status.last_error_time = Some(now);
+            status.last_error_message = Some(error.clone());
+        });
+        tracing::warn!(stream = %status.stream_name, location = %status.location, %error,
+            retry_in = ?delay, "a receiver failed");
+        supervision.bus.post(StreamingEvent::ReceiverError(status));
+        tokio::select! {
+            () = supervision.stop.cancelled() => break,
+            () = tokio::time::sleep(delay) => {}
+        }
+        delay = (delay * 2).min(BACK_OFF.1);
+    }
+    let status = supervision.set(|status| {
+        status.state = ReceiverState::Stopped;
+        status.records = store.records();
+    });
+    supervision.bus.post(StreamingEvent::ReceiverStopped(status));
+}
+
+/// Runs a receiver to its end: `None` when it is done or was stopped, else why it failed.
+async fn run_once<R: Receiver>(
+    receiver: &mut R,
+    store: &Store<R::Record>,
+    stop: &CancellationToken,
+) -> Option<String> {
+    let wish = store.restart_wish();
+    let running = AssertUnwindSafe(receiver.on_start(store.clone())).catch_unwind();
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        () = wish.wanted.notified() => {
+            Some(wish.reason.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        }
+        ended = running => match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(payload) => Some(format!("it panicked: {}", panic_message(&*payload))),
+        },
+    }
+}

@@ -1,0 +1,197 @@
+//! The listener bus: tells whoever wants to know what the engine does.
+//!
+//! Invariant: nothing the engine does ever waits for a listener. Events go through a bounded queue to a
+//! thread of their own; what doesn't fit is counted and dropped; a listener that panics is told so in the
+//! log and gets the next event all the same.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::dstream::OperatorUid;
+use crate::rdd::panic_message;
+use crate::receiver::ReceiverStatus;
+use crate::time::Time;
+
+/// How many events may wait for slow listeners.
+const QUEUE: usize = 10_000;
+
+/// What is known of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchInfo {
+    /// The batch.
+    pub batch_time: Time,
+    /// When it was handed to the job scheduler.
+    pub submission_time: Time,
+    /// When its first job began.
+    pub processing_start_time: Option<Time>,
+    /// When its last output was committed.
+    pub processing_end_time: Option<Time>,
+    /// Records in its blocks.
+    pub num_records: u64,
+    /// Its output operations, in the order of their declaration.
+    pub output_operations: Vec<OutputOperationInfo>,
+}
+
+impl BatchInfo {
+    /// Milliseconds from submission to the first job.
+    pub fn scheduling_delay(&self) -> Option<u64> {
+        Some(crate::time::millis(self.processing_start_time?.since(self.submission_time)))
+    }
+
+    /// Milliseconds from the first job to the last commit.
+    pub fn processing_delay(&self) -> Option<u64> {
+        Some(crate::time::millis(self.processing_end_time?.since(self.processing_start_time?)))
+    }
+
+    /// Milliseconds from submission to the last commit.
+    pub fn total_delay(&self) -> Option<u64> {
+        Some(crate::time::millis(self.processing_end_time?.since(self.submission_time)))
+    }
+}
+
+/// What is known of an output operation in a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputOperationInfo {
+    /// Counts the batch's output operations, from 0.
+    pub id: usize,
+    /// The operation.
+    pub uid: OperatorUid,
+    /// Its kind: `print`, `save_as_text_files`, ...
+    pub name: String,
+    /// When it began; the last time, when it was tried again.
+    pub start_time: Option<Time>,
+    /// When it was committed.
+    pub end_time: Option<Time>,
+    /// How often it failed.
+    pub failures: u64,
+    /// Why it last failed.
+    pub failure_reason: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StreamingEvent {
+    /// The context is up and its receivers are about to start.
+    StreamingStarted(Time),
+    /// A receiver runs.
+    ReceiverStarted(ReceiverStatus),
+    /// A receiver failed and will be started again.
+    ReceiverError(ReceiverStatus),
+    /// A receiver has ended.
+    ReceiverStopped(ReceiverStatus),
+    /// A batch waits for its turn.
+    BatchSubmitted(BatchInfo),
+    /// A batch's first job began.
+    BatchStarted(BatchInfo),
+    /// All outputs of a batch are committed.
+    BatchCompleted(BatchInfo),
+    /// An output operation of a batch began.
+    OutputOperationStarted(Time, OutputOperationInfo),
+    /// An output operation of a batch was committed or failed.
+    OutputOperationCompleted(Time, OutputOperationInfo),
+}
+
+/// Is told what the engine does. Called on a thread of the bus's own, in order.
+pub trait StreamingListener: Send + 'static {
+    /// Something happened.
+    fn on_event(&mut self, event: &StreamingEvent);
+}
+
+impl<F: FnMut(&StreamingEvent) + Send + 'static> StreamingListener for F {
+    fn on_event(&mut self, event: &StreamingEvent) {
+        self(event);
+    }
+}
+
+/// Hands events to listeners.
+#[derive(Clone)]
+pub struct ListenerBus(Arc<Bus>);
+
+struct Bus {
+    queues: Mutex<Vec<SyncSender<StreamingEvent>>>,
+    dropped: AtomicU64,
+}
+
+impl Default for ListenerBus {
+    fn default() -> Self {
+        Self(Arc::new(Bus { queues: Mutex::default(), dropped: AtomicU64::new(0) }))
+    }
+}
+
+impl ListenerBus {
+    /// Adds a listener; it has a thread to itself, so a slow one delays no other.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub fn add(&self, mut listener: impl StreamingListener) -> std::io::Result<()> {
+        let (sender, receiver) = sync_channel::<StreamingEvent>(QUEUE);
+        std::thread::Builder::new().name("tidemill-listener".to_owned()).spawn(move || {
+            for event in receiver {
+                let told = catch_unwind(AssertUnwindSafe(|| listener.on_event(&event)));
+                if let Err(payload) = told {
+                    tracing::error!("a listener panicked: {}", panic_message(&*payload));
+                }
+            }
+        })?;
+        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        Ok(())
+    }
+
+    /// Tells all listeners; never waits.
+    pub fn post(&self, event: StreamingEvent) {
+        for queue in &*self.0.queues.lock().unwrap_or_else(PoisonError::into_inner) {
+            if queue.try_send(event.clone()).is_err() {
+                self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Events that listeners were too slow to take.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_listener_that_panics_gets_the_next_event() {
+        let bus = ListenerBus::default();
+        let (sender, seen) = channel();
+        let mut first = true;
+        bus.add(move |event: &StreamingEvent| {
+            let StreamingEvent::StreamingStarted(time) = event else { return };
+            assert!(!std::mem::take(&mut first), "the first event is too much");
+            sender.send(*time).unwrap();
+        })
+        .unwrap();
+        bus.post(StreamingEvent::StreamingStarted(Time::from_millis(1)));
+        bus.post(StreamingEvent::StreamingStarted(Time::from_millis(2)));
+        assert_eq!(seen.recv().unwrap(), Time::from_millis(2));
+    }
+
+    #[test]
+    fn a_stuck_listener_stalls_nobody() {
+        let bus = ListenerBus::default();
+        let (hold, held) = channel::<()>();
+        bus.add(move |_: &StreamingEvent| {
+            let _ = held.recv();
+        })
+        .unwrap();
+        for ms in 0..QUEUE as u64 + 10 {
+            bus.post(StreamingEvent::StreamingStarted(Time::from_millis(ms)));
+        }
+        assert!(bus.dropped() > 0);
+        drop(hold);
+    }
+}

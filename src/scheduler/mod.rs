@@ -1,0 +1,17 @@
+//! Scheduling: batches are cut on time, their jobs run, and what they changed takes effect in order.
+//!
+//! Invariant (R5): a batch is complete when all of its outputs are committed; batches of a program with
+//! state start one after the other, each when the one before has taken effect.
+
+mod job_generator;
+mod job_scheduler;
+mod listener;
+mod progress;
+
+pub use listener::{
+    BatchInfo, ListenerBus, OutputOperationInfo, StreamingEvent, StreamingListener,
+};
+pub use progress::{Progress, Statistics};
+
+pub(crate) use job_generator::{Catchup, GenerateBatch, JobGenerator, missed_times};
+pub(crate) use job_scheduler::{BatchHooks, JobScheduler, SchedulerOptions};

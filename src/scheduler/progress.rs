@@ -1,0 +1,136 @@
+//! [`Progress`]: the batches of late, for status pages and queries.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::BatchInfo;
+use crate::time::Time;
+
+/// How many completed batches are kept, as Spark does by default.
+const RETAINED: usize = 1000;
+
+/// Keeps what is known of the batches of late.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<Batches>);
+
+#[derive(Debug, Default)]
+struct Batches {
+    active: BTreeMap<Time, BatchInfo>,
+    completed: VecDeque<BatchInfo>,
+    failures: BTreeMap<Time, String>,
+    total_completed: u64,
+    total_records: u64,
+    first: Option<Time>,
+    last_failure: Option<(Time, String)>,
+}
+
+/// Sums over the batches of late.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Statistics {
+    /// Batches completed since the start.
+    pub total_completed_batches: u64,
+    /// Batches completed of which details are kept.
+    pub retained_completed_batches: u64,
+    /// Batches that aren't complete.
+    pub active_batches: u64,
+    /// Records of the batches completed since the start.
+    pub processed_records: u64,
+    /// Records of the batches that were handed in since the start.
+    pub received_records: u64,
+    /// Records a second, on average over the kept batches.
+    pub average_input_rate: Option<f64>,
+    /// Milliseconds, on average over the kept batches.
+    pub average_scheduling_delay: Option<u64>,
+    /// Milliseconds, on average over the kept batches.
+    pub average_processing_time: Option<u64>,
+    /// Milliseconds, on average over the kept batches.
+    pub average_total_delay: Option<u64>,
+}
+
+impl Progress {
+    pub(super) fn submitted(&self, info: BatchInfo) {
+        let mut batches = self.batches();
+        batches.first.get_or_insert(info.batch_time);
+        batches.active.insert(info.batch_time, info);
+    }
+
+    pub(super) fn started(&self, info: BatchInfo) {
+        self.batches().active.insert(info.batch_time, info);
+    }
+
+    pub(super) fn completed(&self, info: BatchInfo) {
+        let mut batches = self.batches();
+        batches.active.remove(&info.batch_time);
+        batches.failures.remove(&info.batch_time);
+        batches.total_completed += 1;
+        batches.total_records += info.num_records;
+        batches.completed.push_back(info);
+        if batches.completed.len() > RETAINED {
+            batches.completed.pop_front();
+        }
+    }
+
+    pub(super) fn failed(&self, time: Time, reason: &str) {
+        let mut batches = self.batches();
+        batches.failures.insert(time, reason.to_owned());
+        batches.last_failure = Some((time, reason.to_owned()));
+    }
+
+    /// The batches that aren't complete, oldest first.
+    pub fn active(&self) -> Vec<BatchInfo> {
+        self.batches().active.values().cloned().collect()
+    }
+
+    /// The completed batches of which details are kept, newest first.
+    pub fn completed_batches(&self) -> Vec<BatchInfo> {
+        self.batches().completed.iter().rev().cloned().collect()
+    }
+
+    /// What is known of a batch.
+    pub fn batch(&self, time: Time) -> Option<BatchInfo> {
+        let batches = self.batches();
+        let completed = || batches.completed.iter().rev().find(|info| info.batch_time == time);
+        batches.active.get(&time).or_else(completed).cloned()
+    }
+
+    /// The newest completed batch.
+    pub fn last_completed(&self) -> Option<BatchInfo> {
+        self.batches().completed.back().cloned()
+    }
+
+    /// Batches that have failed as often as they may and are not complete yet, with the reason.
+    pub fn failing(&self) -> BTreeMap<Time, String> {
+        self.batches().failures.clone()
+    }
+
+    /// Sums; `interval_ms` is the batch interval.
+    pub fn statistics(&self, interval_ms: u64) -> Statistics {
+        let batches = self.batches();
+        let kept = &batches.completed;
+        let average = |of: fn(&BatchInfo) -> Option<u64>| {
+            let values: Vec<u64> = kept.iter().filter_map(of).collect();
+            match values.len() as u64 {
+                0 => None,
+                n => Some(values.iter().sum::<u64>() / n),
+            }
+        };
+        let records: u64 = kept.iter().map(|info| info.num_records).sum();
+        let seconds = kept.len() as f64 * interval_ms as f64 / 1000.0;
+        let waiting: u64 = batches.active.values().map(|info| info.num_records).sum();
+        Statistics {
+            total_completed_batches: batches.total_completed,
+            retained_completed_batches: kept.len() as u64,
+            active_batches: batches.active.len() as u64,
+            processed_records: batches.total_records,
+            received_records: batches.total_records + waiting,
+            average_input_rate: (!kept.is_empty()).then(|| records as f64 / seconds),
+            average_scheduling_delay: average(BatchInfo::scheduling_delay),
+            average_processing_time: average(BatchInfo::processing_delay),
+            average_total_delay: average(BatchInfo::total_delay),
+        }
+    }
+
+    fn batches(&self) -> MutexGuard<'_, Batches> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

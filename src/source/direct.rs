@@ -1,0 +1,115 @@
+//! [`DirectSource`]: a source that can read again what it once named.
+
+use serde_bytes::ByteBuf;
+
+use crate::rdd::{BoxError, Element, Executor, Rdd};
+use crate::time::Time;
+
+/// What a direct source wants to read for a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The plan in the source's own words; logged with the batch's allocation.
+    pub plan: Vec<u8>,
+    /// Records that it stands for, where they are known before they are read.
+    pub records: Option<u64>,
+}
+
+/// Names what each batch reads, and reads it, as often as asked.
+///
+/// The engine calls [`plan`](Self::plan) once a batch, logs the answer with the batch's allocation, and
+/// then calls [`accept`](Self::accept) with it. After a restart it calls [`restore`](Self::restore) with
+/// the position of a checkpoint and `accept` for every plan that was logged and may not be contained in
+/// that position: accepting a plan twice must change nothing.
+pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
+    /// The operator's kind in graphs and uids.
+    fn kind(&self) -> &'static str;
+
+    /// Where it reads from, for people.
+    fn describe(&self) -> String;
+
+    /// Whether a plan can be read again after a restart.
+    fn is_replayable(&self) -> bool {
+        true
+    }
+
+    /// Called at the first start of all, before the first plan; not after a restart.
+    ///
+    /// # Errors
+    /// The context doesn't start.
+    fn first_start(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// What the batch at `time` should read; `None` for nothing. Changes nothing: a plan counts when it
+    /// is accepted. `previous` is the batch before, where there was one.
+    ///
+    /// # Errors
+    /// The batch goes without this source, whose error is shown; nothing is lost.
+    fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError>;
+
+    /// A plan has been logged: the next one goes on behind it.
+    ///
+    /// # Errors
+    /// When the plan can't be understood.
+    fn accept(&self, plan: &[u8]) -> Result<(), BoxError>;
+
+    /// All that accepted plans have added up to, for a checkpoint.
+    fn position(&self) -> Vec<u8>;
+
+    /// Goes on from a checkpoint's position.
+    ///
+    /// # Errors
+    /// When the position can't be understood.
+    fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
+
+    /// A checkpoint that contains all plans up to the batch at `time` is durable.
+    fn checkpointed(&self, _time: Time) {}
+
+    /// The dataset that a plan stands for.
+    ///
+    /// # Errors
+    /// When it can't be read any more.
+    fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<T>, BoxError>;
+}
+
+/// A direct source whose element type is not known.
+pub(crate) trait AnyDirectSource: Send + Sync {
+    fn first_start(&self) -> Result<(), BoxError>;
+    fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError>;
+    fn accept(&self, plan: &[u8]) -> Result<(), BoxError>;
+    fn position(&self) -> ByteBuf;
+    fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
+    fn checkpointed(&self, time: Time);
+    fn describe(&self) -> String;
+    fn is_replayable(&self) -> bool;
+}
+
+/// Forgets the element type.
+pub(crate) struct Erased<T: ?Sized, S>(pub(crate) std::sync::Arc<S>, pub(crate) std::marker::PhantomData<fn(&T)>);
+
+impl<T: ?Sized + Element, S: DirectSource<T>> AnyDirectSource for Erased<T, S> {
+    fn first_start(&self) -> Result<(), BoxError> {
+        self.0.first_start()
+    }
+    fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
+        self.0.plan(time, previous)
+    }
+    fn accept(&self, plan: &[u8]) -> Result<(), BoxError> {
+        self.0.accept(plan)
+    }
+    fn position(&self) -> ByteBuf {
+        ByteBuf::from(self.0.position())
+    }
+    fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
+        self.0.restore(position)
+    }
+    fn checkpointed(&self, time: Time) {
+        self.0.checkpointed(time);
+    }
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+    fn is_replayable(&self) -> bool {
+        self.0.is_replayable()
+    }
+}

@@ -1,0 +1,19 @@
+//! Sources: where streams come from.
+//!
+//! Two kinds. A *receiver* takes data in as it comes and stores it in blocks. A *direct source* is asked
+//! for each batch what it should read, a plan, which is logged with the batch's allocation; it can read
+//! a plan again at any time, so it needs no log of its own.
+
+mod direct;
+mod files;
+mod http;
+mod queue;
+mod rate;
+mod socket;
+
+pub use direct::{DirectSource, Planned};
+pub use files::{FileSource, FileSourceOptions};
+pub use http::{HttpSource, Ingest, IngestError};
+pub use queue::{QueueHandle, QueueSource};
+pub use rate::{RateOptions, RateSource};
+pub use socket::{SocketOptions, SocketReceiver};
