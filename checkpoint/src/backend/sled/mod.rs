@@ -330,6 +330,3 @@ fn guarded<T>(index: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T>
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
