@@ -187,7 +187,8 @@ impl Wal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let (mut segments, mut bytes) = (0, 0_u64);
-        for old in self.catalog().before(sequence) {
+        let older = self.catalog().before(sequence);
+        for old in older {
             // Out of the catalog first, so that no replay starts on it.
             self.catalog().segments.remove(&old.header.first);
             if let Err(error) = self.inner.shared.segments.delete(old.header.first) {
