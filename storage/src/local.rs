@@ -17,10 +17,18 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalDisk;
 
+/// Whether an error says that nothing has the name (a file in place of a folder on the way included).
+fn means_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 /// Turns the "it need not exist" of the [`Disk`] trait into success.
-fn or_absent(result: io::Result<()>) -> io::Result<()> {
+fn or_absent(path: &Path, result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if means_absent(&error) && fs::symlink_metadata(path).is_err() => Ok(()),
         other => other,
     }
 }
@@ -101,11 +109,11 @@ impl Disk for LocalDisk {
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
-        or_absent(fs::remove_file(path)).map_err(|error| Error::io("remove", path, error))
+        or_absent(path, fs::remove_file(path)).map_err(|error| Error::io("remove", path, error))
     }
 
     fn remove_dir_all(&self, path: &Path) -> Result<()> {
-        or_absent(fs::remove_dir_all(path)).map_err(|error| Error::io("remove", path, error))
+        or_absent(path, fs::remove_dir_all(path)).map_err(|error| Error::io("remove", path, error))
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
@@ -138,7 +146,7 @@ impl Disk for LocalDisk {
     fn metadata(&self, path: &Path) -> Result<Option<Metadata>> {
         match fs::metadata(path) {
             Ok(metadata) => Ok(Some(describe(&metadata))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if means_absent(&error) => Ok(None),
             Err(error) => Err(Error::io("look up", path, error)),
         }
     }
