@@ -1,6 +1,13 @@
 //! The local disk and the simulated one do the same, operation for operation; and the simulated one
 //! forgets exactly what wasn't synced.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

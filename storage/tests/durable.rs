@@ -1,5 +1,12 @@
 //! The recipes, with the power cut (and an operation failing) at every single step.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -24,16 +24,20 @@ pub struct Append {
 pub(crate) type Answer = oneshot::Sender<Result<Position>>;
 
 impl Append {
-    pub(crate) fn new(sequence: Sequence) -> (Answer, Self) {
+    /// One that has no number yet: made before the queue's lock is taken, as it allocates.
+    pub(crate) fn unnumbered() -> (Answer, Self) {
         let (sender, answer) = oneshot::channel();
-        (sender, Self { sequence, answer })
+        (
+            sender,
+            Self {
+                sequence: Sequence(0),
+                answer,
+            },
+        )
     }
 
-    /// One that is answered already, and used up no number.
-    pub(crate) fn refused(sequence: Sequence, error: Error) -> Self {
-        let (answer, append) = Self::new(sequence);
-        let _ = answer.send(Err(error));
-        append
+    pub(crate) fn numbered(self, sequence: Sequence) -> Self {
+        Self { sequence, ..self }
     }
 
     /// The number the entry has if it is answered `Ok`. After an error it says nothing: the number

@@ -10,10 +10,13 @@
 //! takes whatever is there the moment a sync ends: those just answered, and those that came during
 //! the sync. So the writer waits, for a fraction of the last sync's time at most, until as many have
 //! come as the last group had; the crowds merge, and each sync serves all. A lone appender never makes
-//! it wait: its groups have one append.
+//! it wait: its groups have one append. As this wait is shorter than it takes to put a thread to sleep
+//! and wake it again, the writer doesn't sleep in it, it yields.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -58,6 +61,8 @@ struct State {
     /// How many pending appends the writer sleeps for; 0 when it is awake.
     awaited: usize,
     awaited_bytes: usize,
+    /// Whether it takes the condition variable to wake the writer.
+    asleep: bool,
     closed: bool,
     poisoned: Option<Arc<str>>,
 }
@@ -67,7 +72,14 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
+    /// Set when what the writer waits for has come; spares the yielding writer the lock.
+    enough: Apart<AtomicBool>,
 }
+
+/// On cache lines of its own: the yielding writer reads it while appenders write to what is beside it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
 
 impl Queue {
     pub(crate) fn new(next: Sequence) -> Self {
@@ -104,13 +116,17 @@ impl Queue {
             parts.iter().for_each(|part| hasher.update(part));
             hasher
         });
+        let (answer, append) = Append::unnumbered();
         let mut state = self.lock();
         let sequence = state.next;
+        let append = append.numbered(sequence);
         let len = match state.accepts().and(checked) {
             Ok(len) => len,
-            Err(error) => return Append::refused(sequence, error),
+            Err(error) => {
+                let _ = answer.send(Err(error));
+                return append;
+            }
         };
-        let (answer, append) = Append::new(sequence);
         state.next = sequence.next();
         state.pending_bytes = state.pending_bytes.saturating_add(bytes);
         state.pending.push_back(Pending {
@@ -121,9 +137,11 @@ impl Queue {
             hashed,
             answer,
         });
-        let wake = state.is_enough();
-        if wake {
+        let mut wake = false;
+        if state.is_enough() {
             state.awaited = 0;
+            wake = state.asleep;
+            self.enough.0.store(true, Ordering::Release);
         }
         drop(state);
         if wake {
@@ -137,30 +155,31 @@ impl Queue {
     pub(crate) fn take_group(&self, appetite: Appetite, group: &mut Vec<Pending>) {
         let mut state = self.lock();
         state.awaited_bytes = appetite.max_bytes;
-        let deadline = Instant::now() + appetite.patience;
-        let mut awaited = appetite.last_group;
-        while state.pending.len() < awaited.max(1)
-            && state.pending_bytes < appetite.max_bytes
-            && !state.closed
-        {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if awaited > 1 && left.is_zero() {
-                // The crowd has gone: whoever comes next is served at once.
-                awaited = 1;
-                continue;
+        let is_enough = |state: &State, awaited: usize| {
+            state.pending.len() >= awaited
+                || state.pending_bytes >= appetite.max_bytes
+                || state.closed
+        };
+        if appetite.last_group > 1 && !is_enough(&state, appetite.last_group) {
+            self.enough.0.store(false, Ordering::Relaxed);
+            state.awaited = appetite.last_group;
+            drop(state);
+            let deadline = Instant::now() + appetite.patience;
+            while !self.enough.0.load(Ordering::Acquire) && Instant::now() < deadline {
+                thread::yield_now();
             }
-            state.awaited = awaited.max(1);
-            state = if awaited > 1 {
-                self.wake
-                    .wait_timeout(state, left)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            } else {
-                self.wake
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner)
-            };
+            state = self.lock();
         }
+        // If the crowd has gone, whoever comes next is served at once.
+        while !is_enough(&state, 1) {
+            state.awaited = 1;
+            state.asleep = true;
+            state = self
+                .wake
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.asleep = false;
         state.awaited = 0;
         let mut bytes = 0_usize;
         while let Some(first) = state.pending.front() {
@@ -176,6 +195,7 @@ impl Queue {
     /// Lets no more appends in, and the writer end when it has drained the queue.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
+        self.enough.0.store(true, Ordering::Release);
         self.wake.notify_all();
     }
 

@@ -5,6 +5,13 @@
 //! a prefix that holds every entry of the groups before, and a reported torn tail. Never other
 //! entries, never a panic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod common;
 
 use std::path::Path;

@@ -3,6 +3,13 @@
 //! `TIDEMILL_BLESS=1 cargo test -p tidemill-wal --test golden` writes the file of the present version
 //! anew; only ever for a new version, under a new name.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod common;
 
 use bytes::Bytes;

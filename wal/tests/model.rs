@@ -2,6 +2,13 @@
 //! power cuts in mid-flight. Every answered append survives; survivors are a prefix of what was
 //! appended; numbers have no gaps.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod common;
 
 use common::*;
