@@ -26,6 +26,7 @@ pub use uid::OperatorUid;
 pub(crate) use node::{AnyNode, NodeParts, StreamNode};
 pub(crate) use output::{Job, OutputOperation};
 pub(crate) use registry::Registry;
+pub(crate) use transform::union_at;
 
 use crate::rdd::{Element, Rdd, TaskError};
 use crate::time::Time;

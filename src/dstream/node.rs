@@ -72,7 +72,7 @@ pub(crate) trait AnyNode: Send + Sync {
 pub(crate) type Generated<T> = BTreeMap<Time, Option<Rdd<T>>>;
 
 type Compute<T> =
-    dyn Fn(&Generated<T>, Time) -> Result<Option<Rdd<T>>, TaskError> + Send + Sync;
+    dyn Fn(&NodeCore, &Generated<T>, Time) -> Result<Option<Rdd<T>>, TaskError> + Send + Sync;
 
 /// An operator that yields datasets of `T`.
 pub(crate) struct StreamNode<T: ?Sized + Element> {
@@ -100,15 +100,15 @@ impl<T: ?Sized + Element> StreamNode<T> {
         parts: NodeParts,
         compute: impl Fn(Time) -> Result<Option<Rdd<T>>, TaskError> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Self::register_recursive(registry, parts, move |_, time| compute(time))
+        Self::register_with(registry, parts, move |_, _, time| compute(time))
     }
 
-    /// As [`StreamNode::register`], for an operator that reads its own earlier datasets, which `compute`
-    /// gets as well.
-    pub(crate) fn register_recursive(
+    /// As [`StreamNode::register`], for an operator whose `compute` needs to know its own core and its own
+    /// earlier datasets.
+    pub(crate) fn register_with(
         registry: &Arc<Registry>,
         parts: NodeParts,
-        compute: impl Fn(&Generated<T>, Time) -> Result<Option<Rdd<T>>, TaskError>
+        compute: impl Fn(&NodeCore, &Generated<T>, Time) -> Result<Option<Rdd<T>>, TaskError>
         + Send
         + Sync
         + 'static,
@@ -155,7 +155,7 @@ impl<T: ?Sized + Element> StreamNode<T> {
         if let Some(rdd) = generated.get(&time) {
             return Ok(rdd.clone());
         }
-        let mut rdd = (self.compute)(&generated, time)?;
+        let mut rdd = (self.compute)(&self.core, &generated, time)?;
         if self.core.persisted.load(Ordering::Relaxed) {
             rdd = rdd.map(|rdd| rdd.cache());
         }

@@ -171,7 +171,7 @@ impl<K: Key, V: Data> DStream<(K, V)> {
             ..reduced.child("reduce_by_key_and_window", caller)
         };
         let parent = Arc::clone(reduced.node());
-        let node = StreamNode::register_recursive(&registry, parts, move |before, time: Time| {
+        let node = StreamNode::register_with(&registry, parts, move |_, before, time: Time| {
             let union = |rdds: Vec<Rdd<(K, V)>>| Rdd::union_all(&rdds, &executor);
             let functions = Arc::clone(&functions);
             let Some(before) = before.get(&time.minus(slide)).cloned().flatten() else {

@@ -13,6 +13,8 @@ pub use store::Store;
 pub(crate) use store::{Close, CloseReceiver};
 pub(crate) use supervisor::{Supervision, supervise};
 
+use std::time::Duration;
+
 use crate::block::Record;
 use crate::rdd::BoxError;
 
@@ -53,8 +55,22 @@ pub trait Receiver: Send + 'static {
         async {}
     }
 
+    /// The first and the longest wait before it is started again after a failure; waits double.
+    fn back_off(&self) -> (Duration, Duration) {
+        (Duration::from_millis(500), Duration::from_secs(30))
+    }
+
     /// Where it receives from, for people.
     fn describe(&self) -> String {
         std::any::type_name::<Self>().rsplit("::").next().unwrap_or("receiver").to_owned()
     }
+}
+
+/// How fast a receiver may go; what isn't set is the context's.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReceiverLimits {
+    /// How often what it stored is cut into a block.
+    pub block_interval: Option<std::time::Duration>,
+    /// Records a second, at most.
+    pub max_rate: Option<f64>,
 }

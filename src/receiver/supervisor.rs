@@ -12,9 +12,6 @@ use crate::clock::Clock;
 use crate::rdd::panic_message;
 use crate::scheduler::{ListenerBus, StreamingEvent};
 
-/// The first and the longest wait before a receiver is started again.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-
 /// A receiver that has run this long starts over with the shortest wait.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
@@ -40,7 +37,8 @@ pub(crate) async fn supervise<R: Receiver>(
     store: Store<R::Record>,
     supervision: Supervision,
 ) {
-    let mut delay = BACK_OFF.0;
+    let (shortest, longest) = receiver.back_off();
+    let mut delay = shortest;
     loop {
         let started = supervision.clock.now();
         let status = supervision.set(|status| status.state = ReceiverState::Active);
@@ -52,7 +50,7 @@ pub(crate) async fn supervise<R: Receiver>(
         let Some(error) = ended else { break };
         let now = supervision.clock.now();
         if now.since(started) > HEALTHY_AFTER {
-            delay = BACK_OFF.0;
+            delay = shortest;
         }
         let status = supervision.set(|status| {
             status.state = ReceiverState::Restarting;
@@ -68,7 +66,7 @@ pub(crate) async fn supervise<R: Receiver>(
             () = supervision.stop.cancelled() => break,
             () = tokio::time::sleep(delay) => {}
         }
-        delay = (delay * 2).min(BACK_OFF.1);
+        delay = (delay * 2).min(longest);
     }
     let status = supervision.set(|status| {
         status.state = ReceiverState::Stopped;

@@ -4,6 +4,7 @@
 //! for each batch what it should read, a plan, which is logged with the batch's allocation; it can read
 //! a plan again at any time, so it needs no log of its own.
 
+mod codec;
 mod direct;
 mod files;
 mod http;
@@ -12,8 +13,10 @@ mod rate;
 mod socket;
 
 pub use direct::{DirectSource, Planned};
-pub use files::{FileSource, FileSourceOptions};
-pub use http::{HttpSource, Ingest, IngestError};
+pub use files::{FileSource, FileSourceOptions, Glob};
+pub use http::{HttpSource, Ingest, IngestError, ingest_router};
 pub use queue::{QueueHandle, QueueSource};
 pub use rate::{RateOptions, RateSource};
-pub use socket::{SocketOptions, SocketReceiver};
+pub use socket::{Converter, Lines, SocketOptions, SocketReceiver};
+
+pub(crate) use direct::{AnyDirectSource, Erased};

@@ -1,0 +1,151 @@
+//! [`Builder`]: how a context is set up.
+
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::Duration;
+
+use super::settings::Settings;
+use super::{ContextState, Inner, Life, StreamingContext};
+use crate::clock::Clock;
+use crate::dstream::Registry;
+use crate::error::{Error, Result};
+use crate::rdd::Executor;
+use crate::scheduler::ListenerBus;
+use crate::source::Ingest;
+
+/// Sets up a [`StreamingContext`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder(pub(super) Settings);
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($field:ident).+: $type:ty) $(= $wrap:path)?;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(mut self, value: $type) -> Self {
+            self.0.$($field).+ = $($wrap)?(value);
+            self
+        }
+    )*};
+}
+
+impl Builder {
+    setters! {
+        /// Writes received data ahead, too, so that it outlives the process [true]. Without it, only what
+        /// the sources can send again is safe.
+        receiver_write_ahead_log(receiver_log: bool);
+        /// How many whole checkpoints are kept [2, never less].
+        checkpoint_retain(retain: usize);
+        /// How much batch time passes between checkpoints [10 s, at least the batch interval].
+        checkpoint_interval(checkpoint_interval: Duration) = Some;
+        /// Bytes at which a log starts a new segment [64 MiB].
+        segment_bytes(segment_bytes: u64);
+        /// Age at which a log starts a new segment [10 minutes].
+        segment_age(segment_age: Duration);
+        /// How often what a receiver stored is cut into a block [200 ms, or the batch interval when that
+        /// is shorter].
+        block_interval(receiver.limits.block_interval: Duration) = Some;
+        /// Records a second that each receiver may store [no limit].
+        receiver_max_rate(receiver.limits.max_rate: f64) = Some;
+        /// How many cut blocks of a receiver may wait to be written [10].
+        block_queue(receiver.queue: usize);
+        /// Bytes at which a block is full [4 MiB].
+        max_block_bytes(receiver.max_block_bytes: usize);
+        /// Bytes of blocks to hold in memory [256 MiB]. Over it, logged blocks are read back from the log
+        /// and sources of unlogged ones have to wait.
+        receiver_memory_bytes(receiver.memory_bytes: u64);
+        /// Jobs (output operations) that run at once [1].
+        concurrent_jobs(concurrent_jobs: usize);
+        /// How often a task or a job is tried before its failure is reported [4].
+        max_failures(max_failures: usize);
+        /// The wait after a job's first failure, doubled each time [100 ms].
+        retry_delay(retry_delay: Duration);
+        /// The longest wait between a job's failures [30 s].
+        retry_delay_max(retry_delay_max: Duration);
+        /// Threads of the CPU pool [the machine's cores].
+        parallelism(parallelism: usize);
+        /// Partitions of keyed results [as many as threads].
+        default_partitions(partitions: usize) = Some;
+        /// Keeps every dataset at least this long after its batch, for queries beside the stream [as long
+        /// as later batches need it].
+        remember(remember: Duration);
+        /// How long a graceful stop may take before it becomes an immediate one [60 s].
+        stop_timeout(stop_timeout: Duration);
+    }
+
+    /// Where checkpoints are kept: `sled:PATH`, `file:PATH`, `memory:NAME`, `s3://BUCKET/PREFIX`, ...
+    /// Without one nothing outlives the process, and streams with state are refused.
+    pub fn checkpoint(mut self, url: impl Into<String>) -> Self {
+        self.0.checkpoint = Some(url.into());
+        self
+    }
+
+    /// Where the logs are kept: `file:PATH` or `memory:NAME` [beside the checkpoint].
+    pub fn write_ahead_log(mut self, url: impl Into<String>) -> Self {
+        self.0.wal = Some(url.into());
+        self
+    }
+
+    /// Where time comes from [the machine].
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.0.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The text of the program, kept in checkpoints for people: a pipeline file.
+    pub fn program_text(mut self, text: impl Into<String>) -> Self {
+        self.0.program = Some(text.into());
+        self
+    }
+
+    /// Where the admin server answers, told to whoever is refused the checkpoint location.
+    pub fn admin_address(mut self, address: impl Into<String>) -> Self {
+        self.0.admin = Some(address.into());
+        self
+    }
+
+    /// Makes the context.
+    ///
+    /// # Errors
+    /// When a setting makes no sense, or the CPU pool can't be had.
+    pub fn build(self) -> Result<StreamingContext> {
+        let settings = self.0;
+        let refuse = |what: &str| Err(Error::Setting(what.to_owned()));
+        if settings.batch_interval < Duration::from_millis(1)
+            || settings.batch_interval.subsec_nanos() % 1_000_000 != 0
+        {
+            return refuse("the batch interval must be a positive whole number of milliseconds");
+        }
+        if settings.name.is_empty() {
+            return refuse("the application needs a name: checkpoints and outputs are told apart by it");
+        }
+        if settings.receiver.limits.max_rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+            return refuse("receiver_max_rate must be a positive number of records a second");
+        }
+        let executor = Executor::new(settings.parallelism, settings.max_failures)
+            .map_err(|error| Error::Setting(format!("no CPU pool can be had: {error}")))?;
+        let registry = Registry::new(
+            settings.name.clone(),
+            settings.batch_interval,
+            executor,
+            settings.partitions.unwrap_or(settings.parallelism),
+        );
+        Ok(StreamingContext(Arc::new(Inner {
+            settings: Mutex::new(settings),
+            registry: Arc::new(registry),
+            inputs: Mutex::default(),
+            ingest: Ingest::default(),
+            intake: Arc::default(),
+            bus: ListenerBus::default(),
+            progress: Arc::default(),
+            runtime: OnceLock::new(),
+            life: Mutex::new(Life {
+                state: ContextState::Initialized,
+                started: None,
+                running: None,
+                engine: None,
+                batch_error: None,
+                fatal: None,
+            }),
+            changed: Condvar::new(),
+        })))
+    }
+}

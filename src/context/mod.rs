@@ -1,0 +1,321 @@
+//! [`StreamingContext`]: the public entry. Declare streams on it, start it, wait for it.
+//!
+//! States (A2): a context is `Initialized` while streams are declared, `Active` from its start, `Stopped`
+//! for ever after. There is one live context on a checkpoint location, on all machines.
+
+mod builder;
+mod inputs;
+mod settings;
+mod start;
+mod status;
+mod stop;
+mod streams;
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+pub use builder::Builder;
+pub use status::LogStatus;
+
+use crate::block::Intake;
+use crate::dstream::Registry;
+use crate::engine::{Engine, Trouble};
+use crate::error::{Error, Result};
+use crate::scheduler::{JobGenerator, JobScheduler, ListenerBus, Progress, StreamingListener};
+use crate::source::Ingest;
+use crate::time::Time;
+use inputs::{Inputs, RunningReceiver};
+use settings::Settings;
+
+/// Whether a context runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
+pub enum ContextState {
+    /// Streams can be declared.
+    Initialized,
+    /// It is starting: recovering what a checkpoint holds.
+    Starting,
+    /// It runs.
+    Active,
+    /// It is on its way to stop.
+    Stopping,
+    /// It has ended and can't be started again.
+    Stopped,
+}
+
+/// What to do about a checkpoint that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum StartMode {
+    /// Go on from it.
+    #[default]
+    GetOrCreate,
+    /// Refuse to start.
+    CreateOnly,
+}
+
+/// A streaming program: its streams and how they run. Clones are handles to the same context.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidemill::StreamingContext;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let context = StreamingContext::builder("wordcount", Duration::from_secs(1)).build()?;
+/// let lines = context.socket_text_stream("localhost:9999");
+/// let words = lines.flat_map::<str>(|line, out| {
+///     line.split_whitespace().for_each(|word| out.emit(word));
+/// });
+/// words.count_by_value().print();
+/// context.start()?;
+/// # context.stop(false)?;
+/// context.await_termination()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct StreamingContext(Arc<Inner>);
+
+struct Inner {
+    settings: Mutex<Settings>,
+    registry: Arc<Registry>,
+    inputs: Mutex<Inputs>,
+    ingest: Ingest,
+    intake: Arc<OnceLock<Arc<Intake>>>,
+    bus: ListenerBus,
+    progress: Arc<Progress>,
+    runtime: OnceLock<RuntimeGuard>,
+    life: Mutex<Life>,
+    changed: Condvar,
+}
+
+/// Shuts the runtime down without waiting: a context may be dropped inside another runtime.
+struct RuntimeGuard(Option<Runtime>);
+
+impl Drop for RuntimeGuard {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Life {
+    state: ContextState,
+    started: Option<Time>,
+    running: Option<Running>,
+    /// Kept after the end, for its status.
+    engine: Option<Arc<Engine>>,
+    /// The first failed batch that nobody has been told of.
+    batch_error: Option<Error>,
+    /// Why the engine can't go on.
+    fatal: Option<Error>,
+}
+
+/// The moving parts of an active context.
+struct Running {
+    engine: Arc<Engine>,
+    generator: JobGenerator,
+    scheduler: Arc<JobScheduler>,
+    receivers: Vec<RunningReceiver>,
+}
+
+impl fmt::Debug for StreamingContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamingContext")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl StreamingContext {
+    /// Sets up a context of this name with this batch interval.
+    pub fn builder(name: impl Into<String>, batch_interval: Duration) -> Builder {
+        Builder(Settings::new(name.into(), batch_interval))
+    }
+
+    /// A context that goes on from the checkpoint at `url`, or starts anew when there is none.
+    ///
+    /// `setup` is always run: it builds the context and declares its streams. When the context starts,
+    /// its graph is compared with the checkpoint's, and state and unfinished batches are attached by
+    /// [uid](crate::DStream::uid). What can't be attached is an error that lists it, and the checkpoint is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// Those of `setup`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// # fn main() -> tidemill::Result<()> {
+    /// let context = StreamingContext::get_or_create("memory:doc", || {
+    ///     let context = StreamingContext::builder("totals", Duration::from_secs(1)).build()?;
+    ///     let (words, _queue) = context.queue_stream::<str>();
+    ///     words
+    ///         .count_by_value()
+    ///         .update_state_by_key(|new: &[u64], total: Option<&u64>| {
+    ///             Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
+    ///         })
+    ///         .uid("totals")
+    ///         .print();
+    ///     Ok(context)
+    /// })?;
+    /// context.start()?;
+    /// # context.stop(false)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_or_create(
+        url: impl Into<String>,
+        setup: impl FnOnce() -> Result<StreamingContext>,
+    ) -> Result<StreamingContext> {
+        let context = setup()?;
+        context.settings().checkpoint = Some(url.into());
+        Ok(context)
+    }
+
+    /// The application's name.
+    pub fn name(&self) -> String {
+        self.0.registry.application.clone()
+    }
+
+    /// The batch interval.
+    pub fn batch_interval(&self) -> Duration {
+        self.0.registry.batch_interval
+    }
+
+    /// Whether it runs.
+    pub fn state(&self) -> ContextState {
+        self.life().state
+    }
+
+    /// Adds a listener, with a thread of its own.
+    ///
+    /// # Errors
+    /// When no thread can be had.
+    pub fn add_streaming_listener(&self, listener: impl StreamingListener) -> Result<()> {
+        self.0
+            .bus
+            .add(listener)
+            .map_err(|error| Error::System { what: "start a listener's thread", error })
+    }
+
+    /// Keeps every stream's datasets at least this long after their batch, for queries beside the stream.
+    pub fn remember(&self, length: Duration) {
+        let mut settings = self.settings();
+        settings.remember = settings.remember.max(length);
+    }
+
+    /// A dataset of `elements`, for a queue stream or a join.
+    pub fn parallelize<T: crate::rdd::Data>(&self, elements: Vec<T>) -> crate::rdd::Rdd<T> {
+        let executor = &self.0.registry.executor;
+        crate::rdd::Rdd::parallelize(elements, executor.parallelism(), executor)
+    }
+
+    /// Where HTTP sources are fed.
+    pub fn ingest(&self) -> &Ingest {
+        &self.0.ingest
+    }
+
+    /// The runtime that receivers run on; for servers beside the stream.
+    ///
+    /// # Errors
+    /// When its threads can't be had.
+    pub fn runtime(&self) -> Result<tokio::runtime::Handle> {
+        if self.0.runtime.get().is_none() {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .thread_name("tidemill-io")
+                .enable_all()
+                .build()
+                .map_err(|error| Error::System { what: "start the runtime", error })?;
+            // Of two that are made at once, one is dropped again.
+            let _ = self.0.runtime.set(RuntimeGuard(Some(runtime)));
+        }
+        let runtime = self.0.runtime.get().and_then(|guard| guard.0.as_ref());
+        runtime
+            .map(|runtime| runtime.handle().clone())
+            .ok_or(Error::WrongState("the runtime has been shut down"))
+    }
+
+    /// Waits until the context has stopped, or a batch has failed as often as it may.
+    ///
+    /// # Errors
+    /// The first failure that nobody has been told of. After a failed batch the context still runs and
+    /// tries it again: wait again, or stop it.
+    pub fn await_termination(&self) -> Result<()> {
+        self.wait(None).map(|_| ())
+    }
+
+    /// As [`StreamingContext::await_termination`], for at most `limit`; whether it has stopped.
+    ///
+    /// # Errors
+    /// As [`StreamingContext::await_termination`].
+    pub fn await_termination_or_timeout(&self, limit: Duration) -> Result<bool> {
+        self.wait(Some(Instant::now() + limit))
+    }
+
+    fn wait(&self, deadline: Option<Instant>) -> Result<bool> {
+        let mut life = self.life();
+        loop {
+            if let Some(error) = life.fatal.take() {
+                return Err(error);
+            }
+            if life.state == ContextState::Stopped {
+                return Ok(true);
+            }
+            if let Some(error) = life.batch_error.take() {
+                return Err(error);
+            }
+            life = match deadline {
+                None => self.0.changed.wait(life).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                        return Ok(false);
+                    };
+                    let waited = self.0.changed.wait_timeout(life, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.0.life()
+    }
+
+    fn inputs(&self) -> MutexGuard<'_, Inputs> {
+        self.0.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.0.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something failed; tells whoever waits.
+    fn trouble(&self, trouble: Trouble) {
+        let mut life = self.life();
+        match trouble {
+            Trouble::Batch(error) => {
+                life.batch_error.get_or_insert(error);
+            }
+            Trouble::Fatal(error) => {
+                life.fatal.get_or_insert(error);
+            }
+        }
+        self.changed.notify_all();
+    }
+}

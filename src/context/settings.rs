@@ -1,0 +1,89 @@
+//! [`Settings`]: all that can be set on a context, with defaults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::receiver::ReceiverLimits;
+
+/// A context's settings. Durations and sizes as their types say; defaults in brackets.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    pub(crate) batch_interval: Duration,
+    /// Where checkpoints are kept; without one, nothing outlives the process.
+    pub(crate) checkpoint: Option<String>,
+    pub(crate) checkpoint_interval: Option<Duration>,
+    pub(crate) retain: usize,
+    /// Where the logs are kept [beside the checkpoint].
+    pub(crate) wal: Option<String>,
+    pub(crate) receiver_log: bool,
+    pub(crate) segment_bytes: u64,
+    pub(crate) segment_age: Duration,
+    pub(crate) receiver: ReceiverSettings,
+    pub(crate) concurrent_jobs: usize,
+    pub(crate) max_failures: usize,
+    pub(crate) retry_delay: Duration,
+    pub(crate) retry_delay_max: Duration,
+    pub(crate) parallelism: usize,
+    pub(crate) partitions: Option<usize>,
+    pub(crate) remember: Duration,
+    pub(crate) stop_timeout: Duration,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) program: Option<String>,
+    pub(crate) admin: Option<String>,
+}
+
+/// How receivers' data is cut into blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiverSettings {
+    pub(crate) limits: ReceiverLimits,
+    pub(crate) queue: usize,
+    pub(crate) max_block_bytes: usize,
+    pub(crate) memory_bytes: u64,
+}
+
+impl Settings {
+    pub(crate) fn new(name: String, batch_interval: Duration) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            name,
+            batch_interval,
+            checkpoint: None,
+            checkpoint_interval: None,
+            retain: 2,
+            wal: None,
+            receiver_log: true,
+            segment_bytes: 64 << 20,
+            segment_age: Duration::from_secs(600),
+            receiver: ReceiverSettings {
+                limits: ReceiverLimits::default(),
+                queue: 10,
+                max_block_bytes: 4 << 20,
+                memory_bytes: 256 << 20,
+            },
+            concurrent_jobs: 1,
+            max_failures: 4,
+            retry_delay: Duration::from_millis(100),
+            retry_delay_max: Duration::from_secs(30),
+            parallelism: cores,
+            partitions: None,
+            remember: Duration::ZERO,
+            stop_timeout: Duration::from_secs(60),
+            clock: None,
+            program: None,
+            admin: None,
+        }
+    }
+
+    /// How often blocks are cut: 200 ms, or the batch interval when that is shorter.
+    pub(crate) fn block_interval(&self, limits: &ReceiverLimits) -> Duration {
+        let usual = Duration::from_millis(200).min(self.batch_interval);
+        limits.block_interval.or(self.receiver.limits.block_interval).unwrap_or(usual)
+    }
+
+    /// Milliseconds of batch time between checkpoints: 10 s, or the batch interval when that is longer.
+    pub(crate) fn checkpoint_interval(&self) -> Duration {
+        self.checkpoint_interval.unwrap_or(Duration::from_secs(10)).max(self.batch_interval)
+    }
+}

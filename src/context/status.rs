@@ -1,0 +1,157 @@
+//! What a context tells about itself while it runs.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use serde::Serialize;
+use tidemill_wal::{Wal, WalStatus};
+
+use super::{ContextState, StreamingContext};
+use crate::dstream::OperatorUid;
+use crate::engine::{CheckpointInfo, CheckpointStatus, Engine};
+use crate::error::{Error, Result};
+use crate::graph::GraphDescriptor;
+use crate::receiver::ReceiverStatus;
+use crate::scheduler::Progress;
+use crate::sink::Guarantee;
+use crate::time::Time;
+
+/// How a log is doing.
+#[derive(Debug, Clone)]
+pub struct LogStatus {
+    /// Which log: `driver` or `blocks`.
+    pub name: &'static str,
+    /// Its figures.
+    pub status: WalStatus,
+}
+
+/// A state's size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateSize {
+    /// The operator.
+    pub uid: OperatorUid,
+    /// Keys held.
+    pub keys: u64,
+    /// Bytes held by keys and values, without what they point to.
+    pub bytes: u64,
+}
+
+impl StreamingContext {
+    /// The batches of late.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.0.progress)
+    }
+
+    /// When it became active.
+    pub fn started_at(&self) -> Option<Time> {
+        self.life().started
+    }
+
+    /// The stream's time now, while it is active.
+    pub fn now(&self) -> Option<Time> {
+        self.engine().map(|engine| engine.clock.now())
+    }
+
+    /// How its receivers are doing.
+    pub fn receivers(&self) -> Vec<ReceiverStatus> {
+        self.inputs().receivers.iter().map(super::inputs::ReceiverInput::status).collect()
+    }
+
+    /// Its operators and outputs.
+    pub fn graph(&self) -> GraphDescriptor {
+        GraphDescriptor::of(&self.0.registry)
+    }
+
+    /// What each output guarantees.
+    pub fn guarantees(&self) -> Vec<(OperatorUid, Guarantee)> {
+        let outputs = self.0.registry.outputs();
+        outputs.iter().map(|output| (output.uid.clone(), output.guarantee)).collect()
+    }
+
+    /// The sizes of its states.
+    pub fn state_sizes(&self) -> Vec<StateSize> {
+        let size = |node: &Arc<dyn crate::dstream::AnyNode>| {
+            let state = node.core().state.as_ref()?;
+            Some(StateSize { uid: node.core().uid(), keys: state.keys(), bytes: state.bytes() })
+        };
+        self.0.registry.nodes().iter().filter_map(size).collect()
+    }
+
+    /// How checkpoints are doing, while it is active.
+    pub fn checkpoint_status(&self) -> Option<CheckpointStatus> {
+        self.engine().map(|engine| engine.checkpointer.shown())
+    }
+
+    /// The checkpoints that this driver wrote of late, newest first.
+    pub fn checkpoint_history(&self) -> Vec<CheckpointInfo> {
+        self.engine().map(|engine| engine.checkpointer.history()).unwrap_or_default()
+    }
+
+    /// How the logs are doing, while it is active.
+    pub fn logs(&self) -> Vec<LogStatus> {
+        let Some(engine) = self.engine() else { return Vec::new() };
+        let status = |name, log: &Wal| LogStatus { name, status: log.status() };
+        let blocks = engine.intake.store.log().map(|log| status("blocks", log));
+        std::iter::once(status("driver", engine.intake.tracker.log())).chain(blocks).collect()
+    }
+
+    /// Bytes of received blocks in memory.
+    pub fn block_bytes_in_memory(&self) -> u64 {
+        self.engine().map_or(0, |engine| engine.intake.store.bytes_in_memory())
+    }
+
+    /// Batches that aren't complete.
+    pub fn pending_batches(&self) -> usize {
+        self.engine().and_then(|engine| engine.scheduler()).map_or(0, |jobs| jobs.pending())
+    }
+
+    /// The next batch to be cut, while it is active.
+    pub fn next_batch(&self) -> Option<Time> {
+        self.life().running.as_ref().map(|running| running.generator.next_time())
+    }
+
+    /// How often the job generator has gone round: it stands still when the engine does.
+    pub fn heartbeats(&self) -> Option<u64> {
+        self.life().running.as_ref().map(|running| running.generator.beats())
+    }
+
+    /// Cuts a checkpoint at the next boundary between batches and waits until it's durable.
+    ///
+    /// # Errors
+    /// When the context isn't active, the checkpoint can't be written, or `limit` has passed.
+    pub fn checkpoint_now(&self, limit: Duration) -> Result<CheckpointInfo> {
+        let engine = self.engine().ok_or(Error::WrongState("the context isn't active"))?;
+        let (answer, answered) = channel();
+        engine.checkpointer.request(answer);
+        if let Some(scheduler) = engine.scheduler() {
+            scheduler.wake_between();
+        }
+        match answered.recv_timeout(limit) {
+            Ok(result) => result.map_err(Error::Fatal),
+            Err(_) => Err(Error::WrongState("no checkpoint became durable in time; it is still wanted")),
+        }
+    }
+
+    /// Why it isn't ready to work, each reason for people; empty when it is.
+    pub fn obstacles(&self) -> Vec<String> {
+        let state = self.state();
+        if state != ContextState::Active {
+            return vec![format!("the context is {}", format!("{state:?}").to_lowercase())];
+        }
+        let mut obstacles: Vec<String> = self
+            .progress()
+            .failing()
+            .into_iter()
+            .map(|(time, reason)| format!("the batch at {time} fails: {reason}"))
+            .collect();
+        if let Some(error) = &self.life().fatal {
+            obstacles.push(error.to_string());
+        }
+        obstacles
+    }
+
+    fn engine(&self) -> Option<Arc<Engine>> {
+        self.life().engine.clone()
+    }
+}

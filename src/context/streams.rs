@@ -1,0 +1,185 @@
+//! How streams are declared on a context.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::panic::Location;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StreamingContext;
+use super::inputs::ReceiverInput;
+use crate::block::block_rdd;
+use crate::dstream::{DStream, NodeParts, StreamNode, union_at};
+use crate::engine::DirectInput;
+use crate::rdd::{Element, Rdd, TaskError};
+use crate::receiver::{Receiver, ReceiverLimits};
+use crate::source::{
+    DirectSource, Erased, FileSource, FileSourceOptions, HttpSource, QueueHandle, QueueSource,
+    RateOptions, RateSource, SocketOptions, SocketReceiver,
+};
+
+/// The most that a request to a stream's HTTP address may hold, in bytes.
+const MAX_BODY: usize = 16 << 20;
+
+impl StreamingContext {
+    /// A stream of what `receiver` stores.
+    #[track_caller]
+    pub fn receiver_stream<R: Receiver>(&self, receiver: R) -> DStream<R::Record> {
+        self.receiver_at("receiver", receiver, ReceiverLimits::default(), Location::caller())
+    }
+
+    /// A stream of what `receiver` stores, known to checkpoints as `name`.
+    #[track_caller]
+    pub fn receiver_stream_with<R: Receiver>(
+        &self,
+        name: &str,
+        receiver: R,
+        limits: ReceiverLimits,
+    ) -> DStream<R::Record> {
+        self.receiver_at(name, receiver, limits, Location::caller())
+    }
+
+    /// Lines of text from a TCP server, which is connected to again whenever it goes away. A socket can't
+    /// send again what was lost on the way: lines are safe once they are in a durable block.
+    #[track_caller]
+    pub fn socket_text_stream(&self, address: impl Into<String>) -> DStream<str> {
+        let receiver = SocketReceiver::text(address, SocketOptions::default());
+        self.receiver_at("socket", receiver, ReceiverLimits::default(), Location::caller())
+    }
+
+    /// The lines of files that are moved into `folder`, each file once.
+    #[track_caller]
+    pub fn text_file_stream(&self, folder: impl Into<PathBuf>) -> DStream<str> {
+        let source = FileSource::new(folder, FileSourceOptions::default());
+        self.direct_at("files", source, Location::caller())
+    }
+
+    /// Lines posted to `/ingest/NAME`, on the admin address, or on `listen` too where given. A post is
+    /// answered when its lines are durable.
+    #[track_caller]
+    pub fn http_stream(&self, name: &str, listen: Option<SocketAddr>) -> DStream<str> {
+        let source = HttpSource::new(name, self.ingest().clone(), listen, MAX_BODY);
+        self.receiver_at(name, source, ReceiverLimits::default(), Location::caller())
+    }
+
+    /// Lines made up at a steady rate: the same for the same options, as often as they are read.
+    #[track_caller]
+    pub fn rate_stream(&self, options: RateOptions) -> DStream<str> {
+        self.direct_at("rate", RateSource::new(options), Location::caller())
+    }
+
+    /// The datasets that are pushed to the handle, one a batch, in order. For tests and demonstrations:
+    /// they are gone after a restart.
+    #[track_caller]
+    pub fn queue_stream<T: ?Sized + Element>(&self) -> (DStream<T>, QueueHandle<T>) {
+        self.queue_stream_with(true, None)
+    }
+
+    /// As [`StreamingContext::queue_stream`]: one dataset a batch, or all there are; and what a batch
+    /// gets when there are none.
+    #[track_caller]
+    pub fn queue_stream_with<T: ?Sized + Element>(
+        &self,
+        one_at_a_time: bool,
+        default: Option<Rdd<T>>,
+    ) -> (DStream<T>, QueueHandle<T>) {
+        let (source, handle) = QueueSource::new();
+        let mut source = source.one_at_a_time(one_at_a_time);
+        if let Some(rdd) = default {
+            source = source.default_rdd(rdd);
+        }
+        (self.direct_at("queue", source, Location::caller()), handle)
+    }
+
+    /// A stream of what a direct source plans.
+    #[track_caller]
+    pub fn direct_stream<T: ?Sized + Element>(&self, source: impl DirectSource<T>) -> DStream<T> {
+        let kind = source.kind();
+        self.direct_at(kind, source, Location::caller())
+    }
+
+    /// A stream of what a direct source plans, known to checkpoints as `name`.
+    #[track_caller]
+    pub fn direct_stream_with<T: ?Sized + Element>(
+        &self,
+        name: &str,
+        source: impl DirectSource<T>,
+    ) -> DStream<T> {
+        self.direct_at(name, source, Location::caller())
+    }
+
+    /// The elements of all of `streams`, which must slide alike; `None` for no streams.
+    #[track_caller]
+    pub fn union<T: ?Sized + Element>(&self, streams: &[DStream<T>]) -> Option<DStream<T>> {
+        union_at(streams, Location::caller())
+    }
+
+    fn receiver_at<R: Receiver>(
+        &self,
+        name: &str,
+        receiver: R,
+        limits: ReceiverLimits,
+        caller: &'static Location<'static>,
+    ) -> DStream<R::Record> {
+        let (intake, executor) = (Arc::clone(&self.0.intake), self.0.registry.executor.clone());
+        let parts = self.input_parts("receiver", name, caller);
+        let node = StreamNode::register_with(&self.0.registry, parts, move |core, _, time| {
+            let Some(intake) = intake.get() else { return Err(not_started()) };
+            let uid = core.uid();
+            let allocation = intake.tracker.allocation(time).unwrap_or_default();
+            let blocks = allocation.blocks.get(&uid).cloned().unwrap_or_default();
+            Ok(Some(block_rdd::<R::Record>(&intake.store, &uid, blocks, &executor)))
+        });
+        let mut inputs = self.inputs();
+        let id = inputs.receivers.len();
+        inputs.receivers.push(ReceiverInput::new(id, node.clone(), receiver, limits));
+        DStream::from_node(node)
+    }
+
+    fn direct_at<T: ?Sized + Element, S: DirectSource<T>>(
+        &self,
+        name: &str,
+        source: S,
+        caller: &'static Location<'static>,
+    ) -> DStream<T> {
+        let (intake, executor) = (Arc::clone(&self.0.intake), self.0.registry.executor.clone());
+        let parts = self.input_parts(source.kind(), name, caller);
+        let source = Arc::new(source);
+        let reader = Arc::clone(&source);
+        let node = StreamNode::register_with(&self.0.registry, parts, move |core, _, time| {
+            let Some(intake) = intake.get() else { return Err(not_started()) };
+            let allocation = intake.tracker.allocation(time).unwrap_or_default();
+            let rdd = match allocation.plans.get(&core.uid()) {
+                Some(plan) => reader.rdd(plan, &executor).map_err(TaskError::Failed)?,
+                None => Rdd::empty(&executor),
+            };
+            Ok(Some(rdd))
+        });
+        let erased = Erased(source, PhantomData);
+        self.inputs().direct.push(DirectInput { node: node.clone(), source: Arc::new(erased) });
+        DStream::from_node(node)
+    }
+
+    fn input_parts(
+        &self,
+        kind: &'static str,
+        name: &str,
+        caller: &'static Location<'static>,
+    ) -> NodeParts {
+        NodeParts {
+            kind,
+            parents: Vec::new(),
+            slide: self.0.registry.batch_interval,
+            looks_back: Duration::ZERO,
+            state: None,
+            is_input: true,
+            caller,
+            uid: self.0.registry.new_uid(name),
+        }
+    }
+}
+
+fn not_started() -> TaskError {
+    TaskError::Gone("a stream was read before its context started".to_owned())
+}

@@ -1,0 +1,132 @@
+//! What the job generator and the job scheduler ask of the engine.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidemill_storage::failpoint;
+
+use super::{Engine, Trouble};
+use crate::block::{Allocation, TrackerError};
+use crate::dstream::{Job, OperatorUid};
+use crate::error::Error;
+use crate::rdd::TaskError;
+use crate::scheduler::{BatchHooks, GenerateBatch};
+use crate::time::Time;
+
+/// How long to wait before a full log is tried again.
+const FULL_RETRY: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// What direct sources want to read for the batch at `time`, and how many records that is.
+    fn plans(&self, time: Time) -> (BTreeMap<OperatorUid, Vec<u8>>, u64) {
+        let previous = self.intake.tracker.last_allocated();
+        let mut plans = BTreeMap::new();
+        let mut records = 0;
+        for input in &self.direct {
+            let uid = input.node.core().uid();
+            match input.source.plan(time, previous) {
+                Ok(Some(planned)) => {
+                    records += planned.records.unwrap_or_default();
+                    plans.insert(uid, planned.plan);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(stream = %uid, source = input.source.describe(), %error,
+                        "a source can't be read; the batch goes without it");
+                }
+            }
+        }
+        (plans, records)
+    }
+
+    /// Allocates; when the log has no room, waits for it.
+    fn allocate(
+        &self,
+        time: Time,
+        plans: &BTreeMap<OperatorUid, Vec<u8>>,
+    ) -> Result<Allocation, TrackerError> {
+        loop {
+            match self.intake.tracker.allocate(time, plans.clone()) {
+                Err(error) if error.is_full() => {
+                    tracing::warn!(%error, "no room to allocate a batch; waiting for some");
+                    std::thread::sleep(FULL_RETRY);
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl GenerateBatch for Engine {
+    fn generate_batch(&self, time: Time) -> Result<(), String> {
+        let (plans, planned_records) = self.plans(time);
+        let allocation = self.allocate(time, &plans).map_err(|error| error.to_string())?;
+        for input in &self.direct {
+            if let Some(plan) = allocation.plans.get(&input.node.core().uid()) {
+                input.source.accept(plan).map_err(|error| error.to_string())?;
+            }
+        }
+        failpoint!("engine::before_submit");
+        if let Some(scheduler) = self.scheduler() {
+            scheduler.submit(time, allocation.records() + planned_records);
+        }
+        Ok(())
+    }
+
+    fn last_filled(&self) -> Option<Time> {
+        self.intake.tracker.last_filled()
+    }
+
+    fn wait_for_pending(&self, batches: usize) {
+        if let Some(scheduler) = self.scheduler() {
+            scheduler.wait_for_pending(batches, None);
+        }
+    }
+
+    fn fatal(&self, reason: String) {
+        self.troubles.fatal(Error::Fatal(reason));
+    }
+}
+
+impl BatchHooks for Engine {
+    fn generate(&self, time: Time) -> Result<Vec<Job>, TaskError> {
+        let application = &self.registry.application;
+        let jobs = self.registry.outputs().into_iter().map(|output| output.job(application, time));
+        jobs.filter_map(Result::transpose).collect()
+    }
+
+    fn finish(&self, time: Time) -> Result<(), TaskError> {
+        let nodes = self.registry.nodes();
+        let stateful = || nodes.iter().filter(|node| node.core().state.is_some());
+        // A sink that had committed this batch before didn't compute it: state must all the same.
+        stateful().try_for_each(|node| node.prepare(time))?;
+        failpoint!("engine::before_state_merge");
+        let mut boundary = self.boundary();
+        for state in stateful().filter_map(|node| node.core().state.as_ref()) {
+            state.merge(time, &self.registry.executor).map_err(TaskError::new)?;
+        }
+        boundary.complete(time, &self.intake.tracker.allocated_times());
+        failpoint!("engine::after_state_merge");
+        if self.checkpointer.is_due(boundary.complete_through) {
+            self.cut_checkpoint(&boundary);
+        }
+        Ok(())
+    }
+
+    fn completed(&self, time: Time) {
+        self.registry.nodes().iter().for_each(|node| node.clear_metadata(time));
+        self.release_memory(time);
+    }
+
+    fn failed(&self, time: Time, reason: &str) {
+        let error = Error::Batch { time, reason: reason.to_owned() };
+        (self.troubles.0)(Trouble::Batch(error));
+    }
+
+    fn between_batches(&self) {
+        let boundary = self.boundary();
+        if self.checkpointer.is_requested() {
+            self.cut_checkpoint(&boundary);
+        }
+    }
+}

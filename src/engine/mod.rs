@@ -1,0 +1,117 @@
+//! The running engine: ties intake, scheduling, state and checkpoints together.
+//!
+//! Invariant: a checkpoint is cut only at a boundary, when no batch is in the middle of taking effect, so
+//! what it says of batches, blocks and state is of one moment.
+
+mod batches;
+mod checkpoint_status;
+mod checkpointer;
+mod cleanup;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+pub use checkpoint_status::{CheckpointInfo, CheckpointStatus};
+
+pub(crate) use checkpointer::Checkpointer;
+
+use crate::block::Intake;
+use crate::clock::Clock;
+use crate::dstream::{AnyNode, Registry};
+use crate::error::Error;
+use crate::graph::GraphDescriptor;
+use crate::scheduler::JobScheduler;
+use crate::source::AnyDirectSource;
+use crate::time::Time;
+
+/// A direct source and the operator that reads it.
+pub(crate) struct DirectInput {
+    pub(crate) node: Arc<dyn AnyNode>,
+    pub(crate) source: Arc<dyn AnyDirectSource>,
+}
+
+/// What doesn't change while the engine runs and goes into each checkpoint.
+pub(crate) struct Identity {
+    pub(crate) application: String,
+    pub(crate) batch_interval: Duration,
+    pub(crate) zero_time: Time,
+    pub(crate) hash_seed: u64,
+    pub(crate) graph: GraphDescriptor,
+    pub(crate) program: Option<String>,
+}
+
+/// The engine of a started context.
+pub(crate) struct Engine {
+    pub(crate) identity: Identity,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) direct: Vec<DirectInput>,
+    pub(crate) checkpointer: Checkpointer,
+    /// Weak: the scheduler holds the engine.
+    pub(crate) scheduler: OnceLock<Weak<JobScheduler>>,
+    /// How long after its batch data may still be read.
+    pub(crate) memory: Duration,
+    /// Held while a batch takes effect and while a checkpoint is cut.
+    pub(crate) boundary: Mutex<Boundary>,
+    /// Errors for whoever waits for the end.
+    pub(crate) troubles: Troubles,
+}
+
+/// What has taken effect.
+#[derive(Debug, Default)]
+pub(crate) struct Boundary {
+    /// Every batch up to this one is complete.
+    pub(crate) complete_through: Time,
+    /// Complete batches that are still allocated.
+    pub(crate) completed: BTreeSet<Time>,
+}
+
+impl Boundary {
+    /// Notes a complete batch; `allocated` are all that are allocated.
+    fn complete(&mut self, time: Time, allocated: &[Time]) {
+        self.completed.insert(time);
+        for time in allocated {
+            if *time > self.complete_through {
+                if !self.completed.contains(time) {
+                    return;
+                }
+                self.complete_through = *time;
+            }
+        }
+    }
+}
+
+/// Called when something failed.
+pub(crate) type OnTrouble = Arc<dyn Fn(Trouble) + Send + Sync>;
+
+/// Something that whoever waits for the end must know.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// A batch failed as often as it may.
+    Batch(Error),
+    /// The engine can't go on.
+    Fatal(Error),
+}
+
+/// Passes troubles on.
+#[derive(Clone)]
+pub(crate) struct Troubles(pub(crate) OnTrouble);
+
+impl Troubles {
+    pub(crate) fn fatal(&self, error: Error) {
+        tracing::error!(%error, "the engine can't go on");
+        (self.0)(Trouble::Fatal(error));
+    }
+}
+
+impl Engine {
+    pub(crate) fn boundary(&self) -> MutexGuard<'_, Boundary> {
+        self.boundary.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn scheduler(&self) -> Option<Arc<JobScheduler>> {
+        self.scheduler.get().and_then(Weak::upgrade)
+    }
+}

@@ -1,0 +1,115 @@
+//! [`GraphDescriptor`]: a program's operators by uid, as checkpoints and status pages show them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dstream::{AnyNode, OperatorUid, Registry};
+use crate::state::STATE_FORMAT;
+use crate::time::millis;
+
+/// A program's operators and outputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphDescriptor {
+    /// Operators; parents come before their children.
+    pub operators: Vec<OperatorDescriptor>,
+    /// Output operations.
+    pub outputs: Vec<OutputDescriptor>,
+}
+
+/// An operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorDescriptor {
+    /// Its stable identity.
+    pub uid: OperatorUid,
+    /// Its name in the library: `flat_map`, `window`, ...
+    pub kind: String,
+    /// What it reads.
+    pub parents: Vec<OperatorUid>,
+    /// Milliseconds between its datasets.
+    pub slide_ms: u64,
+    /// Milliseconds of its parents' past that it reads: a window's length.
+    #[serde(default)]
+    pub looks_back_ms: u64,
+    /// Whether it takes data in.
+    #[serde(default)]
+    pub is_input: bool,
+    /// Its state, when it has one.
+    #[serde(default)]
+    pub state: Option<StateDescriptor>,
+}
+
+/// An operator's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateDescriptor {
+    /// How its entries are written.
+    pub format: u32,
+    /// The Rust type of its keys; tells people what changed, decides nothing.
+    pub key_type: String,
+    /// The Rust type of its values; tells people what changed, decides nothing.
+    pub value_type: String,
+}
+
+/// An output operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputDescriptor {
+    /// Its stable identity: commits are made under it.
+    pub uid: OperatorUid,
+    /// Its kind.
+    pub kind: String,
+    /// What it writes.
+    pub parent: OperatorUid,
+}
+
+impl GraphDescriptor {
+    pub(crate) fn of(registry: &Registry) -> Self {
+        let nodes = registry.nodes();
+        let uid_of = |id: usize| {
+            nodes.get(id).map_or_else(|| OperatorUid::new("?"), |node| node.core().uid())
+        };
+        let describe = |node: &std::sync::Arc<dyn AnyNode>| {
+            let core = node.core();
+            OperatorDescriptor {
+                uid: core.uid(),
+                kind: core.kind.to_owned(),
+                parents: core.parents.iter().map(|id| uid_of(*id)).collect(),
+                slide_ms: millis(core.slide),
+                looks_back_ms: millis(core.looks_back),
+                is_input: core.is_input,
+                state: core.state.as_ref().map(|state| {
+                    let (key_type, value_type) = state.type_names();
+                    StateDescriptor {
+                        format: STATE_FORMAT,
+                        key_type: key_type.to_owned(),
+                        value_type: value_type.to_owned(),
+                    }
+                }),
+            }
+        };
+        let outputs = registry.outputs();
+        let describe_output = |output: &std::sync::Arc<crate::dstream::OutputOperation>| {
+            OutputDescriptor {
+                uid: output.uid.clone(),
+                kind: output.kind.to_owned(),
+                parent: uid_of(output.parent),
+            }
+        };
+        Self {
+            operators: nodes.iter().map(describe).collect(),
+            outputs: outputs.iter().map(describe_output).collect(),
+        }
+    }
+
+    /// The operator of this uid.
+    pub fn operator(&self, uid: &OperatorUid) -> Option<&OperatorDescriptor> {
+        self.operators.iter().find(|operator| operator.uid == *uid)
+    }
+
+    /// Whether any operator reads its parents' past.
+    pub fn has_windows(&self) -> bool {
+        self.operators.iter().any(|operator| operator.looks_back_ms > 0)
+    }
+
+    /// Whether any operator has state.
+    pub fn has_state(&self) -> bool {
+        self.operators.iter().any(|operator| operator.state.is_some())
+    }
+}

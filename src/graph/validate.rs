@@ -1,0 +1,68 @@
+//! What is checked and settled before a program runs.
+
+use std::time::Duration;
+
+use crate::dstream::{Mistake, Registry};
+use crate::error::{Error, Result};
+
+/// Refuses a program that can't run, with everything that is wrong with it.
+pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> {
+    let mut mistakes = registry.mistakes();
+    let nodes = registry.nodes();
+    for node in &nodes {
+        let core = node.core();
+        let mistake = |message: String| Mistake { uid: core.uid(), message, caller: core.caller };
+        if core.state.is_some() && !has_checkpoint {
+            mistakes.push(mistake(
+                "a stream with state needs a checkpoint location: set one on the context's builder"
+                    .to_owned(),
+            ));
+        }
+        if core.looks_back > Duration::ZERO && reads_state(registry, core.id) {
+            mistakes.push(mistake(
+                "a window over a stream with state can't be rebuilt after a restart; put the window \
+                 before the state"
+                    .to_owned(),
+            ));
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(Error::Mistakes(mistakes));
+    }
+    if registry.outputs().is_empty() {
+        return Err(Error::NoOutput);
+    }
+    Ok(())
+}
+
+fn reads_state(registry: &Registry, id: usize) -> bool {
+    let nodes = registry.nodes();
+    let mut to_see: Vec<usize> =
+        nodes.get(id).map(|node| node.core().parents.clone()).unwrap_or_default();
+    while let Some(id) = to_see.pop() {
+        let Some(node) = nodes.get(id) else { continue };
+        if node.core().state.is_some() {
+            return true;
+        }
+        to_see.extend(&node.core().parents);
+    }
+    false
+}
+
+/// Settles how long each operator keeps its datasets: as long as any operator that reads it needs them.
+pub(crate) fn resolve_remember(registry: &Registry, at_least: Duration) {
+    let nodes = registry.nodes();
+    for node in nodes.iter().rev() {
+        let core = node.core();
+        core.remember_at_least(at_least);
+        for parent in core.parents.iter().filter_map(|id| nodes.get(*id)) {
+            parent.core().remember_at_least(core.remember() + core.looks_back);
+        }
+    }
+}
+
+/// How long after its batch any data may still be read.
+pub(crate) fn longest_memory(registry: &Registry) -> Duration {
+    let remember = |node: &std::sync::Arc<dyn crate::dstream::AnyNode>| node.core().remember();
+    registry.nodes().iter().map(remember).max().unwrap_or_default()
+}

@@ -1,0 +1,15 @@
+//! Recovery: what a checkpoint holds of the engine, whether a program can go on from it, and how it does.
+//!
+//! Order (R9): the newest checkpoint that verifies; is the program still the one it belongs to, or one
+//! that can go on from it; its state by uid; the driver's log from its position on; the batches that
+//! were allocated and aren't complete. Nothing is written before the comparison has been passed.
+
+mod compare;
+mod metadata;
+mod replay;
+
+pub use compare::Difference;
+
+pub(crate) use compare::irreconcilable;
+pub(crate) use metadata::{Metadata, BLOCK_LOG, DRIVER_LOG};
+pub(crate) use replay::replay_driver_log;
