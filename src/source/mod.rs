@@ -11,6 +11,8 @@ mod http;
 mod queue;
 mod rate;
 mod socket;
+#[cfg(test)]
+mod testing;
 
 pub use direct::{DirectSource, Planned};
 pub use files::{FileSource, FileSourceOptions, Glob};

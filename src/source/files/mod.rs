@@ -1,0 +1,172 @@
+//! [`FileSource`]: the lines of files that appear in a folder, each file exactly once.
+//!
+//! A plan lists files by name, length and identity; it can be read again for as long as the files stay.
+//! Files must appear whole: written elsewhere on the same file system and moved in, or written under a
+//! name that is ignored (hidden, beginning with `_`, ending with `.tmp`) and renamed. What is appended to
+//! a file after it was listed isn't read. An empty file isn't read either, so one that is still to be
+//! filled isn't mistaken for a finished one.
+//!
+//! Which files were read is known by name. A file under a known name is another one when both its inode
+//! and its time of change differ: then it was replaced, not appended to (same inode) nor moved to another
+//! disk with its times kept (same time). A name that has left the folder is forgotten.
+
+mod glob;
+mod lines;
+mod listing;
+mod seen;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+pub use glob::Glob;
+
+use super::codec::{decode, encode, encode_position};
+use super::{DirectSource, Planned};
+use crate::rdd::{BoxError, Executor, Rdd};
+use crate::time::Time;
+use lines::FileLines;
+use listing::{ListedFile, list};
+use seen::Seen;
+
+/// Which files a [`FileSource`] reads.
+#[derive(Debug, Clone)]
+pub struct FileSourceOptions {
+    /// File names to take; `None`: all that aren't ignored.
+    pub pattern: Option<Glob>,
+    /// Whether files that are in the folder at the first start of all are left out.
+    pub new_files_only: bool,
+    /// How many a batch takes at most, those changed the longest ago first; `None`: all.
+    pub max_files_per_batch: Option<usize>,
+}
+
+impl Default for FileSourceOptions {
+    /// All new files.
+    fn default() -> Self {
+        Self {
+            pattern: None,
+            new_files_only: true,
+            max_files_per_batch: None,
+        }
+    }
+}
+
+/// The lines of files that appear in a folder. Folders within it aren't read.
+#[derive(Debug)]
+pub struct FileSource {
+    folder: PathBuf,
+    options: FileSourceOptions,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    time: Time,
+    files: Vec<ListedFile>,
+}
+
+impl FileSource {
+    /// A source that watches `folder`, which may appear later.
+    pub fn new(folder: impl Into<PathBuf>, options: FileSourceOptions) -> Self {
+        Self {
+            folder: folder.into(),
+            options,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn list(&self) -> Result<Vec<ListedFile>, BoxError> {
+        list(&self.folder, self.options.pattern.as_ref()).map_err(|error| {
+            let folder = self.folder.display();
+            format!(
+                "the watched folder {folder} can't be listed: {error}; its files are read when it can"
+            )
+            .into()
+        })
+    }
+}
+
+impl DirectSource<str> for FileSource {
+    fn kind(&self) -> &'static str {
+        "text_file"
+    }
+
+    fn describe(&self) -> String {
+        match &self.options.pattern {
+            Some(pattern) => format!("files {pattern} in {}", self.folder.display()),
+            None => format!("files in {}", self.folder.display()),
+        }
+    }
+
+    /// Notes which files are there already, if only new ones count. A folder that isn't there has none.
+    fn first_start(&self) -> Result<(), BoxError> {
+        if !self.options.new_files_only {
+            return Ok(());
+        }
+        match list(&self.folder, self.options.pattern.as_ref()) {
+            Ok(files) => self.seen().add(&files),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                tracing::warn!(folder = %self.folder.display(), "the folder to watch isn't there yet");
+            }
+            Err(_) => {
+                self.list()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn plan(&self, time: Time, _previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
+        let listed = self.list()?;
+        let mut seen = self.seen();
+        seen.was_listed(&listed);
+        let mut files: Vec<ListedFile> = listed
+            .into_iter()
+            .filter(|file| file.length > 0 && seen.is_new(file))
+            .collect();
+        drop(seen);
+        files.sort_by(|a, b| (a.changed_ns, &a.name).cmp(&(b.changed_ns, &b.name)));
+        if let Some(most) = self.options.max_files_per_batch {
+            files.truncate(most.max(1));
+        }
+        if files.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Planned {
+            plan: encode(&Plan { time, files })?,
+            records: None,
+        }))
+    }
+
+    fn accept(&self, plan: &[u8]) -> Result<(), BoxError> {
+        let plan: Plan = decode("a file source's plan", plan)?;
+        self.seen().accept(plan.time, &plan.files);
+        Ok(())
+    }
+
+    fn position(&self) -> Vec<u8> {
+        let mut seen = self.seen();
+        seen.prune();
+        encode_position(&*seen)
+    }
+
+    fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
+        *self.seen() = decode("a file source's position", position)?;
+        Ok(())
+    }
+
+    fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<str>, BoxError> {
+        let plan: Plan = decode("a file source's plan", plan)?;
+        Ok(Rdd::new(
+            FileLines::new(self.folder.clone(), plan.files),
+            executor,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! [`Ingest`]: the hub where posted lines find the source that they are for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::block::StoreError;
+use crate::rdd::BoxError;
+use crate::receiver::Store;
+
+/// How soon a client may try again when a source isn't open.
+const CLOSED_RETRY: Duration = Duration::from_secs(1);
+
+/// Why posted lines weren't taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// There is no such source.
+    #[error("there is no source `{name}`{}", hint(.nearest.as_deref()))]
+    UnknownSource {
+        /// The name that was asked for.
+        name: String,
+        /// The one that may have been meant.
+        nearest: Option<String>,
+    },
+    /// The lines aren't text; none was taken.
+    #[error("the body isn't UTF-8 at offset {offset}")]
+    NotUtf8 {
+        /// Where the first bad byte is.
+        offset: usize,
+    },
+    /// The engine is behind; none of the lines was taken.
+    #[error("the stream is behind: try again in {} ms", .retry_after.as_millis())]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The source takes no lines now, or it stopped before all of them were durable: some may be in the
+    /// stream all the same.
+    #[error("the source takes no lines: {reason}")]
+    Closed {
+        /// Why.
+        reason: String,
+    },
+    /// A line can't be stored; lines before it may be in the stream.
+    #[error("{reason}")]
+    BadRecord {
+        /// Why.
+        reason: String,
+    },
+    /// The body is larger than the source takes.
+    #[error("the body is larger than {limit} bytes, the most that this source takes at once")]
+    TooLarge {
+        /// The source's limit in bytes.
+        limit: usize,
+    },
+    /// The body didn't come whole; none of its lines was taken.
+    #[error("the body didn't come whole: {reason}")]
+    Incomplete {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl IngestError {
+    /// When to try again, where that may help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after } => Some(*retry_after),
+            Self::Closed { .. } => Some(CLOSED_RETRY),
+            _ => None,
+        }
+    }
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| {
+        format!(": did you mean `{nearest}`?")
+    })
+}
+
+/// Where posted lines find the source that they are for. Clones are the same hub.
+#[derive(Clone, Default)]
+pub struct Ingest(Arc<Hub>);
+
+#[derive(Default)]
+struct Hub {
+    sources: Mutex<BTreeMap<Arc<str>, Entry>>,
+    servers: TaskTracker,
+}
+
+struct Entry {
+    max_body: usize,
+    address: Option<SocketAddr>,
+    state: State,
+}
+
+enum State {
+    /// The receiver hasn't been started yet.
+    Waiting,
+    Open(Store<str>),
+    /// The receiver has ended, for now or for good.
+    Ended,
+}
+
+impl Ingest {
+    /// A hub without sources.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes lines for `source`: `Ok` with their number when all of them are durable and will be in
+    /// exactly one batch.
+    ///
+    /// # Errors
+    /// When they may not be: the client should send them again.
+    pub async fn ingest(&self, source: &str, body: &[u8]) -> Result<u64, IngestError> {
+        let store = self.store(source)?;
+        let text = std::str::from_utf8(body).map_err(|error| IngestError::NotUtf8 {
+            offset: error.valid_up_to(),
+        })?;
+        if text.is_empty() {
+            return Ok(0);
+        }
+        let retry_after = store.hold_back();
+        if !retry_after.is_zero() {
+            return Err(IngestError::Busy { retry_after });
+        }
+        store
+            .store_lines_reliably(text)
+            .await
+            .map_err(|error| match error {
+                StoreError::BadRecord(_) => IngestError::BadRecord {
+                    reason: error.to_string(),
+                },
+                StoreError::Closed(reason) => IngestError::Closed {
+                    reason: reason.to_string(),
+                },
+            })
+    }
+
+    /// The names of all sources.
+    pub fn sources(&self) -> Vec<String> {
+        self.lock()
+            .keys()
+            .map(|name| name.as_ref().to_owned())
+            .collect()
+    }
+
+    /// Where a source with an address of its own listens, once it does.
+    pub fn address(&self, source: &str) -> Option<SocketAddr> {
+        self.lock().get(source)?.address
+    }
+
+    /// Waits until the servers of stopped sources have answered the requests that were on their way. To
+    /// be called when all receivers have stopped and their blocks are pushed; a client that is slow to
+    /// send its body is waited for, so set a limit.
+    pub async fn drained(&self) {
+        self.0.servers.close();
+        self.0.servers.wait().await;
+    }
+
+    /// The largest body that `source` takes, in bytes.
+    pub(super) fn max_body(&self, source: &str) -> Result<usize, IngestError> {
+        let sources = self.lock();
+        sources
+            .get(source)
+            .map(|entry| entry.max_body)
+            .ok_or_else(|| unknown(source, &sources))
+    }
+
+    /// Makes a source's name known before its receiver starts.
+    pub(super) fn announce(&self, name: &Arc<str>, max_body: usize) {
+        let entry = Entry {
+            max_body,
+            address: None,
+            state: State::Waiting,
+        };
+        self.lock().insert(Arc::clone(name), entry);
+    }
+
+    /// Takes lines for a source from now on, until the answer is dropped.
+    pub(super) fn open(&self, name: &Arc<str>, store: Store<str>) -> Result<Open, BoxError> {
+        let mut sources = self.lock();
+        match sources.get_mut(name) {
+            Some(Entry {
+                state: State::Open(_),
+                ..
+            }) => Err(format!("two sources have the name `{name}`: rename one").into()),
+            Some(entry) => {
+                entry.state = State::Open(store);
+                Ok(Open {
+                    ingest: self.clone(),
+                    name: Arc::clone(name),
+                })
+            }
+            None => Err(unknown(name, &sources).into()),
+        }
+    }
+
+    pub(super) fn listens(&self, name: &str, address: SocketAddr) {
+        if let Some(entry) = self.lock().get_mut(name) {
+            entry.address = Some(address);
+        }
+    }
+
+    /// Runs a source's server, which [`Ingest::drained`] waits for.
+    pub(super) fn spawn(&self, server: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+        self.0.servers.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "an ingest server failed");
+            }
+        });
+    }
+
+    fn store(&self, source: &str) -> Result<Store<str>, IngestError> {
+        let closed = |reason: &str| {
+            Err(IngestError::Closed {
+                reason: reason.to_owned(),
+            })
+        };
+        let sources = self.lock();
+        match sources.get(source).map(|entry| &entry.state) {
+            Some(State::Open(store)) => Ok(store.clone()),
+            Some(State::Waiting) => closed("it hasn't been started yet"),
+            Some(State::Ended) => closed("it is stopped"),
+            None => Err(unknown(source, &sources)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
+        self.0
+            .sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unknown(name: &str, sources: &BTreeMap<Arc<str>, Entry>) -> IngestError {
+    let distance = |known: &str| strsim::damerau_levenshtein(known, name);
+    let nearest = sources.keys().min_by_key(|known| distance(known));
+    IngestError::UnknownSource {
+        name: name.to_owned(),
+        nearest: nearest.map(|nearest| nearest.as_ref().to_owned()),
+    }
+}
+
+impl fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingest")
+            .field("sources", &self.sources())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An open source; dropping it closes the source.
+pub(super) struct Open {
+    ingest: Ingest,
+    name: Arc<str>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(entry) = self.ingest.lock().get_mut(&self.name) {
+            entry.state = State::Ended;
+            entry.address = None;
+        }
+    }
+}

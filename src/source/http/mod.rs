@@ -1,0 +1,94 @@
+//! HTTP ingest: lines that clients post, answered when they are durable.
+//!
+//! An [`HttpSource`] is a receiver that only lends its store to the [`Ingest`] hub; requests find it
+//! there by the source's name, on the admin address or on an address of the source's own.
+
+mod hub;
+mod problem;
+mod router;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use hub::{Ingest, IngestError};
+pub use router::ingest_router;
+
+use crate::rdd::BoxError;
+use crate::receiver::{Receiver, Store};
+
+/// Receives the lines that clients post to `/ingest/NAME`.
+#[derive(Debug)]
+pub struct HttpSource {
+    name: Arc<str>,
+    ingest: Ingest,
+    listen: Option<SocketAddr>,
+    max_body: usize,
+}
+
+impl HttpSource {
+    /// A source of this name in the hub `ingest`, with bodies of at most `max_body` bytes. With `listen`
+    /// it has a server of its own, which serves no other source.
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        ingest: Ingest,
+        listen: Option<SocketAddr>,
+        max_body: usize,
+    ) -> Self {
+        let name = name.into();
+        ingest.announce(&name, max_body);
+        Self {
+            name,
+            ingest,
+            listen,
+            max_body,
+        }
+    }
+
+    /// Serves on an address of its own until `stop`. The server outlives its receiver by the requests
+    /// that are on their way, whose answers come when the last block is durable; [`Ingest::drained`]
+    /// waits for them.
+    async fn serve(&self, address: SocketAddr, stop: CancellationToken) -> Result<(), BoxError> {
+        let failed = |error| format!("can't listen on {address}: {error}");
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        self.ingest.listens(&self.name, bound);
+        tracing::info!(source = &*self.name, address = %bound, "takes lines at /ingest/{}", self.name);
+        let router = router::router(
+            self.ingest.clone(),
+            self.max_body,
+            Some(Arc::clone(&self.name)),
+        );
+        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        self.ingest.spawn(server.into_future());
+        Ok(())
+    }
+}
+
+impl Receiver for HttpSource {
+    type Record = str;
+
+    async fn on_start(&mut self, store: Store<str>) -> Result<(), BoxError> {
+        // Both end when this future is dropped: the server first, then the entry in the hub.
+        let _open = self.ingest.open(&self.name, store.clone())?;
+        let server = CancellationToken::new();
+        let _stop_server = server.clone().drop_guard();
+        if let Some(address) = self.listen {
+            self.serve(address, server).await?;
+        }
+        store.stopped().await;
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        match self.listen {
+            Some(address) => format!("lines posted to http://{address}/ingest/{}", self.name),
+            None => format!("lines posted to /ingest/{}", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

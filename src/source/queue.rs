@@ -1,0 +1,367 @@
+//! [`QueueSource`]: a stream of datasets that a program pushes, for tests and demonstrations.
+//!
+//! Items are numbered in the order in which they are pushed, and a plan is a range of numbers. Items live
+//! in memory only: they are kept until a checkpoint contains the batch that took them. What is pushed
+//! while the graph is being declared is numbered from 0 at each start, so a program that pushes the same
+//! items there goes on behind those it has taken; items pushed later are lost by a restart, and a batch
+//! that had planned to read them is empty then, with a warning.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{decode, encode, encode_position};
+use super::{DirectSource, Planned};
+use crate::rdd::{BoxError, Buffer, Element, Executor, Rdd};
+use crate::time::Time;
+
+/// A stream of pushed datasets: one a batch, or all that wait.
+pub struct QueueSource<T: ?Sized + Element> {
+    queue: Arc<Mutex<Queue<T>>>,
+    take: Take,
+    default: Option<Rdd<T>>,
+}
+
+/// How many items a batch takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Take {
+    One,
+    All,
+}
+
+/// Pushes items into a [`QueueSource`].
+pub struct QueueHandle<T: ?Sized + Element>(Arc<Mutex<Queue<T>>>);
+
+struct Queue<T: ?Sized + Element> {
+    items: BTreeMap<u64, Item<T>>,
+    /// The number of the item to be pushed next.
+    end: u64,
+    /// The number of the item to be taken next.
+    next: u64,
+    /// Where each batch that isn't in a checkpoint yet stopped.
+    taken: BTreeMap<Time, u64>,
+}
+
+enum Item<T: ?Sized + Element> {
+    Elements(T::Buffer),
+    Dataset(Rdd<T>),
+}
+
+impl<T: ?Sized + Element> Item<T> {
+    /// The dataset; elements become one the first time, since only now there is an executor.
+    fn dataset(&mut self, executor: &Executor) -> Rdd<T> {
+        match self {
+            Self::Dataset(rdd) => rdd.clone(),
+            Self::Elements(elements) => {
+                let rdd = Rdd::in_memory(vec![std::mem::take(elements)], executor);
+                *self = Self::Dataset(rdd.clone());
+                rdd
+            }
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    time: Time,
+    from: u64,
+    to: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Position {
+    next: u64,
+}
+
+impl<T: ?Sized + Element> QueueSource<T> {
+    /// A queue of which each batch takes one item, and the handle that pushes into it.
+    pub fn new() -> (Self, QueueHandle<T>) {
+        let queue = Queue {
+            items: BTreeMap::new(),
+            end: 0,
+            next: 0,
+            taken: BTreeMap::new(),
+        };
+        let queue = Arc::new(Mutex::new(queue));
+        let handle = QueueHandle(Arc::clone(&queue));
+        (
+            Self {
+                queue,
+                take: Take::One,
+                default: None,
+            },
+            handle,
+        )
+    }
+
+    /// With `false`, each batch takes all that waits.
+    #[must_use]
+    pub fn one_at_a_time(mut self, one: bool) -> Self {
+        self.take = if one { Take::One } else { Take::All };
+        self
+    }
+
+    /// What a batch reads when nothing waits; by default it reads nothing.
+    #[must_use]
+    pub fn default_rdd(mut self, rdd: Rdd<T>) -> Self {
+        self.default = Some(rdd);
+        self
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<T>> {
+        lock(&self.queue)
+    }
+}
+
+impl<T: ?Sized + Element> QueueHandle<T> {
+    /// Pushes a dataset.
+    pub fn push(&self, rdd: Rdd<T>) {
+        self.push_item(Item::Dataset(rdd));
+    }
+
+    /// Pushes elements, which become a dataset of one partition.
+    pub fn push_vec(&self, elements: Vec<T::Own>) {
+        let mut buffer = T::Buffer::default();
+        elements
+            .into_iter()
+            .for_each(|element| buffer.push_owned(element));
+        self.push_item(Item::Elements(buffer));
+    }
+
+    /// How many items wait.
+    pub fn waiting(&self) -> usize {
+        let queue = lock(&self.0);
+        queue.items.range(queue.next..).count()
+    }
+
+    fn push_item(&self, item: Item<T>) {
+        let mut queue = lock(&self.0);
+        let number = queue.end;
+        queue.items.insert(number, item);
+        queue.end += 1;
+    }
+}
+
+impl<T: ?Sized + Element> Queue<T> {
+    /// Items below `next` are taken; later ones are numbered behind them.
+    fn go_on_at(&mut self, next: u64) {
+        self.next = self.next.max(next);
+        self.end = self.end.max(self.next);
+    }
+
+    fn read(&mut self, range: Range<u64>, executor: &Executor) -> Rdd<T> {
+        let wanted = range.end.saturating_sub(range.start);
+        let found = self.items.range_mut(range.clone());
+        let rdds: Vec<Rdd<T>> = found.map(|(_, item)| item.dataset(executor)).collect();
+        if (rdds.len() as u64) < wanted {
+            tracing::warn!(
+                first = range.start,
+                end = range.end,
+                found = rdds.len(),
+                "a queue holds items in memory only: those of before the restart are gone"
+            );
+        }
+        Rdd::union_all(&rdds, executor)
+    }
+}
+
+impl<T: ?Sized + Element> DirectSource<T> for QueueSource<T> {
+    fn kind(&self) -> &'static str {
+        "queue"
+    }
+
+    fn describe(&self) -> String {
+        "a queue in memory".to_owned()
+    }
+
+    fn is_replayable(&self) -> bool {
+        false
+    }
+
+    fn plan(&self, time: Time, _previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
+        let queue = self.queue();
+        let from = queue.next;
+        let to = match self.take {
+            Take::One => queue.end.min(from + 1),
+            Take::All => queue.end,
+        };
+        if from == to && self.default.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Planned {
+            plan: encode(&Plan { time, from, to })?,
+            records: None,
+        }))
+    }
+
+    fn accept(&self, plan: &[u8]) -> Result<(), BoxError> {
+        let plan: Plan = decode("a queue's plan", plan)?;
+        let mut queue = self.queue();
+        queue.taken.insert(plan.time, plan.to);
+        queue.go_on_at(plan.to);
+        Ok(())
+    }
+
+    fn position(&self) -> Vec<u8> {
+        encode_position(&Position {
+            next: self.queue().next,
+        })
+    }
+
+    fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
+        let position: Position = decode("a queue's position", position)?;
+        self.queue().go_on_at(position.next);
+        Ok(())
+    }
+
+    fn checkpointed(&self, time: Time) {
+        let mut queue = self.queue();
+        let later = queue
+            .taken
+            .split_off(&time.plus(std::time::Duration::from_millis(1)));
+        let contained = std::mem::replace(&mut queue.taken, later);
+        if let Some(&to) = contained.values().max() {
+            queue.items = queue.items.split_off(&to);
+        }
+    }
+
+    fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<T>, BoxError> {
+        let plan: Plan = decode("a queue's plan", plan)?;
+        match &self.default {
+            Some(default) if plan.from >= plan.to => Ok(default.clone()),
+            _ => Ok(self.queue().read(plan.from..plan.to, executor)),
+        }
+    }
+}
+
+fn lock<T: ?Sized + Element>(queue: &Mutex<Queue<T>>) -> MutexGuard<'_, Queue<T>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: ?Sized + Element> Clone for QueueHandle<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized + Element> fmt::Debug for QueueHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueHandle")
+            .field("waiting", &self.waiting())
+            .finish()
+    }
+}
+
+impl<T: ?Sized + Element> fmt::Debug for QueueSource<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueSource")
+            .field("take", &self.take)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::from_millis(ms)
+    }
+
+    fn executor() -> Executor {
+        Executor::new(1, 1).unwrap()
+    }
+
+    /// Plans, accepts and reads a batch.
+    fn batch(source: &QueueSource<u32>, ms: u64) -> Option<Vec<u32>> {
+        let planned = source.plan(at(ms), None).unwrap()?;
+        source.accept(&planned.plan).unwrap();
+        Some(
+            source
+                .rdd(&planned.plan, &executor())
+                .unwrap()
+                .collect()
+                .unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_batch_takes_one_item_or_all() {
+        let (one, handle) = QueueSource::<u32>::new();
+        handle.push_vec(vec![1, 2]);
+        handle.push(Rdd::parallelize(vec![3, 4], 2, &executor()));
+        assert_eq!(batch(&one, 1), Some(vec![1, 2]));
+        assert_eq!(handle.waiting(), 1);
+        assert_eq!(batch(&one, 2), Some(vec![3, 4]));
+        assert_eq!(batch(&one, 3), None);
+
+        let (all, handle) = QueueSource::<u32>::new();
+        let all = all.one_at_a_time(false);
+        handle.push_vec(vec![1]);
+        handle.push_vec(vec![2]);
+        assert_eq!(batch(&all, 1), Some(vec![1, 2]));
+    }
+
+    #[test]
+    fn an_empty_queue_reads_the_default() {
+        let (source, handle) = QueueSource::<u32>::new();
+        let source = source.default_rdd(Rdd::parallelize(vec![0], 1, &executor()));
+        assert_eq!(batch(&source, 1), Some(vec![0]));
+        handle.push_vec(vec![5]);
+        assert_eq!(batch(&source, 2), Some(vec![5]));
+        assert_eq!(batch(&source, 3), Some(vec![0]));
+    }
+
+    #[test]
+    fn a_plan_counts_when_it_is_accepted_and_can_be_read_until_a_checkpoint() {
+        let (source, handle) = QueueSource::<u32>::new();
+        handle.push_vec(vec![1]);
+        let planned = source.plan(at(1), None).unwrap().unwrap();
+        assert_eq!(source.plan(at(1), None).unwrap().unwrap(), planned);
+        source.accept(&planned.plan).unwrap();
+        source.accept(&planned.plan).unwrap();
+        assert_eq!(source.plan(at(2), None).unwrap(), None);
+        let read = || {
+            source
+                .rdd(&planned.plan, &executor())
+                .unwrap()
+                .collect()
+                .unwrap()
+        };
+        source.checkpointed(at(0));
+        assert_eq!((read(), read()), (vec![1], vec![1]));
+        source.checkpointed(at(1));
+        assert!(read().is_empty());
+    }
+
+    #[test]
+    fn after_a_restart_declared_items_are_known_and_others_gone() {
+        let (first, handle) = QueueSource::<u32>::new();
+        handle.push_vec(vec![1]);
+        handle.push_vec(vec![2]);
+        batch(&first, 1).unwrap();
+        handle.push_vec(vec![3]);
+        let position = first.position();
+        batch(&first, 2).unwrap();
+        let last = first.plan(at(3), None).unwrap().unwrap().plan;
+
+        let (second, handle) = QueueSource::<u32>::new();
+        handle.push_vec(vec![1]);
+        handle.push_vec(vec![2]);
+        second.restore(&position).unwrap();
+        second.accept(&last).unwrap();
+        assert!(
+            second
+                .rdd(&last, &executor())
+                .unwrap()
+                .collect()
+                .unwrap()
+                .is_empty()
+        );
+        handle.push_vec(vec![4]);
+        assert_eq!(batch(&second, 4), Some(vec![4]));
+    }
+}
