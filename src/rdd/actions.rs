@@ -31,7 +31,7 @@ impl<T: ?Sized + Element> Partition<'_, T> {
                 None => Ok(()),
             }
         });
-        until_enough(visited).map(|_| ())
+        until_enough(visited)
     }
 
     /// Visits its elements.

@@ -56,7 +56,6 @@ impl<T: ?Sized + Element> Rdd<T> {
                     fold(total, &chunk);
                     Ok(())
                 }))
-                .map(|_| ())
             })?;
             let parts = Mutex::new(Some(parts));
             let whole = executor.run_once(1, |_| {

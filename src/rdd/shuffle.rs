@@ -154,7 +154,6 @@ where
                     fold_chunk(&chunk, tables, partitioning, combine, &hasher);
                     Ok(())
                 }))
-                .map(|_| ())
             })?;
         if workers.len() == 1 {
             return Ok(workers.remove(0));

@@ -5,7 +5,6 @@
 //! needs has been prepared before it starts.
 
 use std::any::Any;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -215,10 +214,9 @@ fn in_partition<R>(
 }
 
 /// Reads "stopped early" as success.
-pub(crate) fn until_enough(result: Result<(), Stop>) -> Result<ControlFlow<()>, TaskError> {
+pub(crate) fn until_enough(result: Result<(), Stop>) -> Result<(), TaskError> {
     match result {
-        Ok(()) => Ok(ControlFlow::Continue(())),
-        Err(Stop::Enough) => Ok(ControlFlow::Break(())),
+        Ok(()) | Err(Stop::Enough) => Ok(()),
         Err(Stop::Failed(error)) => Err(error),
     }
 }
@@ -255,6 +253,6 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert_eq!(sums.iter().sum::<usize>(), (0..100).sum());
+        assert_eq!(sums.iter().sum::<usize>(), (0..100).sum::<usize>());
     }
 }
