@@ -1,0 +1,72 @@
+# What people and CI type. `make help` lists it.
+#
+# Tests, clippy and rustdoc share one target folder, one profile and one set of features, so that
+# dependencies are compiled as few times as cargo can.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where rustup puts cargo, for a shell that has not been opened again since.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+CARGO ?= cargo
+# Everything that can be built, and the named points at which tests kill the process.
+FEATURES := full,failpoints
+WHOLE := --workspace --features $(FEATURES)
+
+.PHONY: help tools test lint deny bench run
+
+help:
+	@echo 'make test    all tests, documentation examples included; installs what is missing'
+	@echo 'make lint    format, clippy, rustdoc, cargo-deny where it is installed'
+	@echo 'make bench   all benchmarks'
+	@echo 'make run     the word count of config/examples, fed by HTTP on 127.0.0.1:4040'
+
+# The tests need cargo and a linker, nothing else. Debian's own cargo is too old.
+tools:
+	@if ! command -v cc >/dev/null || ! command -v $(CARGO) >/dev/null; then \
+	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	    if command -v apt-get >/dev/null; then \
+	        $$as_root apt-get update -q; \
+	        $$as_root apt-get install -qy --no-install-recommends gcc libc6-dev curl ca-certificates; \
+	    fi; \
+	fi
+	@if ! command -v $(CARGO) >/dev/null; then \
+	    curl --proto '=https' --tlsv1.2 -fsS https://sh.rustup.rs \
+	        | sh -s -- -y --profile minimal --component clippy,rustfmt --no-modify-path; \
+	fi
+
+# Documentation examples first, so that the output ends with the summary of the tests.
+test: tools
+	$(CARGO) test --doc $(WHOLE)
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \
+	else \
+	    set -x; $(CARGO) test --no-fail-fast --lib --bins --tests --examples $(WHOLE); \
+	fi
+
+lint: tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets $(WHOLE) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps $(WHOLE)
+	@$(MAKE) --no-print-directory deny
+
+# Not installed here: compiling it takes minutes. Advisories need a network; the rest does not.
+deny:
+	@if ! $(CARGO) deny --version >/dev/null 2>&1; then \
+	    echo 'cargo-deny is not installed, so deny.toml was not checked (cargo install --locked cargo-deny)'; \
+	    exit 0; \
+	fi; \
+	$(CARGO) deny --features $(FEATURES) check bans licenses sources; \
+	if $(CARGO) deny fetch db >/dev/null 2>&1; then \
+	    $(CARGO) deny --features $(FEATURES) check --disable-fetch advisories; \
+	else \
+	    echo 'the advisory database could not be fetched, so advisories were not checked'; \
+	fi
+
+bench: tools
+	$(CARGO) bench --workspace --bench '*'
+
+run: tools
+	$(CARGO) run --release -- run config/examples/wordcount.toml
