@@ -41,7 +41,8 @@ async fn many_lines_arrive_whole_and_in_order() {
     let mut receiver = SocketReceiver::text(&address, SocketOptions::default());
     let expected: Vec<String> = (0..200_000).map(|n| format!("line {n}")).collect();
     let text = expected.join("\n");
-    let (ended, ()) = tokio::join!(receiver.on_start(pond.store()), send(&listener, &[text.as_bytes()]));
+    let pieces = [text.as_bytes()];
+    let (ended, ()) = tokio::join!(receiver.on_start(pond.store()), send(&listener, &pieces));
     assert!(ended.is_err());
     assert!(pond.drain().await == expected);
 }
