@@ -16,7 +16,9 @@ pub mod source;
 pub mod state;
 pub mod time;
 
-pub use context::{Builder, ContextState, LogStatus, StartMode, StreamingContext};
+pub use context::{
+    Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize, StreamingContext,
+};
 pub use dstream::{DStream, Mistake, OperatorUid};
 pub use engine::{CheckpointInfo, CheckpointStatus};
 pub use error::{Error, ErrorKind, Result};

@@ -65,7 +65,11 @@ impl AsRef<[u8]> for SharedText {
 impl Block {
     /// Records that lie in `data` at `offsets`. Text must be valid UTF-8 with record boundaries between
     /// characters.
-    pub(crate) fn new(encoding: Encoding, data: Vec<u8>, offsets: Vec<u32>) -> Result<Self, String> {
+    pub(crate) fn new(
+        encoding: Encoding,
+        data: Vec<u8>,
+        offsets: Vec<u32>,
+    ) -> Result<Self, String> {
         let bytes = match encoding {
             Encoding::Text => BlockBytes::Text(Arc::new(
                 String::from_utf8(data).map_err(|error| format!("a text block: {error}"))?,
@@ -118,7 +122,9 @@ impl Block {
         let mut front = BytesMut::with_capacity(4 + header.len() + self.offsets.len() * 4);
         front.extend_from_slice(&(header.len() as u32).to_le_bytes());
         front.extend_from_slice(&header);
-        self.offsets.iter().for_each(|offset| front.extend_from_slice(&offset.to_le_bytes()));
+        self.offsets
+            .iter()
+            .for_each(|offset| front.extend_from_slice(&offset.to_le_bytes()));
         let data = match &self.bytes {
             BlockBytes::Text(text) => Bytes::from_owner(SharedText(Arc::clone(text))),
             BlockBytes::Binary(bytes) => bytes.clone(),
@@ -141,8 +147,9 @@ impl Block {
             .filter(|len| *len <= payload.len())
             .ok_or_else(short)?;
         let mut offsets = payload.split_to(offsets_len);
-        let offsets: Vec<u32> =
-            (0..offsets_len / 4).map_while(|_| offsets.try_get_u32_le().ok()).collect();
+        let offsets: Vec<u32> = (0..offsets_len / 4)
+            .map_while(|_| offsets.try_get_u32_le().ok())
+            .collect();
         if !offsets.is_sorted() {
             return Err("a block's offsets don't ascend".to_owned());
         }
@@ -163,10 +170,16 @@ mod tests {
     #[test]
     fn every_cut_of_an_entry_is_an_error() {
         let block = Block::new(Encoding::Text, b"onetwo".to_vec(), vec![0, 3, 6]).unwrap();
-        let id = BlockId { epoch: 1, number: 2 };
+        let id = BlockId {
+            epoch: 1,
+            number: 2,
+        };
         let whole = joined(&block.to_parts(&OperatorUid::new("lines"), id).unwrap());
         for cut in 0..whole.len() {
-            assert!(Block::from_payload(whole.slice(..cut)).is_err(), "cut at {cut}");
+            assert!(
+                Block::from_payload(whole.slice(..cut)).is_err(),
+                "cut at {cut}"
+            );
         }
     }
 

@@ -113,7 +113,10 @@ mod tests {
         Event::BlockAddition(BlockAdditionEvent {
             stream: OperatorUid::new("lines"),
             block: BlockInfo {
-                id: BlockId { epoch: 1, number: 7 },
+                id: BlockId {
+                    epoch: 1,
+                    number: 7,
+                },
                 records: 3,
                 bytes: 180,
                 cut_ms: 1_504_665_716_000,
@@ -122,11 +125,49 @@ mod tests {
         })
     }
 
+    fn allocation() -> Event {
+        let lines = OperatorUid::new("lines");
+        Event::BatchAllocation(BatchAllocationEvent {
+            time: Time::from_millis(1_504_665_717_000),
+            blocks: BTreeMap::from([(
+                lines,
+                vec![BlockId {
+                    epoch: 1,
+                    number: 7,
+                }],
+            )]),
+            plans: BTreeMap::from([(OperatorUid::new("files"), ByteBuf::from(*b"plan"))]),
+        })
+    }
+
+    fn cleanup() -> Event {
+        Event::BatchCleanup(BatchCleanupEvent {
+            times: vec![Time::from_millis(1_504_665_717_000)],
+        })
+    }
+
+    /// To write a new format's files: UPDATE_GOLDEN=1. Those of an old format are never changed.
     #[test]
     fn the_first_format_can_be_read_for_ever() {
-        let golden = include_bytes!("golden/block_addition_v1.bin");
-        assert_eq!(addition().encode().unwrap().1[..], golden[..]);
-        assert_eq!(Event::decode(BLOCK_ADDITION, golden).unwrap(), addition());
+        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/block/golden");
+        let events = [
+            ("block_addition", addition()),
+            ("batch_allocation", allocation()),
+            ("batch_cleanup", cleanup()),
+        ];
+        for (name, event) in events {
+            let path = golden.join(format!("{name}_v{FORMAT}.bin"));
+            let (kind, payload) = event.encode().unwrap();
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                std::fs::write(&path, &payload).unwrap();
+            }
+            let held = std::fs::read(&path).unwrap();
+            assert_eq!(Event::decode(kind, &held).unwrap(), event, "{name}");
+            assert_eq!(
+                held, payload,
+                "{name}: today's writer writes the same bytes"
+            );
+        }
     }
 
     #[test]
@@ -137,7 +178,11 @@ mod tests {
         }
         let mut newer = payload.to_vec();
         newer[0] = FORMAT + 1;
-        assert!(Event::decode(kind, &newer).unwrap_err().contains("format 2"));
+        assert!(
+            Event::decode(kind, &newer)
+                .unwrap_err()
+                .contains("format 2")
+        );
         assert!(Event::decode(99, &payload).unwrap_err().contains("kind 99"));
     }
 }

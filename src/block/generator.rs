@@ -100,7 +100,9 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (sender, receiver) = mpsc::channel(options.queue.max(1));
         let generator = Arc::new(Self {
-            limit: options.max_rate.map(|rate| TokenBucket::new(rate, Arc::clone(&clock))),
+            limit: options
+                .max_rate
+                .map(|rate| TokenBucket::new(rate, Arc::clone(&clock))),
             stream,
             epoch,
             options,
@@ -126,7 +128,9 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
 
     /// How long a source should hold back, as the rate limit says; zero when it needn't.
     pub(crate) fn hold_back(&self) -> Duration {
-        self.limit.as_ref().map_or(Duration::ZERO, TokenBucket::delay)
+        self.limit
+            .as_ref()
+            .map_or(Duration::ZERO, TokenBucket::delay)
     }
 
     /// Whether cut blocks fill the queue.
@@ -162,9 +166,12 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         records: impl IntoIterator<Item = &'a T>,
     ) -> Result<(), StoreError> {
         let mut answers = Vec::new();
-        self.store_all(records.into_iter(), Some(&mut answers)).await?;
+        self.store_all(records.into_iter(), Some(&mut answers))
+            .await?;
         for answer in answers {
-            answer.await.unwrap_or_else(|_| Err(closed("the engine stopped")))?;
+            answer
+                .await
+                .unwrap_or_else(|_| Err(closed("the engine stopped")))?;
         }
         Ok(())
     }
@@ -224,7 +231,9 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         let queue = self.queue.lock().await;
         let Some(sender) = &*queue else { return };
         // Room first: a block that waits for its place in the queue still takes records.
-        let Ok(place) = sender.reserve().await else { return };
+        let Ok(place) = sender.reserve().await else {
+            return;
+        };
         if let Some(cut) = self.take_current() {
             place.send(cut);
         }
@@ -241,12 +250,18 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         match current.builder.take::<T>() {
             Ok(block) => Some(CutBlock {
                 block,
-                id: BlockId { epoch: self.epoch, number },
+                id: BlockId {
+                    epoch: self.epoch,
+                    number,
+                },
                 cut_ms: self.clock.now().as_millis(),
                 waiters,
             }),
             Err(error) => {
-                answer(waiters, &Err(StoreError::BadRecord(error.to_string().into())));
+                answer(
+                    waiters,
+                    &Err(StoreError::BadRecord(error.to_string().into())),
+                );
                 None
             }
         }
@@ -287,7 +302,9 @@ async fn push_all<T: ?Sized + Record>(
     });
     let stored = cut
         .map(|cut| {
-            let first = intake.store.store(&generator.stream, cut.id, &cut.block, cut.cut_ms);
+            let first = intake
+                .store
+                .store(&generator.stream, cut.id, &cut.block, cut.cut_ms);
             store_block(&generator, &intake, cut, first)
         })
         .buffered(IN_FLIGHT);
@@ -310,7 +327,10 @@ async fn push_all<T: ?Sized + Record>(
             Err(error) => {
                 let reason = error.to_string();
                 answer(waiters, &Err(closed(&reason)));
-                generator.current().closed.get_or_insert_with(|| reason.as_str().into());
+                generator
+                    .current()
+                    .closed
+                    .get_or_insert_with(|| reason.as_str().into());
                 on_fatal(reason);
             }
         }
@@ -331,7 +351,10 @@ async fn store_block<T: ?Sized + Record>(
     while result.as_ref().is_err_and(BlockStoreError::is_full) {
         tracing::warn!(stream = %generator.stream, "no room for received data; waiting for some");
         tokio::time::sleep(FULL_RETRY).await;
-        result = intake.store.store(&generator.stream, cut.id, &cut.block, cut.cut_ms).await;
+        result = intake
+            .store
+            .store(&generator.stream, cut.id, &cut.block, cut.cut_ms)
+            .await;
     }
     (cut.waiters, result)
 }

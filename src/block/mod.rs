@@ -8,11 +8,14 @@ mod data;
 mod events;
 mod generator;
 mod id;
+mod in_flight;
 mod rate_limit;
 mod rdd;
 mod record;
 mod store;
 mod tracker;
+#[cfg(test)]
+mod tracker_tests;
 
 use std::sync::Arc;
 

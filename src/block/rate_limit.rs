@@ -24,8 +24,15 @@ struct State {
 impl TokenBucket {
     pub(crate) fn new(per_second: f64, clock: Arc<dyn Clock>) -> Self {
         let refilled = clock.now();
-        let state = State { per_second, tokens: per_second.min(1.0), refilled };
-        Self { clock, state: Mutex::new(state) }
+        let state = State {
+            per_second,
+            tokens: per_second.min(1.0),
+            refilled,
+        };
+        Self {
+            clock,
+            state: Mutex::new(state),
+        }
     }
 
     /// How long to wait until there are tokens again; zero when there are.

@@ -23,7 +23,15 @@ pub(crate) fn block_rdd<T: ?Sized + Record>(
     executor: &Executor,
 ) -> Rdd<T> {
     let (store, stream) = (Arc::clone(store), stream.clone());
-    Rdd::new(Blocks { store, stream, infos, of: PhantomData }, executor)
+    Rdd::new(
+        Blocks {
+            store,
+            stream,
+            infos,
+            of: PhantomData,
+        },
+        executor,
+    )
 }
 
 impl<T: ?Sized + Record> RddNode<T> for Blocks<T> {
@@ -36,10 +44,16 @@ impl<T: ?Sized + Record> RddNode<T> for Blocks<T> {
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, T>) -> Result<(), Stop> {
-        let Some(info) = self.infos.get(partition) else { return Ok(()) };
+        let Some(info) = self.infos.get(partition) else {
+            return Ok(());
+        };
         match self.store.get(&self.stream, info) {
             Ok(block) => T::read(&block, sink),
-            Err(BlockStoreError::Lost { stream, id, records }) => {
+            Err(BlockStoreError::Lost {
+                stream,
+                id,
+                records,
+            }) => {
                 tracing::warn!(%stream, block = %id, records, "a block without a log is gone; its \
                     batch goes on without it");
                 Ok(())

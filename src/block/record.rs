@@ -34,8 +34,10 @@ fn wrong_encoding(block: &Block) -> Stop {
         BlockBytes::Text(_) => "text",
         BlockBytes::Binary(_) => "MessagePack",
     };
-    TaskError::new(format!("a block holds {held}; the program reads its stream as another type"))
-        .into()
+    TaskError::new(format!(
+        "a block holds {held}; the program reads its stream as another type"
+    ))
+    .into()
 }
 
 impl Record for str {
@@ -47,10 +49,15 @@ impl Record for str {
     }
 
     fn read(block: &Block, sink: &mut Sink<'_, str>) -> Result<(), Stop> {
-        let BlockBytes::Text(text) = &block.bytes else { return Err(wrong_encoding(block)) };
+        let BlockBytes::Text(text) = &block.bytes else {
+            return Err(wrong_encoding(block));
+        };
         let last = block.offsets.len().saturating_sub(1);
         for first in (0..last).step_by(RECORDS) {
-            let offsets = block.offsets.get(first..=(first + RECORDS).min(last)).unwrap_or_default();
+            let offsets = block
+                .offsets
+                .get(first..=(first + RECORDS).min(last))
+                .unwrap_or_default();
             let mut buffer = TextBuffer::of_block(text, offsets);
             sink(Chunk::Owned(&mut buffer))?;
         }
@@ -67,7 +74,9 @@ impl<T: Data + Serialize + DeserializeOwned> Record for T {
     }
 
     fn read(block: &Block, sink: &mut Sink<'_, T>) -> Result<(), Stop> {
-        let BlockBytes::Binary(bytes) = &block.bytes else { return Err(wrong_encoding(block)) };
+        let BlockBytes::Binary(bytes) = &block.bytes else {
+            return Err(wrong_encoding(block));
+        };
         let ends = block.offsets.iter().zip(block.offsets.iter().skip(1));
         let mut records = Vec::with_capacity(RECORDS.min(block.offsets.len()));
         for (&start, &end) in ends {
@@ -78,7 +87,11 @@ impl<T: Data + Serialize + DeserializeOwned> Record for T {
                 records.clear();
             }
         }
-        if records.is_empty() { Ok(()) } else { sink(Chunk::Owned(&mut records)) }
+        if records.is_empty() {
+            Ok(())
+        } else {
+            sink(Chunk::Owned(&mut records))
+        }
     }
 }
 
@@ -91,7 +104,10 @@ pub(crate) struct BlockBuilder {
 
 impl BlockBuilder {
     pub(crate) fn new() -> Self {
-        Self { data: Vec::new(), offsets: vec![0] }
+        Self {
+            data: Vec::new(),
+            offsets: vec![0],
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

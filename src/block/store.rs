@@ -3,12 +3,13 @@
 //! Invariant: a block that isn't in the log stays in memory until its batch is cleaned up. One that is
 //! may leave memory at any time: it's read back from the log when a batch needs it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidemill_wal::Wal;
 use tokio::sync::Notify;
 
+use super::in_flight::InFlight;
 use super::{Block, BlockId, BlockInfo};
 use crate::dstream::OperatorUid;
 
@@ -24,13 +25,21 @@ pub(crate) enum BlockStoreError {
     Log(Arc<tidemill_wal::Error>),
     /// A block can't be written or read as one.
     #[error("block {id} of `{stream}`: {reason}")]
-    Unreadable { stream: OperatorUid, id: BlockId, reason: String },
+    Unreadable {
+        stream: OperatorUid,
+        id: BlockId,
+        reason: String,
+    },
     /// A block was in memory only, and that memory is gone.
     #[error(
         "block {id} of `{stream}` ({records} records) was held in memory only and is gone; turn the \
          receiver log on ([wal] receiver = true) to keep blocks over a restart"
     )]
-    Lost { stream: OperatorUid, id: BlockId, records: u64 },
+    Lost {
+        stream: OperatorUid,
+        id: BlockId,
+        records: u64,
+    },
 }
 
 impl BlockStoreError {
@@ -54,13 +63,18 @@ struct Held {
     blocks: HashMap<(OperatorUid, BlockId), Arc<Block>>,
     bytes: u64,
     /// Log entries that no tracker event names yet.
-    unnamed: BTreeSet<u64>,
+    unnamed: InFlight,
 }
 
 impl BlockStore {
     /// A store over `log`, the receiver log, if there is to be one; `budget` in bytes.
     pub(crate) fn new(log: Option<Wal>, budget: u64) -> Self {
-        Self { log, budget, held: Mutex::default(), room: Notify::new() }
+        Self {
+            log,
+            budget,
+            held: Mutex::default(),
+            room: Notify::new(),
+        }
     }
 
     pub(crate) fn log(&self) -> Option<&Wal> {
@@ -98,9 +112,14 @@ impl BlockStore {
     ) -> impl Future<Output = Result<BlockInfo, BlockStoreError>> + Send + use<> {
         // Appended now, not when first polled: blocks are logged in the order in which they were cut.
         let append = self.log.as_ref().map(|log| {
-            let parts = block.to_parts(stream, id).map_err(|reason| {
-                BlockStoreError::Unreadable { stream: stream.clone(), id, reason }
-            })?;
+            let parts =
+                block
+                    .to_parts(stream, id)
+                    .map_err(|reason| BlockStoreError::Unreadable {
+                        stream: stream.clone(),
+                        id,
+                        reason,
+                    })?;
             let append = log.append(BLOCK_ENTRY, parts);
             self.held().unnamed.insert(append.sequence().0);
             Ok(append)
@@ -111,7 +130,7 @@ impl BlockStore {
                 Some(append) => {
                     let sequence = append.sequence().0;
                     let position = append.await.map_err(|error| {
-                        this.held().unnamed.remove(&sequence);
+                        this.held().unnamed.remove(sequence);
                         BlockStoreError::Log(Arc::new(error))
                     })?;
                     Some(position)
@@ -119,7 +138,13 @@ impl BlockStore {
                 None => None,
             };
             this.hold(&stream, id, &block, position.is_some());
-            Ok(BlockInfo { id, records: block.records(), bytes: block.len() as u64, cut_ms, position })
+            Ok(BlockInfo {
+                id,
+                records: block.records(),
+                bytes: block.len() as u64,
+                cut_ms,
+                position,
+            })
         }
     }
 
@@ -129,7 +154,11 @@ impl BlockStore {
         if is_logged && held.bytes + bytes > self.budget {
             return;
         }
-        if held.blocks.insert((stream.clone(), id), Arc::clone(block)).is_none() {
+        if held
+            .blocks
+            .insert((stream.clone(), id), Arc::clone(block))
+            .is_none()
+        {
             held.bytes += bytes;
         }
     }
@@ -137,14 +166,19 @@ impl BlockStore {
     /// Says that a block's addition is logged: from now on the tracker says whether it's needed.
     pub(crate) fn named(&self, info: &BlockInfo) {
         if let Some(position) = info.position {
-            self.held().unnamed.remove(&position.sequence.0);
+            self.held().unnamed.remove(position.sequence.0);
         }
     }
 
     /// The first entry of the block log that the tracker doesn't know of yet but may come to know.
     pub(crate) fn first_unnamed(&self) -> Option<u64> {
         let next = self.log.as_ref()?.next_sequence().0;
-        Some(self.held().unnamed.first().map_or(next, |first| (*first).min(next)))
+        Some(
+            self.held()
+                .unnamed
+                .first()
+                .map_or(next, |first| first.min(next)),
+        )
     }
 
     /// A block's records: from memory, else from the log.
@@ -158,11 +192,20 @@ impl BlockStore {
         }
         let (Some(log), Some(position)) = (&self.log, info.position) else {
             let (stream, id, records) = (stream.clone(), info.id, info.records);
-            return Err(BlockStoreError::Lost { stream, id, records });
+            return Err(BlockStoreError::Lost {
+                stream,
+                id,
+                records,
+            });
         };
-        let entry = log.read(position).map_err(|error| BlockStoreError::Log(Arc::new(error)))?;
-        let unreadable =
-            |reason| BlockStoreError::Unreadable { stream: stream.clone(), id: info.id, reason };
+        let entry = log
+            .read(position)
+            .map_err(|error| BlockStoreError::Log(Arc::new(error)))?;
+        let unreadable = |reason| BlockStoreError::Unreadable {
+            stream: stream.clone(),
+            id: info.id,
+            reason,
+        };
         let (found_stream, found_id, block) =
             Block::from_payload(entry.payload).map_err(unreadable)?;
         if found_stream != *stream || found_id != info.id {
@@ -170,12 +213,6 @@ impl BlockStore {
             return Err(unreadable(reason));
         }
         Ok(Arc::new(block))
-    }
-
-    /// Whether a block can still be read.
-    pub(crate) fn has(&self, stream: &OperatorUid, info: &BlockInfo) -> bool {
-        (info.position.is_some() && self.log.is_some())
-            || self.held().blocks.contains_key(&(stream.clone(), info.id))
     }
 
     /// Lets go of a block that no batch needs any more.

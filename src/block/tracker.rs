@@ -12,6 +12,7 @@ use tidemill_storage::failpoint;
 use tidemill_wal::{Append, Wal};
 
 use super::events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
+use super::in_flight::InFlight;
 use super::{BlockId, BlockInfo};
 use crate::dstream::OperatorUid;
 use crate::time::Time;
@@ -52,7 +53,11 @@ pub(crate) struct Allocation {
 impl Allocation {
     /// Records in its blocks.
     pub(crate) fn records(&self) -> u64 {
-        self.blocks.values().flatten().map(|block| block.records).sum()
+        self.blocks
+            .values()
+            .flatten()
+            .map(|block| block.records)
+            .sum()
     }
 
     /// Whether it holds nothing to read.
@@ -69,6 +74,9 @@ pub(crate) struct TrackerSnapshot {
     pub(crate) last_allocated: Option<Time>,
     /// The first entry of the driver's log that may not be contained.
     pub(crate) replay_from: u64,
+    /// Entries from there on that are contained all the same.
+    #[serde(default)]
+    pub(crate) contained: BTreeSet<u64>,
 }
 
 /// What the log has said so far.
@@ -77,8 +85,24 @@ struct Known {
     unallocated: BTreeMap<OperatorUid, VecDeque<BlockInfo>>,
     allocated: BTreeMap<Time, Allocation>,
     last_allocated: Option<Time>,
-    /// Entries that were appended but haven't changed memory yet, by sequence, with how many.
-    in_flight: BTreeMap<u64, usize>,
+    /// Entries that were appended but haven't changed memory yet.
+    in_flight: InFlight,
+    /// Entries that have changed memory, though an older one is still in flight.
+    ahead: BTreeSet<u64>,
+}
+
+impl Known {
+    /// An entry has come to its end; `applied` says whether it changed memory.
+    fn land(&mut self, sequence: u64, applied: bool) {
+        self.in_flight.remove(sequence);
+        if applied {
+            self.ahead.insert(sequence);
+        }
+        match self.in_flight.first() {
+            Some(first) => self.ahead = self.ahead.split_off(&first),
+            None => self.ahead.clear(),
+        }
+    }
 }
 
 /// Tracks blocks. All methods that write block until the entry is durable, but [`Tracker::add`].
@@ -94,9 +118,12 @@ impl Tracker {
             unallocated: snapshot.unallocated,
             allocated: snapshot.allocated,
             last_allocated: snapshot.last_allocated,
-            in_flight: BTreeMap::new(),
+            ..Known::default()
         };
-        Self { log, known: Mutex::new(known) }
+        Self {
+            log,
+            known: Mutex::new(known),
+        }
     }
 
     pub(crate) fn log(&self) -> &Wal {
@@ -109,16 +136,23 @@ impl Tracker {
         stream: &OperatorUid,
         block: BlockInfo,
     ) -> impl Future<Output = Result<BlockInfo, TrackerError>> + Send + use<'_> {
-        let event = BlockAdditionEvent { stream: stream.clone(), block };
+        let event = BlockAdditionEvent {
+            stream: stream.clone(),
+            block,
+        };
         let appended = self.append(&Event::BlockAddition(event.clone()));
         async move {
             let (append, sequence) = appended?;
             let result = append.await;
             failpoint!("tracker::after_block_addition");
             let mut known = self.known();
-            land(&mut known.in_flight, sequence);
+            known.land(sequence, result.is_ok());
             result?;
-            known.unallocated.entry(event.stream).or_default().push_back(event.block.clone());
+            known
+                .unallocated
+                .entry(event.stream)
+                .or_default()
+                .push_back(event.block.clone());
             Ok(event.block)
         }
     }
@@ -139,12 +173,19 @@ impl Tracker {
                 .into_iter()
                 .map(|(stream, blocks)| (stream, blocks.into()))
                 .collect();
-            let plans = plans.into_iter().map(|(uid, plan)| (uid, ByteBuf::from(plan))).collect();
+            let plans = plans
+                .into_iter()
+                .map(|(uid, plan)| (uid, ByteBuf::from(plan)))
+                .collect();
             let allocation = Allocation { blocks, plans };
             let ids = |blocks: &Vec<BlockInfo>| blocks.iter().map(|block| block.id).collect();
             let event = Event::BatchAllocation(BatchAllocationEvent {
                 time,
-                blocks: allocation.blocks.iter().map(|(uid, b)| (uid.clone(), ids(b))).collect(),
+                blocks: allocation
+                    .blocks
+                    .iter()
+                    .map(|(uid, b)| (uid.clone(), ids(b)))
+                    .collect(),
                 plans: allocation.plans.clone(),
             });
             failpoint!("tracker::before_batch_allocation");
@@ -153,22 +194,26 @@ impl Tracker {
         };
         let result = appended.and_then(|(append, sequence)| {
             let result = append.wait();
-            land(&mut self.known().in_flight, sequence);
-            result.map_err(TrackerError::from)
+            failpoint!("tracker::after_batch_allocation");
+            let mut known = self.known();
+            known.land(sequence, result.is_ok());
+            result.map(|_| known).map_err(TrackerError::from)
         });
-        failpoint!("tracker::after_batch_allocation");
-        let mut known = self.known();
         match result {
-            Ok(_) => {
+            Ok(mut known) => {
                 known.allocated.insert(time, allocation.clone());
                 known.last_allocated = known.last_allocated.max(Some(time));
                 Ok(allocation)
             }
             Err(error) => {
                 // Nothing was allocated: the blocks wait in front of those that came meanwhile.
+                let mut known = self.known();
                 for (stream, blocks) in allocation.blocks {
                     let queue = known.unallocated.entry(stream).or_default();
-                    blocks.into_iter().rev().for_each(|block| queue.push_front(block));
+                    blocks
+                        .into_iter()
+                        .rev()
+                        .for_each(|block| queue.push_front(block));
                 }
                 Err(error)
             }
@@ -180,15 +225,20 @@ impl Tracker {
         if times.is_empty() {
             return Ok(Vec::new());
         }
-        let event = Event::BatchCleanup(BatchCleanupEvent { times: times.to_vec() });
+        let event = Event::BatchCleanup(BatchCleanupEvent {
+            times: times.to_vec(),
+        });
         failpoint!("tracker::before_batch_cleanup");
         let (append, sequence) = self.append(&event)?;
         let result = append.wait();
         failpoint!("tracker::after_batch_cleanup");
         let mut known = self.known();
-        land(&mut known.in_flight, sequence);
+        known.land(sequence, result.is_ok());
         result?;
-        Ok(times.iter().filter_map(|time| known.allocated.remove(time)).collect())
+        Ok(times
+            .iter()
+            .filter_map(|time| known.allocated.remove(time))
+            .collect())
     }
 
     /// What the batch at `time` is made of.
@@ -209,13 +259,20 @@ impl Tracker {
     /// The newest batch that holds anything.
     pub(crate) fn last_filled(&self) -> Option<Time> {
         let known = self.known();
-        let filled = known.allocated.iter().rev().find(|(_, allocation)| !allocation.is_empty());
+        let filled = known
+            .allocated
+            .iter()
+            .rev()
+            .find(|(_, allocation)| !allocation.is_empty());
         filled.map(|(time, _)| *time)
     }
 
     /// Whether blocks wait for a batch.
     pub(crate) fn has_unallocated(&self) -> bool {
-        self.known().unallocated.values().any(|blocks| !blocks.is_empty())
+        self.known()
+            .unallocated
+            .values()
+            .any(|blocks| !blocks.is_empty())
     }
 
     /// All that a checkpoint needs.
@@ -226,7 +283,8 @@ impl Tracker {
             unallocated: known.unallocated.clone(),
             allocated: known.allocated.clone(),
             last_allocated: known.last_allocated,
-            replay_from: known.in_flight.first_key_value().map_or(next, |(first, _)| *first),
+            replay_from: known.in_flight.first().unwrap_or(next),
+            contained: known.ahead.clone(),
         }
     }
 
@@ -244,43 +302,37 @@ fn append_to(log: &Wal, known: &mut Known, event: &Event) -> Result<(Append, u64
     let (kind, payload) = event.encode().map_err(TrackerError::Unwritable)?;
     let append = log.append(kind, vec![payload]);
     let sequence = append.sequence().0;
-    *known.in_flight.entry(sequence).or_default() += 1;
+    known.in_flight.insert(sequence);
     Ok((append, sequence))
 }
 
-fn land(in_flight: &mut BTreeMap<u64, usize>, sequence: u64) {
-    if let Some(count) = in_flight.get_mut(&sequence) {
-        *count -= 1;
-        if *count == 0 {
-            in_flight.remove(&sequence);
-        }
-    }
-}
-
 impl TrackerSnapshot {
-    /// Takes in a log entry; one that is contained already changes nothing.
+    /// Takes in an entry of the log; one that is contained already changes nothing.
     ///
     /// `complete_through` is the checkpoint's: a clean-up of a later batch was made on the word of a
     /// newer checkpoint, so it doesn't count for this one.
-    pub(crate) fn apply(&mut self, event: Event, complete_through: Option<Time>) -> Result<(), String> {
+    pub(crate) fn apply(
+        &mut self,
+        sequence: u64,
+        event: Event,
+        complete_through: Time,
+    ) -> Result<(), String> {
+        if sequence < self.replay_from || self.contained.remove(&sequence) {
+            return Ok(());
+        }
         match event {
             Event::BlockAddition(BlockAdditionEvent { stream, block }) => {
-                let is_allocated = self
-                    .allocated
-                    .values()
-                    .filter_map(|allocation| allocation.blocks.get(&stream))
-                    .flatten()
-                    .any(|known| known.id == block.id);
-                let queue = self.unallocated.entry(stream).or_default();
-                if !is_allocated && !queue.iter().any(|known| known.id == block.id) {
-                    queue.push_back(block);
-                }
+                self.unallocated.entry(stream).or_default().push_back(block);
             }
-            Event::BatchAllocation(BatchAllocationEvent { time, blocks, plans }) => {
-                if self.last_allocated >= Some(time) {
-                    return Ok(());
-                }
-                let mut allocation = Allocation { blocks: BTreeMap::new(), plans };
+            Event::BatchAllocation(BatchAllocationEvent {
+                time,
+                blocks,
+                plans,
+            }) => {
+                let mut allocation = Allocation {
+                    blocks: BTreeMap::new(),
+                    plans,
+                };
                 for (stream, ids) in blocks {
                     let queue = self.unallocated.entry(stream.clone()).or_default();
                     let wanted: BTreeSet<BlockId> = ids.iter().copied().collect();
@@ -302,7 +354,7 @@ impl TrackerSnapshot {
                 self.last_allocated = Some(time);
             }
             Event::BatchCleanup(BatchCleanupEvent { times }) => {
-                for time in times.iter().filter(|time| Some(**time) <= complete_through) {
+                for time in times.iter().filter(|time| **time <= complete_through) {
                     self.allocated.remove(time);
                 }
             }
@@ -313,7 +365,10 @@ impl TrackerSnapshot {
     /// The first entry of the block log that is needed; `None` when none is.
     pub(crate) fn first_block(&self) -> Option<u64> {
         let waiting = self.unallocated.values().flatten();
-        let allocated = self.allocated.values().flat_map(|batch| batch.blocks.values().flatten());
+        let allocated = self
+            .allocated
+            .values()
+            .flat_map(|batch| batch.blocks.values().flatten());
         let sequences = waiting.chain(allocated).filter_map(|block| block.position);
         sequences.map(|position| position.sequence.0).min()
     }

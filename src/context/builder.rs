@@ -115,9 +115,16 @@ impl Builder {
             return refuse("the batch interval must be a positive whole number of milliseconds");
         }
         if settings.name.is_empty() {
-            return refuse("the application needs a name: checkpoints and outputs are told apart by it");
+            return refuse(
+                "the application needs a name: checkpoints and outputs are told apart by it",
+            );
         }
-        if settings.receiver.limits.max_rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        if settings
+            .receiver
+            .limits
+            .max_rate
+            .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
+        {
             return refuse("receiver_max_rate must be a positive number of records a second");
         }
         let executor = Executor::new(settings.parallelism, settings.max_failures)

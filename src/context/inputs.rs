@@ -74,11 +74,20 @@ impl ReceiverInput {
             last_error_message: None,
         };
         let start: Start = Box::new(move |input, with| input.run(receiver, &limits, with));
-        Self { node, status: Arc::new(Mutex::new(status)), start: Some(start), running: None }
+        Self {
+            node,
+            status: Arc::new(Mutex::new(status)),
+            start: Some(start),
+            running: None,
+        }
     }
 
     pub(super) fn status(&self) -> ReceiverStatus {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut status = self
+            .status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         status.stream_name = self.node.core().uid();
         if let Some(running) = &self.running {
             status.records = running.records();
@@ -101,8 +110,16 @@ impl ReceiverInput {
         with: &StartReceivers<'_>,
     ) -> RunningReceiver {
         let uid = self.node.core().uid();
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).stream_name = uid.clone();
-        let ReceiverSettings { queue, max_block_bytes, limits: usual, .. } = &with.settings.receiver;
+        self.status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stream_name = uid.clone();
+        let ReceiverSettings {
+            queue,
+            max_block_bytes,
+            limits: usual,
+            ..
+        } = &with.settings.receiver;
         let options = GeneratorOptions {
             block_interval: with.settings.block_interval(limits),
             queue: *queue,
@@ -111,9 +128,8 @@ impl ReceiverInput {
         };
         let (clock, intake) = (Arc::clone(&with.clock), Arc::clone(&with.intake));
         let on_fatal = Arc::clone(&with.on_fatal);
-        let (generator, push) = BlockGenerator::<R::Record>::new(
-            uid, with.epoch, options, clock, intake, on_fatal,
-        );
+        let (generator, push) =
+            BlockGenerator::<R::Record>::new(uid, with.epoch, options, clock, intake, on_fatal);
         let (stop, stop_cutting) = (CancellationToken::new(), CancellationToken::new());
         let supervision = Supervision {
             status: Arc::clone(&self.status),
@@ -128,7 +144,9 @@ impl ReceiverInput {
             stop,
             stop_cutting,
             supervisor: with.runtime.spawn(supervise(receiver, store, supervision)),
-            cutter: with.runtime.spawn(async move { cutting.0.cut_regularly(cutting.1).await }),
+            cutter: with
+                .runtime
+                .spawn(async move { cutting.0.cut_regularly(cutting.1).await }),
             pusher: with.runtime.spawn(push),
         }
     }
@@ -143,7 +161,9 @@ impl RunningReceiver {
     /// Waits until the receiver has ended and all it stored is in the logs; `false` when it took longer
     /// than until `deadline`.
     pub(super) fn finish(self, runtime: &Handle, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1));
         let done = async move {
             let _ = self.supervisor.await;
             self.generator.close("the context is stopping").await;

@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 pub use builder::Builder;
-pub use status::LogStatus;
+pub use status::{LogStatus, SourceInfo, StateSize};
 
 use crate::block::Intake;
 use crate::dstream::Registry;
@@ -201,10 +201,10 @@ impl StreamingContext {
     /// # Errors
     /// When no thread can be had.
     pub fn add_streaming_listener(&self, listener: impl StreamingListener) -> Result<()> {
-        self.0
-            .bus
-            .add(listener)
-            .map_err(|error| Error::System { what: "start a listener's thread", error })
+        self.0.bus.add(listener).map_err(|error| Error::System {
+            what: "start a listener's thread",
+            error,
+        })
     }
 
     /// Keeps every stream's datasets at least this long after their batch, for queries beside the stream.
@@ -235,7 +235,10 @@ impl StreamingContext {
                 .thread_name("tidemill-io")
                 .enable_all()
                 .build()
-                .map_err(|error| Error::System { what: "start the runtime", error })?;
+                .map_err(|error| Error::System {
+                    what: "start the runtime",
+                    error,
+                })?;
             // Of two that are made at once, one is dropped again.
             let _ = self.0.runtime.set(RuntimeGuard(Some(runtime)));
         }
@@ -275,7 +278,11 @@ impl StreamingContext {
                 return Err(error);
             }
             life = match deadline {
-                None => self.0.changed.wait(life).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .0
+                    .changed
+                    .wait(life)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                         return Ok(false);
@@ -296,7 +303,10 @@ impl StreamingContext {
     }
 
     fn settings(&self) -> MutexGuard<'_, Settings> {
-        self.0.settings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

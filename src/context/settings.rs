@@ -79,11 +79,16 @@ impl Settings {
     /// How often blocks are cut: 200 ms, or the batch interval when that is shorter.
     pub(crate) fn block_interval(&self, limits: &ReceiverLimits) -> Duration {
         let usual = Duration::from_millis(200).min(self.batch_interval);
-        limits.block_interval.or(self.receiver.limits.block_interval).unwrap_or(usual)
+        limits
+            .block_interval
+            .or(self.receiver.limits.block_interval)
+            .unwrap_or(usual)
     }
 
     /// Milliseconds of batch time between checkpoints: 10 s, or the batch interval when that is longer.
     pub(crate) fn checkpoint_interval(&self) -> Duration {
-        self.checkpoint_interval.unwrap_or(Duration::from_secs(10)).max(self.batch_interval)
+        self.checkpoint_interval
+            .unwrap_or(Duration::from_secs(10))
+            .max(self.batch_interval)
     }
 }

@@ -89,12 +89,16 @@ impl StreamingContext {
             let check = output.check();
             check.map_err(|error| Error::Output {
                 uid: output.uid.clone(),
-                reason: error.to_string(),
+                reason: format!("{error} (declared at {})", output.caller),
             })?;
         }
         let runtime = self.runtime()?;
         let parts = self.recover(&settings, mode)?;
-        let Recovered { engine, unfinished, is_new } = parts;
+        let Recovered {
+            engine,
+            unfinished,
+            is_new,
+        } = parts;
         let bus = self.0.bus.clone();
 
         // R7, R9: the first checkpoint of this epoch is durable before anything new is taken in.
@@ -102,7 +106,10 @@ impl StreamingContext {
         engine.write_checkpoint_now()?;
         failpoint!("recovery::after_first_checkpoint");
 
-        let system = |error| Error::System { what: "start the engine's threads", error };
+        let system = |error| Error::System {
+            what: "start the engine's threads",
+            error,
+        };
         let options = SchedulerOptions {
             concurrent_jobs: settings.concurrent_jobs,
             max_failures: settings.max_failures as u64,
@@ -145,9 +152,17 @@ impl StreamingContext {
             runtime,
         };
         let mut inputs = self.inputs();
-        let receivers =
-            inputs.receivers.iter_mut().filter_map(|receiver| receiver.start(&with)).collect();
-        Ok(Running { engine, generator, scheduler, receivers })
+        let receivers = inputs
+            .receivers
+            .iter_mut()
+            .filter_map(|receiver| receiver.start(&with))
+            .collect();
+        Ok(Running {
+            engine,
+            generator,
+            scheduler,
+            receivers,
+        })
     }
 
     /// Everything up to the moment when the engine could run its first batch.
@@ -178,8 +193,7 @@ impl StreamingContext {
         };
         let is_new = held.is_none();
         let clock = clock_for(settings, held.as_ref());
-        let mut metadata =
-            held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
+        let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
         registry.executor.set_hash_seed(metadata.hash_seed);
         registry.set_zero_time(metadata.zero_time);
         self.restore_states(&store, newest.manifest.as_ref(), &metadata)?;
@@ -201,7 +215,11 @@ impl StreamingContext {
         let replayed = replay_driver_log(&driver_log, &driver_place, &mut metadata)?;
         failpoint!("recovery::after_replay");
         let block_log = match settings.receiver_log {
-            true => Some(locations.open_log(settings, BLOCK_LOG_DIR, BLOCK_LOG_KIND, epoch)?.0),
+            true => Some(
+                locations
+                    .open_log(settings, BLOCK_LOG_DIR, BLOCK_LOG_KIND, epoch)?
+                    .0,
+            ),
             false => None,
         };
         let unfinished = metadata.unfinished();
@@ -237,7 +255,11 @@ impl StreamingContext {
             store: Arc::new(store_of_blocks),
         });
         let _ = self.0.intake.set(Arc::clone(&intake));
-        let skipped = newest.skipped.iter().map(|(id, error)| format!("{id}: {error}")).collect();
+        let skipped = newest
+            .skipped
+            .iter()
+            .map(|(id, error)| format!("{id}: {error}"))
+            .collect();
         let interval = settings.checkpoint_interval();
         let checkpointer = Checkpointer::new(store, &locations.checkpoint, interval, skipped);
         let inner = Arc::downgrade(&self.0);
@@ -265,10 +287,15 @@ impl StreamingContext {
             boundary: Mutex::new(Boundary {
                 complete_through: metadata.complete_through,
                 completed: metadata.completed,
+                released_through: Time::default(),
             }),
             troubles: Troubles(Arc::new(on_trouble)),
         };
-        Ok(Recovered { engine: Arc::new(engine), unfinished, is_new })
+        Ok(Recovered {
+            engine: Arc::new(engine),
+            unfinished,
+            is_new,
+        })
     }
 
     /// A checkpoint's metadata, if this program can go on from it.
@@ -289,7 +316,10 @@ impl StreamingContext {
         let interval_ms = millis(settings.batch_interval);
         let differences = irreconcilable(&held, &settings.name, interval_ms, graph, &state_keys);
         if !differences.is_empty() {
-            return Err(Error::Incompatible { location: location.to_string(), differences });
+            return Err(Error::Incompatible {
+                location: location.to_string(),
+                differences,
+            });
         }
         if held.batch_interval_ms != interval_ms {
             // Nothing is in phase with the old interval, or it would have been refused.
@@ -308,7 +338,9 @@ impl StreamingContext {
     ) -> Result<()> {
         let executor = &self.0.registry.executor;
         for node in self.0.registry.nodes() {
-            let Some(state) = &node.core().state else { continue };
+            let Some(state) = &node.core().state else {
+                continue;
+            };
             let uid = node.core().uid();
             match manifest.and_then(|manifest| manifest.series(uid.as_str())) {
                 Some(series) => {
@@ -344,7 +376,8 @@ struct Locations {
 impl Locations {
     fn of(settings: &Settings) -> Result<Self> {
         let parse = |url: &str| {
-            url.parse::<Location>().map_err(|error| Error::Setting(error.to_string()))
+            url.parse::<Location>()
+                .map_err(|error| Error::Setting(error.to_string()))
         };
         let checkpoint = parse(settings.checkpoint.as_deref().unwrap_or("memory:"))?;
         let wal = match &settings.wal {
@@ -366,7 +399,11 @@ impl Locations {
                 )));
             }
         };
-        Ok(Self { checkpoint, disk, logs })
+        Ok(Self {
+            checkpoint,
+            disk,
+            logs,
+        })
     }
 
     fn open_log(
@@ -382,10 +419,15 @@ impl Locations {
         options.segment_bytes = settings.segment_bytes;
         options.segment_age = settings.segment_age;
         let opened = Wal::open(Arc::clone(&self.disk), &folder, options);
-        let (log, recovered) =
-            opened.map_err(|error| Error::Log { log: place.clone(), error: Box::new(error) })?;
+        let (log, recovered) = opened.map_err(|error| Error::Log {
+            log: place.clone(),
+            error: Box::new(error),
+        })?;
         if let Some(torn) = recovered.torn_tail {
-            tracing::warn!(?torn, "{place}: an interrupted write at its end was cut off");
+            tracing::warn!(
+                ?torn,
+                "{place}: an interrupted write at its end was cut off"
+            );
         }
         Ok((log, place))
     }
@@ -398,7 +440,9 @@ fn clock_for(settings: &Settings, held: Option<&Metadata>) -> Arc<dyn Clock> {
         return Arc::clone(clock);
     }
     let now = wall_clock();
-    let last = held.and_then(|held| held.tracker.last_allocated).unwrap_or_default();
+    let last = held
+        .and_then(|held| held.tracker.last_allocated)
+        .unwrap_or_default();
     // A graceful stop cuts its last batch early: the clock may be up to an interval behind.
     if last > now.plus(settings.batch_interval * 2 + Duration::from_secs(1)) {
         tracing::warn!(

@@ -26,6 +26,20 @@ pub struct LogStatus {
     pub status: WalStatus,
 }
 
+/// An input of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceInfo {
+    /// The operator.
+    pub uid: OperatorUid,
+    /// Where it reads from.
+    pub location: String,
+    /// Whether it takes data in as it comes (a receiver), rather than naming what each batch reads.
+    pub is_receiver: bool,
+    /// Whether what it took in can be read again after a restart.
+    pub is_replayable: bool,
+}
+
 /// A state's size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StateSize {
@@ -55,7 +69,11 @@ impl StreamingContext {
 
     /// How its receivers are doing.
     pub fn receivers(&self) -> Vec<ReceiverStatus> {
-        self.inputs().receivers.iter().map(super::inputs::ReceiverInput::status).collect()
+        self.inputs()
+            .receivers
+            .iter()
+            .map(super::inputs::ReceiverInput::status)
+            .collect()
     }
 
     /// Its operators and outputs.
@@ -63,17 +81,53 @@ impl StreamingContext {
         GraphDescriptor::of(&self.0.registry)
     }
 
+    /// Its inputs.
+    pub fn sources(&self) -> Vec<SourceInfo> {
+        let has_log = {
+            let settings = self.settings();
+            settings.receiver_log && settings.checkpoint.is_some()
+        };
+        let direct = |input: &crate::engine::DirectInput| SourceInfo {
+            uid: input.node.core().uid(),
+            location: input.source.describe(),
+            is_receiver: false,
+            is_replayable: input.source.is_replayable(),
+        };
+        let engine = self.engine();
+        let inputs = self.inputs();
+        let receivers = inputs.receivers.iter().map(|receiver| {
+            let status = receiver.status();
+            SourceInfo {
+                uid: status.stream_name,
+                location: status.location,
+                is_receiver: true,
+                is_replayable: has_log,
+            }
+        });
+        let running = engine.iter().flat_map(|engine| engine.direct.iter());
+        receivers
+            .chain(inputs.direct.iter().chain(running).map(direct))
+            .collect()
+    }
+
     /// What each output guarantees.
     pub fn guarantees(&self) -> Vec<(OperatorUid, Guarantee)> {
         let outputs = self.0.registry.outputs();
-        outputs.iter().map(|output| (output.uid.clone(), output.guarantee)).collect()
+        outputs
+            .iter()
+            .map(|output| (output.uid.clone(), output.guarantee))
+            .collect()
     }
 
     /// The sizes of its states.
     pub fn state_sizes(&self) -> Vec<StateSize> {
         let size = |node: &Arc<dyn crate::dstream::AnyNode>| {
             let state = node.core().state.as_ref()?;
-            Some(StateSize { uid: node.core().uid(), keys: state.keys(), bytes: state.bytes() })
+            Some(StateSize {
+                uid: node.core().uid(),
+                keys: state.keys(),
+                bytes: state.bytes(),
+            })
         };
         self.0.registry.nodes().iter().filter_map(size).collect()
     }
@@ -85,35 +139,53 @@ impl StreamingContext {
 
     /// The checkpoints that this driver wrote of late, newest first.
     pub fn checkpoint_history(&self) -> Vec<CheckpointInfo> {
-        self.engine().map(|engine| engine.checkpointer.history()).unwrap_or_default()
+        self.engine()
+            .map(|engine| engine.checkpointer.history())
+            .unwrap_or_default()
     }
 
     /// How the logs are doing, while it is active.
     pub fn logs(&self) -> Vec<LogStatus> {
-        let Some(engine) = self.engine() else { return Vec::new() };
-        let status = |name, log: &Wal| LogStatus { name, status: log.status() };
+        let Some(engine) = self.engine() else {
+            return Vec::new();
+        };
+        let status = |name, log: &Wal| LogStatus {
+            name,
+            status: log.status(),
+        };
         let blocks = engine.intake.store.log().map(|log| status("blocks", log));
-        std::iter::once(status("driver", engine.intake.tracker.log())).chain(blocks).collect()
+        std::iter::once(status("driver", engine.intake.tracker.log()))
+            .chain(blocks)
+            .collect()
     }
 
     /// Bytes of received blocks in memory.
     pub fn block_bytes_in_memory(&self) -> u64 {
-        self.engine().map_or(0, |engine| engine.intake.store.bytes_in_memory())
+        self.engine()
+            .map_or(0, |engine| engine.intake.store.bytes_in_memory())
     }
 
     /// Batches that aren't complete.
     pub fn pending_batches(&self) -> usize {
-        self.engine().and_then(|engine| engine.scheduler()).map_or(0, |jobs| jobs.pending())
+        self.engine()
+            .and_then(|engine| engine.scheduler())
+            .map_or(0, |jobs| jobs.pending())
     }
 
     /// The next batch to be cut, while it is active.
     pub fn next_batch(&self) -> Option<Time> {
-        self.life().running.as_ref().map(|running| running.generator.next_time())
+        self.life()
+            .running
+            .as_ref()
+            .map(|running| running.generator.next_time())
     }
 
     /// How often the job generator has gone round: it stands still when the engine does.
     pub fn heartbeats(&self) -> Option<u64> {
-        self.life().running.as_ref().map(|running| running.generator.beats())
+        self.life()
+            .running
+            .as_ref()
+            .map(|running| running.generator.beats())
     }
 
     /// Cuts a checkpoint at the next boundary between batches and waits until it's durable.
@@ -121,7 +193,9 @@ impl StreamingContext {
     /// # Errors
     /// When the context isn't active, the checkpoint can't be written, or `limit` has passed.
     pub fn checkpoint_now(&self, limit: Duration) -> Result<CheckpointInfo> {
-        let engine = self.engine().ok_or(Error::WrongState("the context isn't active"))?;
+        let engine = self
+            .engine()
+            .ok_or(Error::WrongState("the context isn't active"))?;
         let (answer, answered) = channel();
         engine.checkpointer.request(answer);
         if let Some(scheduler) = engine.scheduler() {
@@ -129,7 +203,9 @@ impl StreamingContext {
         }
         match answered.recv_timeout(limit) {
             Ok(result) => result.map_err(Error::Fatal),
-            Err(_) => Err(Error::WrongState("no checkpoint became durable in time; it is still wanted")),
+            Err(_) => Err(Error::WrongState(
+                "no checkpoint became durable in time; it is still wanted",
+            )),
         }
     }
 
@@ -137,7 +213,10 @@ impl StreamingContext {
     pub fn obstacles(&self) -> Vec<String> {
         let state = self.state();
         if state != ContextState::Active {
-            return vec![format!("the context is {}", format!("{state:?}").to_lowercase())];
+            return vec![format!(
+                "the context is {}",
+                format!("{state:?}").to_lowercase()
+            )];
         }
         let mut obstacles: Vec<String> = self
             .progress()

@@ -38,7 +38,12 @@ impl StreamingContext {
     }
 
     fn wind_down(&self, running: Running, gracefully: bool) -> Result<()> {
-        let Running { engine, generator, scheduler, receivers } = running;
+        let Running {
+            engine,
+            generator,
+            scheduler,
+            receivers,
+        } = running;
         let deadline = Instant::now() + self.settings().stop_timeout;
         let runtime = self.runtime()?;
         tracing::info!(gracefully, "stopping");
@@ -68,10 +73,17 @@ impl StreamingContext {
             false => Ok(()),
         };
         let close = |log: &tidemill_wal::Wal, name: &str| {
-            log.close().map_err(|error| Error::Log { log: name.to_owned(), error: Box::new(error) })
+            log.close().map_err(|error| Error::Log {
+                log: name.to_owned(),
+                error: Box::new(error),
+            })
         };
         let closed = close(engine.intake.tracker.log(), "the driver's log");
-        let blocks = engine.intake.store.log().map_or(Ok(()), |log| close(log, "the block log"));
+        let blocks = engine
+            .intake
+            .store
+            .log()
+            .map_or(Ok(()), |log| close(log, "the block log"));
         tracing::info!("stopped");
         match troubled {
             // The logs refuse after a failure, which has been told.

@@ -26,7 +26,12 @@ impl StreamingContext {
     /// A stream of what `receiver` stores.
     #[track_caller]
     pub fn receiver_stream<R: Receiver>(&self, receiver: R) -> DStream<R::Record> {
-        self.receiver_at("receiver", receiver, ReceiverLimits::default(), Location::caller())
+        self.receiver_at(
+            "receiver",
+            receiver,
+            ReceiverLimits::default(),
+            Location::caller(),
+        )
     }
 
     /// A stream of what `receiver` stores, known to checkpoints as `name`.
@@ -45,7 +50,12 @@ impl StreamingContext {
     #[track_caller]
     pub fn socket_text_stream(&self, address: impl Into<String>) -> DStream<str> {
         let receiver = SocketReceiver::text(address, SocketOptions::default());
-        self.receiver_at("socket", receiver, ReceiverLimits::default(), Location::caller())
+        self.receiver_at(
+            "socket",
+            receiver,
+            ReceiverLimits::default(),
+            Location::caller(),
+        )
     }
 
     /// The lines of files that are moved into `folder`, each file once.
@@ -125,15 +135,24 @@ impl StreamingContext {
         let (intake, executor) = (Arc::clone(&self.0.intake), self.0.registry.executor.clone());
         let parts = self.input_parts("receiver", name, caller);
         let node = StreamNode::register_with(&self.0.registry, parts, move |core, _, time| {
-            let Some(intake) = intake.get() else { return Err(not_started()) };
+            let Some(intake) = intake.get() else {
+                return Err(not_started());
+            };
             let uid = core.uid();
             let allocation = intake.tracker.allocation(time).unwrap_or_default();
             let blocks = allocation.blocks.get(&uid).cloned().unwrap_or_default();
-            Ok(Some(block_rdd::<R::Record>(&intake.store, &uid, blocks, &executor)))
+            Ok(Some(block_rdd::<R::Record>(
+                &intake.store,
+                &uid,
+                blocks,
+                &executor,
+            )))
         });
         let mut inputs = self.inputs();
         let id = inputs.receivers.len();
-        inputs.receivers.push(ReceiverInput::new(id, node.clone(), receiver, limits));
+        inputs
+            .receivers
+            .push(ReceiverInput::new(id, node.clone(), receiver, limits));
         DStream::from_node(node)
     }
 
@@ -148,7 +167,9 @@ impl StreamingContext {
         let source = Arc::new(source);
         let reader = Arc::clone(&source);
         let node = StreamNode::register_with(&self.0.registry, parts, move |core, _, time| {
-            let Some(intake) = intake.get() else { return Err(not_started()) };
+            let Some(intake) = intake.get() else {
+                return Err(not_started());
+            };
             let allocation = intake.tracker.allocation(time).unwrap_or_default();
             let rdd = match allocation.plans.get(&core.uid()) {
                 Some(plan) => reader.rdd(plan, &executor).map_err(TaskError::Failed)?,
@@ -157,7 +178,10 @@ impl StreamingContext {
             Ok(Some(rdd))
         });
         let erased = Erased(source, PhantomData);
-        self.inputs().direct.push(DirectInput { node: node.clone(), source: Arc::new(erased) });
+        self.inputs().direct.push(DirectInput {
+            node: node.clone(),
+            source: Arc::new(erased),
+        });
         DStream::from_node(node)
     }
 

@@ -12,7 +12,11 @@ impl<T: ?Sized + Element> DStream<T> {
     #[track_caller]
     pub fn count(&self) -> DStream<u64> {
         self.derive("count", Location::caller(), |rdd| {
-            rdd.aggregate(|| 0u64, |count, chunk| *count += chunk.len() as u64, |a, b| *a += b)
+            rdd.aggregate(
+                || 0u64,
+                |count, chunk| *count += chunk.len() as u64,
+                |a, b| *a += b,
+            )
         })
     }
 

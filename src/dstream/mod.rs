@@ -38,14 +38,19 @@ pub struct DStream<T: ?Sized + Element> {
 
 impl<T: ?Sized + Element> Clone for DStream<T> {
     fn clone(&self) -> Self {
-        Self { node: Arc::clone(&self.node) }
+        Self {
+            node: Arc::clone(&self.node),
+        }
     }
 }
 
 impl<T: ?Sized + Element> fmt::Debug for DStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let core = self.node.core();
-        f.debug_struct("DStream").field("uid", &core.uid()).field("kind", &core.kind).finish()
+        f.debug_struct("DStream")
+            .field("uid", &core.uid())
+            .field("kind", &core.kind)
+            .finish()
     }
 }
 
@@ -118,12 +123,17 @@ impl<T: ?Sized + Element> DStream<T> {
 
     pub(crate) fn mistake(&self, caller: &'static Location<'static>, message: String) {
         let uid = self.node.core().uid();
-        self.registry().mistake(Mistake { uid, message, caller });
+        self.registry().mistake(Mistake {
+            uid,
+            message,
+            caller,
+        });
     }
 
     /// A uid for an operator that reads this one.
     pub(crate) fn child_uid(&self, kind: &str) -> OperatorUid {
-        self.registry().new_uid(&format!("{}.{kind}", self.node.core().uid()))
+        self.registry()
+            .new_uid(&format!("{}.{kind}", self.node.core().uid()))
     }
 
     /// What an operator that reads only this one is made of.

@@ -36,7 +36,10 @@ pub(crate) struct NodeCore {
 
 impl NodeCore {
     pub(crate) fn uid(&self) -> OperatorUid {
-        self.uid.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.uid
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn set_uid(&self, uid: OperatorUid) {
@@ -151,7 +154,10 @@ impl<T: ?Sized + Element> StreamNode<T> {
             return Ok(None);
         }
         // Locks are taken from children to parents only, so they can't form a circle.
-        let mut generated = self.generated.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generated = self
+            .generated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(rdd) = generated.get(&time) {
             return Ok(rdd.clone());
         }
@@ -169,7 +175,13 @@ impl<T: ?Sized + Element> StreamNode<T> {
         let slide = self.core.slide;
         let first = zero.max(after).plus(Duration::from_millis(1));
         let first = zero.plus(
-            slide * u32::try_from(first.since(zero).as_millis().div_ceil(slide.as_millis().max(1)))
+            slide
+                * u32::try_from(
+                    first
+                        .since(zero)
+                        .as_millis()
+                        .div_ceil(slide.as_millis().max(1)),
+                )
                 .unwrap_or(u32::MAX),
         );
         let mut rdds = Vec::new();
@@ -187,7 +199,10 @@ impl<T: ?Sized + Element> AnyNode for StreamNode<T> {
 
     fn clear_metadata(&self, now: Time) {
         let oldest = now.minus(self.core.remember());
-        let mut generated = self.generated.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generated = self
+            .generated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Dropped outside the lock: a dataset may hold much memory.
         let kept = generated.split_off(&oldest.plus(Duration::from_millis(1)));
         let gone = std::mem::replace(&mut *generated, kept);

@@ -32,7 +32,6 @@ pub(crate) type Work = Box<dyn Fn() -> Result<(), TaskError> + Send + Sync>;
 /// One output operation's work for one batch.
 pub(crate) struct Job {
     pub(crate) output: Arc<OutputOperation>,
-    pub(crate) time: Time,
     pub(crate) work: Work,
 }
 
@@ -57,14 +56,21 @@ impl OutputOperation {
     }
 
     /// The job for the batch at `time`, when the stream has a dataset then.
-    pub(crate) fn job(self: &Arc<Self>, application: &str, time: Time) -> Result<Option<Job>, TaskError> {
+    pub(crate) fn job(
+        self: &Arc<Self>,
+        application: &str,
+        time: Time,
+    ) -> Result<Option<Job>, TaskError> {
         let identity = BatchIdentity {
             application: application.to_owned(),
             output: self.uid.clone(),
             time,
         };
         let work = (self.generate)(&identity)?;
-        Ok(work.map(|work| Job { output: Arc::clone(self), time, work }))
+        Ok(work.map(|work| Job {
+            output: Arc::clone(self),
+            work,
+        }))
     }
 }
 
@@ -117,16 +123,18 @@ impl<T: ?Sized + Element> DStream<T> {
         self.sink_at(sink, Some(uid.as_ref()), Location::caller());
     }
 
-    fn sink_at(
-        &self,
-        sink: impl Sink<T>,
-        uid: Option<&str>,
-        caller: &'static Location<'static>,
-    ) {
+    fn sink_at(&self, sink: impl Sink<T>, uid: Option<&str>, caller: &'static Location<'static>) {
         let (kind, guarantee, sink) = (sink.kind(), sink.guarantee(), Arc::new(sink));
         let checked = Arc::clone(&sink);
         let commit = move |identity: &BatchIdentity, rdd: &Rdd<T>| sink.commit(identity, rdd);
-        self.output(kind, uid, guarantee, move || checked.check(), commit, caller);
+        self.output(
+            kind,
+            uid,
+            guarantee,
+            move || checked.check(),
+            commit,
+            caller,
+        );
     }
 
     fn output(
@@ -143,15 +151,19 @@ impl<T: ?Sized + Element> DStream<T> {
             None => self.child_uid(kind),
         };
         if self.registry().is_sealed() {
-            self.mistake(caller, "outputs can't be added to a context that has started".to_owned());
+            self.mistake(
+                caller,
+                "outputs can't be added to a context that has started".to_owned(),
+            );
         }
         let (parent, commit) = (Arc::clone(self.node()), Arc::new(commit));
         let generate = move |identity: &BatchIdentity| {
-            let Some(rdd) = parent.get_or_compute(identity.time)? else { return Ok(None) };
+            let Some(rdd) = parent.get_or_compute(identity.time)? else {
+                return Ok(None);
+            };
             let (commit, identity) = (Arc::clone(&commit), identity.clone());
-            let work: Work = Box::new(move || {
-                contained(|| commit(&identity, &rdd).map_err(TaskError::Failed))
-            });
+            let work: Work =
+                Box::new(move || contained(|| commit(&identity, &rdd).map_err(TaskError::Failed)));
             Ok(Some(work))
         };
         self.registry().add_output(OutputOperation {

@@ -84,7 +84,12 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         merge_value: impl Fn(&mut A, &V) + Send + Sync + 'static,
         merge: impl Fn(&mut A, A) + Send + Sync + 'static,
     ) -> DStream<(K, A)> {
-        self.combine_by_key_with(create, merge_value, merge, self.registry().default_partitions)
+        self.combine_by_key_with(
+            create,
+            merge_value,
+            merge,
+            self.registry().default_partitions,
+        )
     }
 
     /// As [`DStream::combine_by_key`], partitioned as said.
@@ -99,8 +104,11 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         let functions = Arc::new((create, merge_value, merge));
         let partitioning = partitioning.into();
         self.derive("combine_by_key", Location::caller(), move |rdd| {
-            let (create, value, merge) =
-                (Arc::clone(&functions), Arc::clone(&functions), Arc::clone(&functions));
+            let (create, value, merge) = (
+                Arc::clone(&functions),
+                Arc::clone(&functions),
+                Arc::clone(&functions),
+            );
             rdd.combine_by_key(
                 move |first| create.0(first),
                 move |sum, next| value.1(sum, next),

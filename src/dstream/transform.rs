@@ -84,16 +84,20 @@ impl<T: ?Sized + Element> DStream<T> {
     pub fn repartition(&self, partitions: usize) -> DStream<T> {
         let caller = Location::caller();
         if partitions == 0 {
-            self.mistake(caller, "repartition needs at least one partition".to_owned());
+            self.mistake(
+                caller,
+                "repartition needs at least one partition".to_owned(),
+            );
         }
-        self.derive("repartition", caller, move |rdd| rdd.repartition(partitions))
+        self.derive("repartition", caller, move |rdd| {
+            rdd.repartition(partitions)
+        })
     }
 
     /// The elements of this stream and another of the same slide.
     #[track_caller]
     pub fn union(&self, other: &DStream<T>) -> DStream<T> {
-        union_at(&[self.clone(), other.clone()], Location::caller())
-            .unwrap_or_else(|| self.clone())
+        union_at(&[self.clone(), other.clone()], Location::caller()).unwrap_or_else(|| self.clone())
     }
 
     /// Any function from dataset to dataset, run once a batch on the driver.
@@ -104,12 +108,14 @@ impl<T: ?Sized + Element> DStream<T> {
     ) -> DStream<U> {
         let parent = Arc::clone(self.node());
         let parts = self.child("transform", Location::caller());
-        DStream::from_node(StreamNode::register(self.registry(), parts, move |time| {
-            match parent.get_or_compute(time)? {
+        DStream::from_node(StreamNode::register(
+            self.registry(),
+            parts,
+            move |time| match parent.get_or_compute(time)? {
                 Some(rdd) => contained(|| Ok(Some(f(&rdd, time)))),
                 None => Ok(None),
-            }
-        }))
+            },
+        ))
     }
 }
 
@@ -133,16 +139,26 @@ pub(crate) fn union_at<T: ?Sized + Element>(
         }
     }
     let parts = NodeParts {
-        parents: streams.iter().map(|stream| stream.node().core().id).collect(),
+        parents: streams
+            .iter()
+            .map(|stream| stream.node().core().id)
+            .collect(),
         ..first.child("union", caller)
     };
-    let parents: Vec<_> = streams.iter().map(|stream| Arc::clone(stream.node())).collect();
+    let parents: Vec<_> = streams
+        .iter()
+        .map(|stream| Arc::clone(stream.node()))
+        .collect();
     let executor = first.registry().executor.clone();
-    Some(DStream::from_node(StreamNode::register(first.registry(), parts, move |time| {
-        let mut rdds = Vec::with_capacity(parents.len());
-        for parent in &parents {
-            rdds.extend(parent.get_or_compute(time)?);
-        }
-        Ok(Some(Rdd::union_all(&rdds, &executor)))
-    })))
+    Some(DStream::from_node(StreamNode::register(
+        first.registry(),
+        parts,
+        move |time| {
+            let mut rdds = Vec::with_capacity(parents.len());
+            for parent in &parents {
+                rdds.extend(parent.get_or_compute(time)?);
+            }
+            Ok(Some(Rdd::union_all(&rdds, &executor)))
+        },
+    )))
 }

@@ -20,14 +20,21 @@ impl<T: ?Sized + Element> DStream<T> {
         let caller = Location::caller();
         self.check_window(length, slide, caller);
         self.node().core().persist();
-        let parts =
-            NodeParts { slide, looks_back: length, ..self.child("window", caller) };
+        let parts = NodeParts {
+            slide,
+            looks_back: length,
+            ..self.child("window", caller)
+        };
         let parent = Arc::clone(self.node());
         let executor = self.registry().executor.clone();
-        DStream::from_node(StreamNode::register(self.registry(), parts, move |time: Time| {
-            let rdds = parent.slice(time.minus(length), time)?;
-            Ok(Some(Rdd::union_all(&rdds, &executor)))
-        }))
+        DStream::from_node(StreamNode::register(
+            self.registry(),
+            parts,
+            move |time: Time| {
+                let rdds = parent.slice(time.minus(length), time)?;
+                Ok(Some(Rdd::union_all(&rdds, &executor)))
+            },
+        ))
     }
 
     /// How many elements came in the last `length`, every `slide`, as one element.
@@ -35,13 +42,15 @@ impl<T: ?Sized + Element> DStream<T> {
     pub fn count_by_window(&self, length: Duration, slide: Duration) -> DStream<u64> {
         let caller = Location::caller();
         self.check_window(length, slide, caller);
-        self.count().window(length, slide).derive("count_by_window", caller, |rdd| {
-            rdd.aggregate(
-                || 0u64,
-                |sum, chunk| chunk.for_each(|count| *sum += count),
-                |a, b| *a += b,
-            )
-        })
+        self.count()
+            .window(length, slide)
+            .derive("count_by_window", caller, |rdd| {
+                rdd.aggregate(
+                    || 0u64,
+                    |sum, chunk| chunk.for_each(|count| *sum += count),
+                    |a, b| *a += b,
+                )
+            })
     }
 
     /// Each distinct element of the last `length` with how often it occurs there, every `slide`.
@@ -64,12 +73,7 @@ impl<T: ?Sized + Element> DStream<T> {
         )
     }
 
-    fn check_window(
-        &self,
-        length: Duration,
-        slide: Duration,
-        caller: &'static Location<'static>,
-    ) {
+    fn check_window(&self, length: Duration, slide: Duration, caller: &'static Location<'static>) {
         let own = self.slide_duration();
         for (what, given) in [("length", length), ("slide", slide)] {
             if !is_multiple(given, own) {
@@ -96,7 +100,9 @@ impl<T: Data> DStream<T> {
     ) -> DStream<T> {
         let f = Arc::new(f);
         let g = Arc::clone(&f);
-        self.reduce(move |a, b| f(a, b)).window(length, slide).reduce(move |a, b| g(a, b))
+        self.reduce(move |a, b| f(a, b))
+            .window(length, slide)
+            .reduce(move |a, b| g(a, b))
     }
 }
 
@@ -134,14 +140,12 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         let caller = Location::caller();
         let f = Arc::new(f);
         let (g, partitions) = (Arc::clone(&f), self.registry().default_partitions);
-        self.reduce_by_key(move |a, b| f(a, b)).window(length, slide).derive(
-            "reduce_by_key_and_window",
-            caller,
-            move |rdd| {
+        self.reduce_by_key(move |a, b| f(a, b))
+            .window(length, slide)
+            .derive("reduce_by_key_and_window", caller, move |rdd| {
                 let g = Arc::clone(&g);
                 rdd.reduce_by_key(move |a, b| g(a, b), partitions)
-            },
-        )
+            })
     }
 
     /// As [`DStream::reduce_by_key_and_window`], made of the window before: what entered is added by `f`,
@@ -189,9 +193,10 @@ impl<K: Key, V: Data> DStream<(K, V)> {
             let entered_after = time.minus(slide).max(time.minus(length));
             let entering = union(parent.slice(entered_after, time)?);
             let left_until = time.minus(length).min(time.minus(slide));
-            let leaving =
-                union(parent.slice(time.minus(length + slide), left_until)?);
-            Ok(Some(slide_window(&before, &leaving, &entering, &functions, partitions)))
+            let leaving = union(parent.slice(time.minus(length + slide), left_until)?);
+            Ok(Some(slide_window(
+                &before, &leaving, &entering, &functions, partitions,
+            )))
         });
         DStream::from_node(node).persist()
     }
@@ -217,10 +222,23 @@ where
             (a, b) => a.or(b),
         }
     };
-    let none = || Moving { held: None, leaving: None, entering: None };
-    let held = before.map_values(move |v| Moving { held: Some(v.clone()), ..none() });
-    let out = leaving.map_values(move |v| Moving { leaving: Some(v.clone()), ..none() });
-    let new = entering.map_values(move |v| Moving { entering: Some(v.clone()), ..none() });
+    let none = || Moving {
+        held: None,
+        leaving: None,
+        entering: None,
+    };
+    let held = before.map_values(move |v| Moving {
+        held: Some(v.clone()),
+        ..none()
+    });
+    let out = leaving.map_values(move |v| Moving {
+        leaving: Some(v.clone()),
+        ..none()
+    });
+    let new = entering.map_values(move |v| Moving {
+        entering: Some(v.clone()),
+        ..none()
+    });
     let (add_value, add_parts) = (add(functions), add(functions));
     let join = move |sum: &mut Moving<V>, next: Moving<V>, add: &dyn Fn(_, _) -> _| {
         sum.held = add(sum.held.take(), next.held);

@@ -60,10 +60,15 @@ impl Engine {
 impl GenerateBatch for Engine {
     fn generate_batch(&self, time: Time) -> Result<(), String> {
         let (plans, planned_records) = self.plans(time);
-        let allocation = self.allocate(time, &plans).map_err(|error| error.to_string())?;
+        let allocation = self
+            .allocate(time, &plans)
+            .map_err(|error| error.to_string())?;
         for input in &self.direct {
             if let Some(plan) = allocation.plans.get(&input.node.core().uid()) {
-                input.source.accept(plan).map_err(|error| error.to_string())?;
+                input
+                    .source
+                    .accept(plan)
+                    .map_err(|error| error.to_string())?;
             }
         }
         failpoint!("engine::before_submit");
@@ -91,7 +96,11 @@ impl GenerateBatch for Engine {
 impl BatchHooks for Engine {
     fn generate(&self, time: Time) -> Result<Vec<Job>, TaskError> {
         let application = &self.registry.application;
-        let jobs = self.registry.outputs().into_iter().map(|output| output.job(application, time));
+        let jobs = self
+            .registry
+            .outputs()
+            .into_iter()
+            .map(|output| output.job(application, time));
         jobs.filter_map(Result::transpose).collect()
     }
 
@@ -103,7 +112,9 @@ impl BatchHooks for Engine {
         failpoint!("engine::before_state_merge");
         let mut boundary = self.boundary();
         for state in stateful().filter_map(|node| node.core().state.as_ref()) {
-            state.merge(time, &self.registry.executor).map_err(TaskError::new)?;
+            state
+                .merge(time, &self.registry.executor)
+                .map_err(TaskError::new)?;
         }
         boundary.complete(time, &self.intake.tracker.allocated_times());
         failpoint!("engine::after_state_merge");
@@ -114,12 +125,18 @@ impl BatchHooks for Engine {
     }
 
     fn completed(&self, time: Time) {
-        self.registry.nodes().iter().for_each(|node| node.clear_metadata(time));
+        self.registry
+            .nodes()
+            .iter()
+            .for_each(|node| node.clear_metadata(time));
         self.release_memory(time);
     }
 
     fn failed(&self, time: Time, reason: &str) {
-        let error = Error::Batch { time, reason: reason.to_owned() };
+        let error = Error::Batch {
+            time,
+            reason: reason.to_owned(),
+        };
         (self.troubles.0)(Trouble::Batch(error));
     }
 

@@ -15,7 +15,7 @@ use tidemill_storage::failpoint;
 use super::{Boundary, CheckpointInfo, CheckpointStatus, Engine};
 use crate::clock::wall_clock;
 use crate::error::Error;
-use crate::rdd::{BoxError, contained, TaskError};
+use crate::rdd::{BoxError, TaskError, contained};
 use crate::recovery::{BLOCK_LOG, DRIVER_LOG, Metadata};
 use crate::state::{PendingChanges, STATE_FORMAT};
 use crate::time::Time;
@@ -111,13 +111,22 @@ impl Checkpointer {
 
     /// Ends the writing thread when what was cut is written.
     pub(crate) fn stop(&self) {
-        self.cuts.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.cuts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the checkpoint thread panicked");
         }
         for answer in std::mem::take(&mut self.status().requests) {
-            let _ = answer.send(Err("the engine stopped before a checkpoint was cut".to_owned()));
+            let _ = answer.send(Err(
+                "the engine stopped before a checkpoint was cut".to_owned()
+            ));
         }
     }
 
@@ -169,9 +178,15 @@ impl Checkpointer {
 
     /// Writes a cut and tells how it went.
     fn write(&self, cut: Cut) -> Result<CheckpointInfo, Error> {
-        let Cut { mut draft, changes, started, .. } = cut;
+        let Cut {
+            mut draft,
+            changes,
+            started,
+            ..
+        } = cut;
         let encoded = encode(changes);
-        let written = encoded.map_err(|error| Error::Fatal(format!("state can't be written: {error}")));
+        let written =
+            encoded.map_err(|error| Error::Fatal(format!("state can't be written: {error}")));
         let written = written.and_then(|series| {
             draft.series = series;
             if let Some(mut unwritten) = self.status().unwritten.take() {
@@ -218,7 +233,11 @@ impl Checkpointer {
 fn encode(changes: Vec<(String, PendingChanges)>) -> Result<Vec<SeriesChanges>, BoxError> {
     let one = |(name, pending): (String, PendingChanges)| {
         let partitions = contained(|| pending().map_err(TaskError::Failed))?;
-        Ok(SeriesChanges { name, format: STATE_FORMAT, partitions })
+        Ok(SeriesChanges {
+            name,
+            format: STATE_FORMAT,
+            partitions,
+        })
     };
     changes.into_iter().map(one).collect()
 }
@@ -232,8 +251,9 @@ impl Engine {
         let first_unnamed = self.intake.store.first_unnamed();
         let tracker = self.intake.tracker.snapshot();
         let positions = self.direct.iter();
-        let positions =
-            positions.map(|input| (input.node.core().uid(), input.source.position())).collect();
+        let positions = positions
+            .map(|input| (input.node.core().uid(), input.source.position()))
+            .collect();
         let nodes = self.registry.nodes();
         let changes = nodes.iter().filter_map(|node| {
             let state = node.core().state.as_ref()?;
@@ -243,7 +263,9 @@ impl Engine {
         let mut low_water = std::collections::BTreeMap::new();
         low_water.insert(DRIVER_LOG.to_owned(), tracker.replay_from);
         if let Some(unnamed) = first_unnamed {
-            let first = tracker.first_block().map_or(unnamed, |first| first.min(unnamed));
+            let first = tracker
+                .first_block()
+                .map_or(unnamed, |first| first.min(unnamed));
             low_water.insert(BLOCK_LOG.to_owned(), first);
         }
         let identity = &self.identity;
@@ -274,7 +296,12 @@ impl Engine {
             low_water,
             ..Draft::default()
         };
-        Cut { draft, changes, answers: Vec::new(), started }
+        Cut {
+            draft,
+            changes,
+            answers: Vec::new(),
+            started,
+        }
     }
 
     /// Cuts a checkpoint and hands it to the writing thread. The caller holds the boundary.
@@ -286,7 +313,11 @@ impl Engine {
             status.last_cut = boundary.complete_through;
             cut.answers = std::mem::take(&mut status.requests);
         }
-        let sender = self.checkpointer.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = self
+            .checkpointer
+            .cuts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = &*sender {
             // The thread ends only after the sender is gone.
             let _ = sender.send(cut);
@@ -305,10 +336,14 @@ impl Engine {
 
     /// Tells direct sources and cleans up, once a checkpoint is durable.
     fn after_checkpoint(&self, info: &CheckpointInfo) {
-        self.direct.iter().for_each(|input| input.source.checkpointed(info.time));
+        self.direct
+            .iter()
+            .for_each(|input| input.source.checkpointed(info.time));
         self.clean_up();
         // A request that came while this one was written is served now, not at the next batch.
-        if self.checkpointer.is_requested() && let Some(scheduler) = self.scheduler() {
+        if self.checkpointer.is_requested()
+            && let Some(scheduler) = self.scheduler()
+        {
             scheduler.wake_between();
         }
     }
@@ -317,17 +352,27 @@ impl Engine {
 /// The writing thread.
 fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
     while let Ok(mut cut) = cuts.recv() {
-        let Some(engine) = engine.upgrade() else { return };
+        let Some(engine) = engine.upgrade() else {
+            return;
+        };
         let answers = std::mem::take(&mut cut.answers);
         let result = engine.checkpointer.write(cut);
-        let answer = result.as_ref().map(CheckpointInfo::clone).map_err(Error::to_string);
+        let answer = result
+            .as_ref()
+            .map(CheckpointInfo::clone)
+            .map_err(Error::to_string);
         answers.into_iter().for_each(|waiting| {
             let _ = waiting.send(answer.clone());
         });
         match result {
             Ok(info) => {
-                tracing::debug!(id = info.id, time = info.time.as_millis(), bytes = info.new_bytes,
-                    ms = info.duration, "checkpoint");
+                tracing::debug!(
+                    id = info.id,
+                    time = info.time.as_millis(),
+                    bytes = info.new_bytes,
+                    ms = info.duration,
+                    "checkpoint"
+                );
                 engine.after_checkpoint(&info);
             }
             Err(error) if is_final(&error) => engine.troubles.fatal(error),
@@ -342,5 +387,8 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
 /// Whether no further checkpoint can be written by this driver.
 fn is_final(error: &Error) -> bool {
     use tidemill_checkpoint::Error as Store;
-    matches!(error, Error::Checkpoint(Store::Fenced { .. } | Store::Poisoned { .. }))
+    matches!(
+        error,
+        Error::Checkpoint(Store::Fenced { .. } | Store::Poisoned { .. })
+    )
 }

@@ -8,6 +8,7 @@ use tidemill_storage::failpoint;
 use tidemill_wal::{Sequence, Wal};
 
 use super::Engine;
+use crate::block::Allocation;
 use crate::recovery::{BLOCK_LOG, DRIVER_LOG};
 use crate::time::Time;
 
@@ -15,23 +16,46 @@ impl Engine {
     /// Lets go of the memory of blocks that no later batch reads. They stay in the log, if there is one;
     /// without one, only a restart could ask for them again, and that would not have this memory.
     pub(super) fn release_memory(&self, complete: Time) {
-        let tracker = &self.intake.tracker;
         let past = complete.minus(self.memory);
-        for time in tracker.allocated_times().into_iter().take_while(|time| *time <= past) {
-            let Some(allocation) = tracker.allocation(time) else { continue };
-            for (stream, blocks) in &allocation.blocks {
-                blocks.iter().for_each(|block| self.intake.store.remove(stream, block.id));
+        let times: Vec<Time> = {
+            let mut boundary = self.boundary();
+            let released = std::mem::replace(&mut boundary.released_through, past);
+            let passed = boundary.completed.range(..=past).rev();
+            passed
+                .copied()
+                .take_while(|time| *time > released)
+                .collect()
+        };
+        // One that completes out of order after this stays until it is cleaned up.
+        for time in times {
+            if let Some(allocation) = self.intake.tracker.allocation(time) {
+                self.forget_blocks(&allocation);
             }
+        }
+    }
+
+    fn forget_blocks(&self, allocation: &Allocation) {
+        for (stream, blocks) in &allocation.blocks {
+            blocks
+                .iter()
+                .for_each(|block| self.intake.store.remove(stream, block.id));
         }
     }
 
     /// A checkpoint is durable: cleans up behind the older one of the two newest.
     pub(super) fn clean_up(&self) {
-        let Some(horizon) = self.checkpointer.oldest_time() else { return };
+        let Some(horizon) = self.checkpointer.oldest_time() else {
+            return;
+        };
         let times: Vec<Time> = {
             let boundary = self.boundary();
             let past = horizon.min(boundary.complete_through.minus(self.memory));
-            boundary.completed.iter().copied().take_while(|time| *time <= past).collect()
+            boundary
+                .completed
+                .iter()
+                .copied()
+                .take_while(|time| *time <= past)
+                .collect()
         };
         let cleaned = match self.intake.tracker.clean_up(&times) {
             Ok(cleaned) => cleaned,
@@ -40,9 +64,9 @@ impl Engine {
                 return;
             }
         };
-        for (stream, blocks) in cleaned.iter().flat_map(|allocation| &allocation.blocks) {
-            blocks.iter().for_each(|block| self.intake.store.remove(stream, block.id));
-        }
+        cleaned
+            .iter()
+            .for_each(|allocation| self.forget_blocks(allocation));
         {
             let mut boundary = self.boundary();
             boundary.completed.retain(|time| !times.contains(time));
@@ -56,11 +80,17 @@ impl Engine {
     }
 
     fn truncate(&self, log: &Wal, name: &str) {
-        let Some(low_water) = self.checkpointer.low_water(name) else { return };
+        let Some(low_water) = self.checkpointer.low_water(name) else {
+            return;
+        };
         match log.truncate_before(Sequence(low_water)) {
             Ok(truncated) if truncated.segments > 0 => {
-                tracing::debug!(log = name, segments = truncated.segments, bytes = truncated.bytes,
-                    "removed old segments");
+                tracing::debug!(
+                    log = name,
+                    segments = truncated.segments,
+                    bytes = truncated.bytes,
+                    "removed old segments"
+                );
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(log = name, %error, "old segments couldn't be removed"),

@@ -66,6 +66,8 @@ pub(crate) struct Boundary {
     pub(crate) complete_through: Time,
     /// Complete batches that are still allocated.
     pub(crate) completed: BTreeSet<Time>,
+    /// Blocks of complete batches up to this one are out of memory.
+    pub(crate) released_through: Time,
 }
 
 impl Boundary {

@@ -63,7 +63,9 @@ impl GraphDescriptor {
     pub(crate) fn of(registry: &Registry) -> Self {
         let nodes = registry.nodes();
         let uid_of = |id: usize| {
-            nodes.get(id).map_or_else(|| OperatorUid::new("?"), |node| node.core().uid())
+            nodes
+                .get(id)
+                .map_or_else(|| OperatorUid::new("?"), |node| node.core().uid())
         };
         let describe = |node: &std::sync::Arc<dyn AnyNode>| {
             let core = node.core();
@@ -85,13 +87,12 @@ impl GraphDescriptor {
             }
         };
         let outputs = registry.outputs();
-        let describe_output = |output: &std::sync::Arc<crate::dstream::OutputOperation>| {
-            OutputDescriptor {
+        let describe_output =
+            |output: &std::sync::Arc<crate::dstream::OutputOperation>| OutputDescriptor {
                 uid: output.uid.clone(),
                 kind: output.kind.to_owned(),
                 parent: uid_of(output.parent),
-            }
-        };
+            };
         Self {
             operators: nodes.iter().map(describe).collect(),
             outputs: outputs.iter().map(describe_output).collect(),
@@ -105,11 +106,15 @@ impl GraphDescriptor {
 
     /// Whether any operator reads its parents' past.
     pub fn has_windows(&self) -> bool {
-        self.operators.iter().any(|operator| operator.looks_back_ms > 0)
+        self.operators
+            .iter()
+            .any(|operator| operator.looks_back_ms > 0)
     }
 
     /// Whether any operator has state.
     pub fn has_state(&self) -> bool {
-        self.operators.iter().any(|operator| operator.state.is_some())
+        self.operators
+            .iter()
+            .any(|operator| operator.state.is_some())
     }
 }

@@ -11,7 +11,11 @@ pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> 
     let nodes = registry.nodes();
     for node in &nodes {
         let core = node.core();
-        let mistake = |message: String| Mistake { uid: core.uid(), message, caller: core.caller };
+        let mistake = |message: String| Mistake {
+            uid: core.uid(),
+            message,
+            caller: core.caller,
+        };
         if core.state.is_some() && !has_checkpoint {
             mistakes.push(mistake(
                 "a stream with state needs a checkpoint location: set one on the context's builder"
@@ -37,8 +41,10 @@ pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> 
 
 fn reads_state(registry: &Registry, id: usize) -> bool {
     let nodes = registry.nodes();
-    let mut to_see: Vec<usize> =
-        nodes.get(id).map(|node| node.core().parents.clone()).unwrap_or_default();
+    let mut to_see: Vec<usize> = nodes
+        .get(id)
+        .map(|node| node.core().parents.clone())
+        .unwrap_or_default();
     while let Some(id) = to_see.pop() {
         let Some(node) = nodes.get(id) else { continue };
         if node.core().state.is_some() {
@@ -56,7 +62,9 @@ pub(crate) fn resolve_remember(registry: &Registry, at_least: Duration) {
         let core = node.core();
         core.remember_at_least(at_least);
         for parent in core.parents.iter().filter_map(|id| nodes.get(*id)) {
-            parent.core().remember_at_least(core.remember() + core.looks_back);
+            parent
+                .core()
+                .remember_at_least(core.remember() + core.looks_back);
         }
     }
 }
@@ -64,5 +72,10 @@ pub(crate) fn resolve_remember(registry: &Registry, at_least: Duration) {
 /// How long after its batch any data may still be read.
 pub(crate) fn longest_memory(registry: &Registry) -> Duration {
     let remember = |node: &std::sync::Arc<dyn crate::dstream::AnyNode>| node.core().remember();
-    registry.nodes().iter().map(remember).max().unwrap_or_default()
+    registry
+        .nodes()
+        .iter()
+        .map(remember)
+        .max()
+        .unwrap_or_default()
 }

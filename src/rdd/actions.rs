@@ -50,7 +50,9 @@ impl<T: ?Sized + Element> Rdd<T> {
         task: impl Fn(Partition<'_, T>) -> Result<R, TaskError> + Sync,
     ) -> Result<Vec<R>, JobError> {
         self.node().prepare(self.executor())?;
-        self.executor().run(self.partitions(), |index| task(Partition { rdd: self, index }))
+        self.executor().run(self.partitions(), |index| {
+            task(Partition { rdd: self, index })
+        })
     }
 
     /// Runs `task` on each partition, for its effects.
@@ -58,12 +60,14 @@ impl<T: ?Sized + Element> Rdd<T> {
         &self,
         task: impl Fn(Partition<'_, T>) -> Result<(), E> + Sync,
     ) -> Result<(), JobError> {
-        self.run_partitions(|partition| task(partition).map_err(TaskError::new)).map(|_| ())
+        self.run_partitions(|partition| task(partition).map_err(TaskError::new))
+            .map(|_| ())
     }
 
     /// Visits every element; partitions run side by side.
     pub fn for_each(&self, visit: impl Fn(&T) + Sync) -> Result<(), JobError> {
-        self.run_partitions(|partition| partition.for_each(&visit)).map(|_| ())
+        self.run_partitions(|partition| partition.for_each(&visit))
+            .map(|_| ())
     }
 
     /// All elements, in partition order.
@@ -109,7 +113,11 @@ impl<T: ?Sized + Element> Rdd<T> {
                             elements.push(value.to_owned());
                         }
                     });
-                    if elements.len() < left { Ok(()) } else { Err(Stop::Enough) }
+                    if elements.len() < left {
+                        Ok(())
+                    } else {
+                        Err(Stop::Enough)
+                    }
                 }))?;
                 Ok(elements)
             })?;
@@ -124,7 +132,10 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// All elements combined by `f`, which must be associative and commutative; `None` for no elements.
-    pub fn reduce(&self, f: impl Fn(&T::Own, &T::Own) -> T::Own + Sync) -> Result<Option<T::Own>, JobError> {
+    pub fn reduce(
+        &self,
+        f: impl Fn(&T::Own, &T::Own) -> T::Own + Sync,
+    ) -> Result<Option<T::Own>, JobError> {
         let parts = self.run_partitions(|partition| {
             let mut total: Option<T::Own> = None;
             partition.for_each(|value| {
@@ -136,8 +147,13 @@ impl<T: ?Sized + Element> Rdd<T> {
             })?;
             Ok(total)
         })?;
-        super::contained(|| Ok(parts.into_iter().flatten().reduce(|a, b| f(&a, &b))))
-            .map_err(|error| JobError { partition: 0, attempts: 1, error })
+        super::contained(|| Ok(parts.into_iter().flatten().reduce(|a, b| f(&a, &b)))).map_err(
+            |error| JobError {
+                partition: 0,
+                attempts: 1,
+                error,
+            },
+        )
     }
 
     /// One partition's elements as a buffer, as views where they are views.

@@ -67,6 +67,9 @@ impl<T: ?Sized + Element> Rdd<T> {
             })?;
             Ok(whole.into_iter().next().unwrap_or_else(&init))
         };
-        Rdd::new(Aggregated(Mutex::new(Stage::Pending(Box::new(run)))), self.executor())
+        Rdd::new(
+            Aggregated(Mutex::new(Stage::Pending(Box::new(run)))),
+            self.executor(),
+        )
     }
 }

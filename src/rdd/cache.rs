@@ -19,7 +19,9 @@ impl<T: ?Sized + Element> RddNode<T> for Cached<T> {
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, T>) -> Result<(), Stop> {
-        let Some(slot) = self.partitions.get(partition) else { return Ok(()) };
+        let Some(slot) = self.partitions.get(partition) else {
+            return Ok(());
+        };
         let chunks = match slot.get() {
             Some(chunks) => chunks,
             None => {
@@ -35,7 +37,9 @@ impl<T: ?Sized + Element> RddNode<T> for Cached<T> {
                 slot.get_or_init(|| chunks)
             }
         };
-        chunks.iter().try_for_each(|buffer| sink(Chunk::Shared(buffer)))
+        chunks
+            .iter()
+            .try_for_each(|buffer| sink(Chunk::Shared(buffer)))
     }
 
     fn is_materialized(&self) -> bool {
@@ -52,6 +56,12 @@ impl<T: ?Sized + Element> Rdd<T> {
             return self.clone();
         }
         let partitions = (0..self.partitions()).map(|_| OnceLock::new()).collect();
-        Rdd { node: Arc::new(Cached { parent: self.clone(), partitions }), executor: self.executor().clone() }
+        Rdd {
+            node: Arc::new(Cached {
+                parent: self.clone(),
+                partitions,
+            }),
+            executor: self.executor().clone(),
+        }
     }
 }

@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 pub use actions::Partition;
 pub use element::{Buffer, Chunk, Data, Element};
-pub use pairs::Key;
 pub use narrow::Emitter;
+pub use pairs::Key;
 pub use shuffle::{KeyHasher, Partitioner, Partitioning};
 pub use task::{BoxError, Executor, JobError, Stop, TaskError, contained};
 pub use text::TextBuffer;
@@ -62,20 +62,28 @@ pub struct Rdd<T: ?Sized + Element> {
 
 impl<T: ?Sized + Element> Clone for Rdd<T> {
     fn clone(&self) -> Self {
-        Self { node: Arc::clone(&self.node), executor: self.executor.clone() }
+        Self {
+            node: Arc::clone(&self.node),
+            executor: self.executor.clone(),
+        }
     }
 }
 
 impl<T: ?Sized + Element> fmt::Debug for Rdd<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rdd").field("partitions", &self.partitions()).finish_non_exhaustive()
+        f.debug_struct("Rdd")
+            .field("partitions", &self.partitions())
+            .finish_non_exhaustive()
     }
 }
 
 impl<T: ?Sized + Element> Rdd<T> {
     /// A dataset whose partitions `node` computes, with actions run by `executor`.
     pub fn new(node: impl RddNode<T> + 'static, executor: &Executor) -> Self {
-        Self { node: Arc::new(node), executor: executor.clone() }
+        Self {
+            node: Arc::new(node),
+            executor: executor.clone(),
+        }
     }
 
     /// How many partitions there are.

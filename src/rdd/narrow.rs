@@ -14,7 +14,11 @@ pub struct Emitter<'a, 's, U: ?Sized + Element> {
 
 impl<'a, 's, U: ?Sized + Element> Emitter<'a, 's, U> {
     fn new(sink: &'a mut Sink<'s, U>) -> Self {
-        Self { buffer: U::Buffer::default(), sink, stopped: None }
+        Self {
+            buffer: U::Buffer::default(),
+            sink,
+            stopped: None,
+        }
     }
 
     /// Yields a copy of `value`; a `&str` out of the record at hand isn't copied.
@@ -90,7 +94,13 @@ impl<T: ?Sized + Element> Rdd<T> {
         &self,
         step: impl Fn(Chunk<'_, T>, &mut Emitter<'_, '_, U>) + Send + Sync + 'static,
     ) -> Rdd<U> {
-        Rdd::new(Narrow { parent: Arc::clone(self.node()), step }, self.executor())
+        Rdd::new(
+            Narrow {
+                parent: Arc::clone(self.node()),
+                step,
+            },
+            self.executor(),
+        )
     }
 
     /// One element for each.
@@ -124,7 +134,13 @@ impl<T: ?Sized + Element> Rdd<T> {
         &self,
         f: impl Fn(Vec<T::Own>) -> I + Send + Sync + 'static,
     ) -> Rdd<U> {
-        Rdd::new(WholePartition { parent: Arc::clone(self.node()), f }, self.executor())
+        Rdd::new(
+            WholePartition {
+                parent: Arc::clone(self.node()),
+                f,
+            },
+            self.executor(),
+        )
     }
 
     /// Each partition as one list.

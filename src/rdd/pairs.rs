@@ -77,7 +77,15 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
         merge: impl Fn(&mut A, A) + Send + Sync + 'static,
         partitioning: impl Into<Partitioning<K>>,
     ) -> Rdd<(K, A)> {
-        combine(self, partitioning.into(), ByKey { create, merge_value, merge })
+        combine(
+            self,
+            partitioning.into(),
+            ByKey {
+                create,
+                merge_value,
+                merge,
+            },
+        )
     }
 
     /// The values of each key combined by `f`, which must be associative and commutative.
@@ -107,10 +115,7 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
     }
 
     /// Each value replaced by what `f` makes of it.
-    pub fn map_values<U: Data>(
-        &self,
-        f: impl Fn(&V) -> U + Send + Sync + 'static,
-    ) -> Rdd<(K, U)> {
+    pub fn map_values<U: Data>(&self, f: impl Fn(&V) -> U + Send + Sync + 'static) -> Rdd<(K, U)> {
         self.map(move |(key, value)| (key.clone(), f(value)))
     }
 
@@ -120,7 +125,9 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
         f: impl Fn(&V) -> I + Send + Sync + 'static,
     ) -> Rdd<(K, U)> {
         self.flat_map(move |(key, value), out| {
-            f(value).into_iter().for_each(|made| out.emit_owned((key.clone(), made)));
+            f(value)
+                .into_iter()
+                .for_each(|made| out.emit_owned((key.clone(), made)));
         })
     }
 }

@@ -27,7 +27,9 @@ impl<T: ?Sized + Element> RddNode<T> for Repartitioned<T> {
             let held = rdd.buffer_of(index)?;
             let mut hands: Vec<T::Buffer> =
                 (0..self.partitions).map(|_| T::Buffer::default()).collect();
-            hands.iter_mut().for_each(|hand| hand.set_source(held.source()));
+            hands
+                .iter_mut()
+                .for_each(|hand| hand.set_source(held.source()));
             // Starting at another hand for each partition keeps many small partitions even.
             let mut turn = index;
             held.for_each(|value| {
@@ -44,7 +46,11 @@ impl<T: ?Sized + Element> RddNode<T> for Repartitioned<T> {
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, T>) -> Result<(), Stop> {
-        let dealt = self.dealt.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let dealt = self
+            .dealt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let Some(dealt) = dealt else {
             return Err(TaskError::new("a repartition was read before it ran").into());
         };

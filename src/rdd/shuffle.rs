@@ -125,7 +125,10 @@ where
     let parent = parent.clone();
     let run = move |executor: &Executor| run(&parent, &partitioning, &combine, executor);
     Rdd::new(
-        Combined { partitions, stage: Mutex::new(Stage::Pending(Box::new(run))) },
+        Combined {
+            partitions,
+            stage: Mutex::new(Stage::Pending(Box::new(run))),
+        },
         &executor,
     )
 }
@@ -147,14 +150,17 @@ where
     let hasher = executor.hasher();
     let partitions = partitioning.partitions();
     executor.attempts(|| {
-        let new_tables = || (0..partitions).map(|_| Table::new()).collect::<Vec<Table<_, _>>>();
-        let mut workers =
-            executor.fold(parent.partitions(), new_tables, |tables, partition| {
-                super::until_enough(parent.node().compute(partition, &mut |chunk| {
-                    fold_chunk(&chunk, tables, partitioning, combine, &hasher);
-                    Ok(())
-                }))
-            })?;
+        let new_tables = || {
+            (0..partitions)
+                .map(|_| Table::new())
+                .collect::<Vec<Table<_, _>>>()
+        };
+        let mut workers = executor.fold(parent.partitions(), new_tables, |tables, partition| {
+            super::until_enough(parent.node().compute(partition, &mut |chunk| {
+                fold_chunk(&chunk, tables, partitioning, combine, &hasher);
+                Ok(())
+            }))
+        })?;
         if workers.len() == 1 {
             return Ok(workers.remove(0));
         }
@@ -165,7 +171,10 @@ where
                 column.push(table);
             }
         }
-        let columns: Vec<_> = columns.into_iter().map(|column| Mutex::new(Some(column))).collect();
+        let columns: Vec<_> = columns
+            .into_iter()
+            .map(|column| Mutex::new(Some(column)))
+            .collect();
         executor.run_once(partitions, |partition| {
             let column = columns
                 .get(partition)
@@ -189,7 +198,9 @@ fn fold_chunk<E, Q, A>(
     chunk.for_each(|element| {
         let key = combine.key(element);
         let hash = hasher.hash(key);
-        let Some(table) = tables.get_mut(partitioning.of(key, hash)) else { return };
+        let Some(table) = tables.get_mut(partitioning.of(key, hash)) else {
+            return;
+        };
         match table.find_mut(hash, |entry| entry.pair.0.borrow() == key) {
             Some(entry) => combine.merge_value(&mut entry.pair.1, element),
             None => {
@@ -249,7 +260,9 @@ where
     fn compute(&self, partition: usize, sink: &mut Sink<'_, (K, A)>) -> Result<(), Stop> {
         let tables = match &*self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
             Stage::Ready(tables) => Arc::clone(tables),
-            Stage::Pending(_) => return Err(TaskError::new("a shuffle was read before it ran").into()),
+            Stage::Pending(_) => {
+                return Err(TaskError::new("a shuffle was read before it ran").into());
+            }
         };
         match tables.get(partition) {
             Some(table) => visit_table(table.iter().map(|entry| &entry.pair), sink),

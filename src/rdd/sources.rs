@@ -17,7 +17,9 @@ impl<T: ?Sized + Element> RddNode<T> for InMemory<T> {
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, T>) -> Result<(), Stop> {
-        self.0.get(partition).map_or(Ok(()), |buffer| sink(Chunk::Shared(buffer)))
+        self.0
+            .get(partition)
+            .map_or(Ok(()), |buffer| sink(Chunk::Shared(buffer)))
     }
 
     fn is_materialized(&self) -> bool {
@@ -69,7 +71,10 @@ impl<T: ?Sized + Element> Rdd<T> {
         match rdds {
             [] => Self::empty(executor),
             [only] => only.clone(),
-            many => Rdd::new(Union(many.iter().map(|rdd| Arc::clone(rdd.node())).collect()), executor),
+            many => Rdd::new(
+                Union(many.iter().map(|rdd| Arc::clone(rdd.node())).collect()),
+                executor,
+            ),
         }
     }
 

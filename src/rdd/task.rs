@@ -140,7 +140,9 @@ impl Executor {
         partitions: usize,
         task: impl Fn(usize) -> Result<R, TaskError> + Sync,
     ) -> Result<Vec<R>, JobError> {
-        self.each(partitions, |partition| in_partition(partition, || task(partition)))
+        self.each(partitions, |partition| {
+            in_partition(partition, || task(partition))
+        })
     }
 
     fn each<R: Send>(
@@ -151,7 +153,11 @@ impl Executor {
         match partitions {
             0 => Ok(Vec::new()),
             _ => self.pool.install(|| {
-                (0..partitions).into_par_iter().with_max_len(1).map(&task).collect()
+                (0..partitions)
+                    .into_par_iter()
+                    .with_max_len(1)
+                    .map(&task)
+                    .collect()
             }),
         }
     }
@@ -182,13 +188,20 @@ impl Executor {
             };
             let workers = self.parallelism().min(partitions.max(1));
             self.pool.install(|| {
-                (0..workers).into_par_iter().with_max_len(1).map(&worker).collect()
+                (0..workers)
+                    .into_par_iter()
+                    .with_max_len(1)
+                    .map(&worker)
+                    .collect()
             })
         })
     }
 
     /// Tries `work` until it succeeds or has failed as often as it may.
-    pub(crate) fn attempts<R>(&self, work: impl Fn() -> Result<R, JobError>) -> Result<R, JobError> {
+    pub(crate) fn attempts<R>(
+        &self,
+        work: impl Fn() -> Result<R, JobError>,
+    ) -> Result<R, JobError> {
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -196,9 +209,14 @@ impl Executor {
                 Ok(result) => return Ok(result),
                 // A failure that has had its tries further down is final.
                 Err(error) if attempts >= self.max_failures || error.attempts > 1 => {
-                    return Err(JobError { attempts: attempts.max(error.attempts), ..error });
+                    return Err(JobError {
+                        attempts: attempts.max(error.attempts),
+                        ..error
+                    });
                 }
-                Err(JobError { partition, error, .. }) => {
+                Err(JobError {
+                    partition, error, ..
+                }) => {
                     tracing::warn!(partition, attempts, %error, "a task failed and is tried again");
                 }
             }
@@ -210,7 +228,11 @@ fn in_partition<R>(
     partition: usize,
     work: impl FnOnce() -> Result<R, TaskError>,
 ) -> Result<R, JobError> {
-    contained(work).map_err(|error| JobError { partition, attempts: 1, error })
+    contained(work).map_err(|error| JobError {
+        partition,
+        attempts: 1,
+        error,
+    })
 }
 
 /// Reads "stopped early" as success.
@@ -235,7 +257,9 @@ mod tests {
         });
         assert_eq!(twice.unwrap(), [7]);
 
-        let error = executor.run(4, |p| if p == 2 { panic!("poison") } else { Ok(()) }).unwrap_err();
+        let error = executor
+            .run(4, |p| if p == 2 { panic!("poison") } else { Ok(()) })
+            .unwrap_err();
         assert_eq!((error.partition, error.attempts), (2, 3));
         assert!(error.to_string().contains("poison"), "{error}");
     }
@@ -245,13 +269,17 @@ mod tests {
         let executor = Executor::new(2, 2).unwrap();
         let failures = AtomicUsize::new(0);
         let sums = executor
-            .fold(100, || 0, |sum, p| {
-                if p == 50 && failures.fetch_add(1, Ordering::SeqCst) == 0 {
-                    return Err(TaskError::new("once"));
-                }
-                *sum += p;
-                Ok(())
-            })
+            .fold(
+                100,
+                || 0,
+                |sum, p| {
+                    if p == 50 && failures.fetch_add(1, Ordering::SeqCst) == 0 {
+                        return Err(TaskError::new("once"));
+                    }
+                    *sum += p;
+                    Ok(())
+                },
+            )
             .unwrap();
         assert_eq!(sums.iter().sum::<usize>(), (0..100).sum::<usize>());
     }

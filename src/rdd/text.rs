@@ -37,9 +37,16 @@ impl TextBuffer {
         let spans = offsets
             .iter()
             .zip(offsets.iter().skip(1))
-            .map(|(&start, &end)| Span { start, len: end.saturating_sub(start) })
+            .map(|(&start, &end)| Span {
+                start,
+                len: end.saturating_sub(start),
+            })
             .collect();
-        Self { source: Some(Arc::clone(source)), own: String::new(), spans }
+        Self {
+            source: Some(Arc::clone(source)),
+            own: String::new(),
+            spans,
+        }
     }
 
     /// Spans are only made from what was a `&str` at that very place, so the look-up hits.
@@ -47,7 +54,11 @@ impl TextBuffer {
     fn text_of(&self, span: Span) -> &str {
         let start = span.start as usize;
         let end = start + (span.len & !OWN) as usize;
-        let text = if span.len & OWN == 0 { self.shared() } else { self.own.as_str() };
+        let text = if span.len & OWN == 0 {
+            self.shared()
+        } else {
+            self.own.as_str()
+        };
         text.get(start..end).unwrap_or_default()
     }
 
@@ -64,11 +75,17 @@ impl Buffer<str> for TextBuffer {
         let start = (value.as_ptr() as usize).wrapping_sub(shared.as_ptr() as usize);
         let len = value.len();
         if start <= shared.len() && len <= shared.len() - start {
-            self.spans.push(Span { start: start as u32, len: len as u32 });
+            self.spans.push(Span {
+                start: start as u32,
+                len: len as u32,
+            });
         } else {
             let start = self.own.len() as u32;
             self.own.push_str(value);
-            self.spans.push(Span { start, len: len as u32 | OWN });
+            self.spans.push(Span {
+                start,
+                len: len as u32 | OWN,
+            });
         }
     }
 
@@ -87,7 +104,9 @@ impl Buffer<str> for TextBuffer {
 
     #[inline]
     fn for_each(&self, mut visit: impl FnMut(&str)) {
-        self.spans.iter().for_each(|&span| visit(self.text_of(span)));
+        self.spans
+            .iter()
+            .for_each(|&span| visit(self.text_of(span)));
     }
 
     fn drain_each(&mut self, mut take: impl FnMut(String)) {
@@ -138,7 +157,8 @@ mod tests {
         let text = Arc::new("to be or not".to_owned());
         let mut words = TextBuffer::default();
         words.set_source(Some(&text));
-        text.split(' ').for_each(|word| Buffer::push(&mut words, word));
+        text.split(' ')
+            .for_each(|word| Buffer::push(&mut words, word));
         assert!(words.own.is_empty());
         Buffer::push(&mut words, "TO BE".to_lowercase().as_str());
         assert_eq!(words.own, "to be");

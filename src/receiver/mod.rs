@@ -10,7 +10,7 @@ mod supervisor;
 pub use status::{ReceiverState, ReceiverStatus};
 pub use store::Store;
 
-pub(crate) use store::{Close, CloseReceiver};
+pub(crate) use store::CloseReceiver;
 pub(crate) use supervisor::{Supervision, supervise};
 
 use std::time::Duration;
@@ -62,7 +62,11 @@ pub trait Receiver: Send + 'static {
 
     /// Where it receives from, for people.
     fn describe(&self) -> String {
-        std::any::type_name::<Self>().rsplit("::").next().unwrap_or("receiver").to_owned()
+        std::any::type_name::<Self>()
+            .rsplit("::")
+            .next()
+            .unwrap_or("receiver")
+            .to_owned()
     }
 }
 

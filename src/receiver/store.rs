@@ -35,7 +35,11 @@ impl<T: ?Sized + Record> Clone for Store<T> {
 
 impl<T: ?Sized + Record> Store<T> {
     pub(crate) fn new(generator: Arc<BlockGenerator<T>>, stop: CancellationToken) -> Self {
-        Self { generator, stop, restart: Arc::default() }
+        Self {
+            generator,
+            stop,
+            restart: Arc::default(),
+        }
     }
 
     pub(super) fn restart_wish(&self) -> Arc<Restart> {
@@ -91,8 +95,11 @@ impl<T: ?Sized + Record> Store<T> {
     /// Asks to be started again, with back-off; from another task than the receiver's own, which simply
     /// returns an error.
     pub fn restart(&self, reason: impl Into<String>) {
-        *self.restart.reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            reason.into();
+        *self
+            .restart
+            .reason
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = reason.into();
         self.restart.wanted.notify_one();
     }
 

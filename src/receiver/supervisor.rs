@@ -42,9 +42,15 @@ pub(crate) async fn supervise<R: Receiver>(
     loop {
         let started = supervision.clock.now();
         let status = supervision.set(|status| status.state = ReceiverState::Active);
-        supervision.bus.post(StreamingEvent::ReceiverStarted(status));
+        supervision
+            .bus
+            .post(StreamingEvent::ReceiverStarted(status));
         let ended = run_once(&mut receiver, &store, &supervision.stop).await;
-        if AssertUnwindSafe(receiver.on_stop()).catch_unwind().await.is_err() {
+        if AssertUnwindSafe(receiver.on_stop())
+            .catch_unwind()
+            .await
+            .is_err()
+        {
             tracing::warn!("a receiver panicked in on_stop");
         }
         let Some(error) = ended else { break };
@@ -72,7 +78,9 @@ pub(crate) async fn supervise<R: Receiver>(
         status.state = ReceiverState::Stopped;
         status.records = store.records();
     });
-    supervision.bus.post(StreamingEvent::ReceiverStopped(status));
+    supervision
+        .bus
+        .post(StreamingEvent::ReceiverStopped(status));
 }
 
 /// Runs a receiver to its end: `None` when it is done or was stopped, else why it failed.

@@ -33,7 +33,10 @@ pub(crate) fn irreconcilable(
 ) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut differ = |subject: &str, message: String| {
-        differences.push(Difference { subject: subject.to_owned(), message });
+        differences.push(Difference {
+            subject: subject.to_owned(),
+            message,
+        });
     };
     if held.application != application {
         differ(
@@ -47,7 +50,8 @@ pub(crate) fn irreconcilable(
     }
     let unfinished = held.unfinished();
     let interval_changed = held.batch_interval_ms != batch_interval_ms;
-    if interval_changed && (graph.has_windows() || held.graph.has_windows() || !unfinished.is_empty())
+    if interval_changed
+        && (graph.has_windows() || held.graph.has_windows() || !unfinished.is_empty())
     {
         differ(
             "batch_interval",
@@ -58,12 +62,18 @@ pub(crate) fn irreconcilable(
                     0 => "windows are in phase with it".to_owned(),
                     n => format!("{n} batches of the old interval aren't complete"),
                 },
-                if unfinished.is_empty() { "" } else { ", stop gracefully, then change it" },
+                if unfinished.is_empty() {
+                    ""
+                } else {
+                    ", stop gracefully, then change it"
+                },
             ),
         );
     }
     for operator in &held.graph.operators {
-        let Some(state) = &operator.state else { continue };
+        let Some(state) = &operator.state else {
+            continue;
+        };
         let uid = operator.uid.as_str();
         let keys = state_keys.get(uid).copied().unwrap_or_default();
         match graph.operator(&operator.uid) {
@@ -85,14 +95,19 @@ pub(crate) fn irreconcilable(
                 Some(new) if new.format == state.format => {}
                 Some(new) => differ(
                     uid,
-                    format!("its state is written in format {}, not {}", state.format, new.format),
+                    format!(
+                        "its state is written in format {}, not {}",
+                        state.format, new.format
+                    ),
                 ),
                 None => differ(uid, "it has no state in the program".to_owned()),
             },
         }
     }
     for (uid, records) in waiting_data(held) {
-        let is_input = graph.operator(&uid).is_some_and(|operator| operator.is_input);
+        let is_input = graph
+            .operator(&uid)
+            .is_some_and(|operator| operator.is_input);
         if !is_input {
             differ(
                 uid.as_str(),
@@ -118,8 +133,14 @@ fn waiting_data(held: &Metadata) -> BTreeMap<OperatorUid, u64> {
         }
     }
     for time in held.unfinished() {
-        let Some(allocation) = held.tracker.allocated.get(&time) else { continue };
-        for (uid, blocks) in allocation.blocks.iter().filter(|(_, blocks)| !blocks.is_empty()) {
+        let Some(allocation) = held.tracker.allocated.get(&time) else {
+            continue;
+        };
+        for (uid, blocks) in allocation
+            .blocks
+            .iter()
+            .filter(|(_, blocks)| !blocks.is_empty())
+        {
             add(uid, blocks.iter().map(|block| block.records).sum());
         }
         allocation.plans.keys().for_each(|uid| add(uid, 0));

@@ -47,7 +47,6 @@ pub(crate) struct Metadata {
     pub(crate) rate_estimate: Option<u64>,
 }
 
-
 /// What must be read before anything else.
 #[derive(Deserialize)]
 struct Front {
@@ -61,12 +60,16 @@ impl Metadata {
     pub(crate) const FORMAT: u32 = FORMAT;
 
     pub(crate) fn encode(&self) -> Result<Bytes, String> {
-        rmp_serde::to_vec_named(self).map(Bytes::from).map_err(|error| error.to_string())
+        rmp_serde::to_vec_named(self)
+            .map(Bytes::from)
+            .map_err(|error| error.to_string())
     }
 
     pub(crate) fn decode(bytes: &[u8], place: &str) -> Result<Self, Error> {
-        let unreadable =
-            |reason: String| Error::Unreadable { place: place.to_owned(), reason };
+        let unreadable = |reason: String| Error::Unreadable {
+            place: place.to_owned(),
+            reason,
+        };
         let front: Front =
             rmp_serde::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
         if front.format > FORMAT {
@@ -81,9 +84,87 @@ impl Metadata {
 
     /// The batches that are allocated and aren't complete.
     pub(crate) fn unfinished(&self) -> Vec<Time> {
-        let is_unfinished = |time: &&Time| {
-            **time > self.complete_through && !self.completed.contains(*time)
+        let is_unfinished =
+            |time: &&Time| **time > self.complete_through && !self.completed.contains(*time);
+        self.tracker
+            .allocated
+            .keys()
+            .filter(is_unfinished)
+            .copied()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{OperatorDescriptor, StateDescriptor};
+
+    fn metadata() -> Metadata {
+        let counts = OperatorDescriptor {
+            uid: OperatorUid::new("counts"),
+            kind: "update_state_by_key".to_owned(),
+            parents: vec![OperatorUid::new("lines")],
+            slide_ms: 1000,
+            looks_back_ms: 0,
+            is_input: false,
+            state: Some(StateDescriptor {
+                format: 1,
+                key_type: "String".to_owned(),
+                value_type: "u64".to_owned(),
+            }),
         };
-        self.tracker.allocated.keys().filter(is_unfinished).copied().collect()
+        Metadata {
+            format: FORMAT,
+            written_by: "0.1.0".to_owned(),
+            application: "wordcount".to_owned(),
+            batch_interval_ms: 1000,
+            zero_time: Time::from_millis(1_504_665_716_000),
+            hash_seed: 7,
+            graph: GraphDescriptor {
+                operators: vec![counts],
+                outputs: Vec::new(),
+            },
+            program: Some("name = \"wordcount\"".to_owned()),
+            complete_through: Time::from_millis(1_504_665_717_000),
+            completed: BTreeSet::from([Time::from_millis(1_504_665_717_000)]),
+            tracker: TrackerSnapshot::default(),
+            positions: BTreeMap::from([(OperatorUid::new("files"), ByteBuf::from(*b"seen"))]),
+            rate_estimate: None,
+        }
+    }
+
+    /// To write a new format's file: UPDATE_GOLDEN=1. Those of an old format are never changed.
+    #[test]
+    fn the_first_format_can_be_read_for_ever() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("src/recovery/golden/metadata_v{FORMAT}.bin"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, metadata().encode().unwrap()).unwrap();
+        }
+        let held = std::fs::read(&path).unwrap();
+        assert_eq!(Metadata::decode(&held, "here").unwrap(), metadata());
+        assert_eq!(held, metadata().encode().unwrap());
+    }
+
+    #[test]
+    fn cuts_and_newer_formats_are_errors_that_name_the_place() {
+        let whole = metadata().encode().unwrap();
+        for cut in 0..whole.len() {
+            assert!(Metadata::decode(&whole[..cut], "here").is_err());
+        }
+        let newer = Metadata {
+            format: FORMAT + 1,
+            ..metadata()
+        }
+        .encode()
+        .unwrap();
+        let error = Metadata::decode(&newer, "checkpoint 3")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("checkpoint 3") && error.contains("format 2"),
+            "{error}"
+        );
     }
 }

@@ -11,5 +11,5 @@ mod replay;
 pub use compare::Difference;
 
 pub(crate) use compare::irreconcilable;
-pub(crate) use metadata::{Metadata, BLOCK_LOG, DRIVER_LOG};
+pub(crate) use metadata::{BLOCK_LOG, DRIVER_LOG, Metadata};
 pub(crate) use replay::replay_driver_log;

@@ -6,7 +6,7 @@
 //! holds data for windowed programs, none for the rest, whose waiting data goes into the next batch.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -105,7 +105,10 @@ impl JobGenerator {
         let thread = std::thread::Builder::new()
             .name("tidemill-generator".to_owned())
             .spawn(move || running.run())?;
-        Ok(Self { shared, thread: std::sync::Mutex::new(Some(thread)) })
+        Ok(Self {
+            shared,
+            thread: std::sync::Mutex::new(Some(thread)),
+        })
     }
 
     /// The tick to come.
@@ -131,7 +134,11 @@ impl JobGenerator {
     fn end(&self, phase: u8) {
         self.shared.phase.fetch_max(phase, Ordering::AcqRel);
         self.shared.wake.notify();
-        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the job generator panicked");
         }
@@ -176,7 +183,8 @@ impl Shared {
     fn tick(&self, time: Time) -> bool {
         match self.batches.generate_batch(time) {
             Ok(()) => {
-                self.next.store(time.plus(self.interval).as_millis(), Ordering::Release);
+                self.next
+                    .store(time.plus(self.interval).as_millis(), Ordering::Release);
                 true
             }
             Err(reason) => {
@@ -199,7 +207,10 @@ mod tests {
 
     fn missed(catchup: Catchup, next: u64, now: u64, filled: Option<u64>) -> (Vec<u64>, u64) {
         let (times, due) = missed_times(catchup, at(next), at(now), filled.map(at), SECOND);
-        (times.iter().map(|time| time.as_millis() / 1000).collect(), due.as_millis() / 1000)
+        (
+            times.iter().map(|time| time.as_millis() / 1000).collect(),
+            due.as_millis() / 1000,
+        )
     }
 
     #[test]
@@ -223,6 +234,9 @@ mod tests {
 
     #[test]
     fn state_sees_every_batch() {
-        assert_eq!(missed(Catchup::EveryBatch, 10, 13, None), (vec![10, 11, 12], 13));
+        assert_eq!(
+            missed(Catchup::EveryBatch, 10, 13, None),
+            (vec![10, 11, 12], 13)
+        );
     }
 }

@@ -129,7 +129,10 @@ impl JobScheduler {
                 .spawn(move || shared.work())
         };
         let threads = (0..threads).map(spawn).collect::<Result<_, _>>()?;
-        Ok(Self { shared, threads: Mutex::new(threads) })
+        Ok(Self {
+            shared,
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Hands in an allocated batch.
@@ -143,9 +146,17 @@ impl JobScheduler {
             output_operations: Vec::new(),
         };
         self.shared.progress.submitted(info.clone());
-        self.shared.bus.post(StreamingEvent::BatchSubmitted(info.clone()));
+        self.shared
+            .bus
+            .post(StreamingEvent::BatchSubmitted(info.clone()));
         let mut queue = self.shared.queue();
-        let batch = Batch { time, info, stage: Stage::Waiting, failures: 0, retry_at: None };
+        let batch = Batch {
+            time,
+            info,
+            stage: Stage::Waiting,
+            failures: 0,
+            retry_at: None,
+        };
         queue.batches.push_back(batch);
         self.shared.changed.notify_all();
     }
@@ -160,7 +171,11 @@ impl JobScheduler {
         let mut queue = self.shared.queue();
         while queue.batches.len() > batches && !queue.stopping {
             queue = match deadline {
-                None => self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .shared
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                         return false;
@@ -205,8 +220,14 @@ impl Queue {
         let eligible = if in_order { 1 } else { usize::MAX };
         // At rest: in order, when the front batch hasn't begun; else when nothing is finishing.
         let at_rest = match in_order {
-            true => self.batches.front().is_none_or(|batch| matches!(batch.stage, Stage::Waiting)),
-            false => !self.batches.iter().any(|batch| matches!(batch.stage, Stage::Finishing)),
+            true => self
+                .batches
+                .front()
+                .is_none_or(|batch| matches!(batch.stage, Stage::Waiting)),
+            false => !self
+                .batches
+                .iter()
+                .any(|batch| matches!(batch.stage, Stage::Finishing)),
         };
         if self.wake_between && at_rest {
             self.wake_between = false;
@@ -268,7 +289,10 @@ impl Shared {
             match queue.take(self.options.in_order) {
                 Ok(work) => return Some(work),
                 Err(None) => {
-                    queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                    queue = self
+                        .changed
+                        .wait(queue)
+                        .unwrap_or_else(PoisonError::into_inner);
                 }
                 Err(Some(delay)) => {
                     let waited = self.changed.wait_timeout(queue, delay);
@@ -281,7 +305,9 @@ impl Shared {
     fn generate(&self, time: Time) {
         let generated = contained(|| self.hooks.generate(time));
         let mut queue = self.queue();
-        let Some(batch) = queue.batch(time) else { return };
+        let Some(batch) = queue.batch(time) else {
+            return;
+        };
         match generated {
             Ok(jobs) => {
                 let info_of = |(id, job): (usize, &Job)| OutputOperationInfo {
@@ -295,11 +321,15 @@ impl Shared {
                 };
                 batch.info.output_operations = jobs.iter().enumerate().map(info_of).collect();
                 batch.info.processing_start_time = Some(self.clock.now());
-                let slot =
-                    |job| JobSlot { job: Arc::new(job), state: JobState::Ready, retry_at: None };
+                let slot = |job| JobSlot {
+                    job: Arc::new(job),
+                    state: JobState::Ready,
+                    retry_at: None,
+                };
                 batch.stage = Stage::Running(jobs.into_iter().map(slot).collect());
                 self.progress.started(batch.info.clone());
-                self.bus.post(StreamingEvent::BatchStarted(batch.info.clone()));
+                self.bus
+                    .post(StreamingEvent::BatchStarted(batch.info.clone()));
             }
             Err(error) => {
                 batch.stage = Stage::Waiting;
@@ -310,9 +340,15 @@ impl Shared {
 
     fn run(&self, time: Time, index: usize, job: &Job) {
         let started = self.clock.now();
-        self.tell_output(time, index, |output| output.start_time = Some(started), true);
+        self.tell_output(
+            time,
+            index,
+            |output| output.start_time = Some(started),
+            true,
+        );
         let result = {
-            let span = tracing::debug_span!("job", time = time.as_millis(), output = %job.output.uid);
+            let span =
+                tracing::debug_span!("job", time = time.as_millis(), output = %job.output.uid);
             let _in_span = span.enter();
             contained(|| (job.work)())
         };
@@ -330,8 +366,16 @@ impl Shared {
             false,
         );
         let mut queue = self.queue();
-        let Some(Batch { stage: Stage::Running(slots), .. }) = queue.batch(time) else { return };
-        let Some(slot) = slots.get_mut(index) else { return };
+        let Some(Batch {
+            stage: Stage::Running(slots),
+            ..
+        }) = queue.batch(time)
+        else {
+            return;
+        };
+        let Some(slot) = slots.get_mut(index) else {
+            return;
+        };
         let Err(error) = result else {
             slot.state = JobState::Done;
             return;
@@ -370,7 +414,9 @@ impl Shared {
 
     /// Notes a failure outside of any job and sets when the batch is tried again.
     fn batch_failed(&self, mut queue: MutexGuard<'_, Queue>, time: Time, reason: &str) {
-        let Some(batch) = queue.batch(time) else { return };
+        let Some(batch) = queue.batch(time) else {
+            return;
+        };
         batch.failures += 1;
         let failures = batch.failures;
         batch.retry_at = Some(Instant::now() + self.delay_after(failures));
@@ -381,16 +427,28 @@ impl Shared {
     fn report(&self, time: Time, failures: u64, reason: &str) {
         let retry_in = self.delay_after(failures);
         if failures < self.options.max_failures {
-            tracing::warn!(batch = time.as_millis(), failures, ?retry_in, "batch: {reason}");
+            tracing::warn!(
+                batch = time.as_millis(),
+                failures,
+                ?retry_in,
+                "batch: {reason}"
+            );
             return;
         }
-        tracing::error!(batch = time.as_millis(), failures, ?retry_in, "the batch failed: {reason}");
+        tracing::error!(
+            batch = time.as_millis(),
+            failures,
+            ?retry_in,
+            "the batch failed: {reason}"
+        );
         self.progress.failed(time, reason);
         self.hooks.failed(time, reason);
     }
 
     fn delay_after(&self, failures: u64) -> Duration {
-        let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(20);
+        let doublings = u32::try_from(failures.saturating_sub(1))
+            .unwrap_or(u32::MAX)
+            .min(20);
         self.options
             .retry_delay
             .saturating_mul(2u32.saturating_pow(doublings))
@@ -406,8 +464,12 @@ impl Shared {
         starts: bool,
     ) -> u64 {
         let mut queue = self.queue();
-        let Some(batch) = queue.batch(time) else { return 0 };
-        let Some(output) = batch.info.output_operations.get_mut(index) else { return 0 };
+        let Some(batch) = queue.batch(time) else {
+            return 0;
+        };
+        let Some(output) = batch.info.output_operations.get_mut(index) else {
+            return 0;
+        };
         change(output);
         let output = output.clone();
         let failures = output.failures;

@@ -40,17 +40,23 @@ pub struct BatchInfo {
 impl BatchInfo {
     /// Milliseconds from submission to the first job.
     pub fn scheduling_delay(&self) -> Option<u64> {
-        Some(crate::time::millis(self.processing_start_time?.since(self.submission_time)))
+        Some(crate::time::millis(
+            self.processing_start_time?.since(self.submission_time),
+        ))
     }
 
     /// Milliseconds from the first job to the last commit.
     pub fn processing_delay(&self) -> Option<u64> {
-        Some(crate::time::millis(self.processing_end_time?.since(self.processing_start_time?)))
+        Some(crate::time::millis(
+            self.processing_end_time?.since(self.processing_start_time?),
+        ))
     }
 
     /// Milliseconds from submission to the last commit.
     pub fn total_delay(&self) -> Option<u64> {
-        Some(crate::time::millis(self.processing_end_time?.since(self.submission_time)))
+        Some(crate::time::millis(
+            self.processing_end_time?.since(self.submission_time),
+        ))
     }
 }
 
@@ -121,7 +127,10 @@ struct Bus {
 
 impl Default for ListenerBus {
     fn default() -> Self {
-        Self(Arc::new(Bus { queues: Mutex::default(), dropped: AtomicU64::new(0) }))
+        Self(Arc::new(Bus {
+            queues: Mutex::default(),
+            dropped: AtomicU64::new(0),
+        }))
     }
 }
 
@@ -132,15 +141,21 @@ impl ListenerBus {
     /// When no thread can be had.
     pub fn add(&self, mut listener: impl StreamingListener) -> std::io::Result<()> {
         let (sender, receiver) = sync_channel::<StreamingEvent>(QUEUE);
-        std::thread::Builder::new().name("tidemill-listener".to_owned()).spawn(move || {
-            for event in receiver {
-                let told = catch_unwind(AssertUnwindSafe(|| listener.on_event(&event)));
-                if let Err(payload) = told {
-                    tracing::error!("a listener panicked: {}", panic_message(&*payload));
+        std::thread::Builder::new()
+            .name("tidemill-listener".to_owned())
+            .spawn(move || {
+                for event in receiver {
+                    let told = catch_unwind(AssertUnwindSafe(|| listener.on_event(&event)));
+                    if let Err(payload) = told {
+                        tracing::error!("a listener panicked: {}", panic_message(&*payload));
+                    }
                 }
-            }
-        })?;
-        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+            })?;
+        self.0
+            .queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(sender);
         Ok(())
     }
 
@@ -170,7 +185,9 @@ mod tests {
         let (sender, seen) = channel();
         let mut first = true;
         bus.add(move |event: &StreamingEvent| {
-            let StreamingEvent::StreamingStarted(time) = event else { return };
+            let StreamingEvent::StreamingStarted(time) = event else {
+                return;
+            };
             assert!(!std::mem::take(&mut first), "the first event is too much");
             sender.send(*time).unwrap();
         })

@@ -13,5 +13,5 @@ pub use listener::{
 };
 pub use progress::{Progress, Statistics};
 
-pub(crate) use job_generator::{Catchup, GenerateBatch, JobGenerator, missed_times};
+pub(crate) use job_generator::{Catchup, GenerateBatch, JobGenerator};
 pub(crate) use job_scheduler::{BatchHooks, JobScheduler, SchedulerOptions};

@@ -89,7 +89,13 @@ impl Progress {
     /// What is known of a batch.
     pub fn batch(&self, time: Time) -> Option<BatchInfo> {
         let batches = self.batches();
-        let completed = || batches.completed.iter().rev().find(|info| info.batch_time == time);
+        let completed = || {
+            batches
+                .completed
+                .iter()
+                .rev()
+                .find(|info| info.batch_time == time)
+        };
         batches.active.get(&time).or_else(completed).cloned()
     }
 

@@ -24,7 +24,10 @@ impl Console {
 
     /// Prints up to `rows` elements of each batch to `out`.
     pub fn to(rows: usize, out: impl Write + Send + 'static) -> Self {
-        Self { rows, out: Mutex::new(Box::new(out)) }
+        Self {
+            rows,
+            out: Mutex::new(Box::new(out)),
+        }
     }
 }
 

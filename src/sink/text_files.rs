@@ -37,13 +37,15 @@ impl TextFiles {
     }
 
     /// The same on another disk.
-    pub fn on_disk(
-        prefix: impl Into<String>,
-        suffix: Option<&str>,
-        disk: Arc<dyn Disk>,
-    ) -> Self {
-        let suffix = suffix.filter(|suffix| !suffix.is_empty()).map(str::to_owned);
-        Self { prefix: prefix.into(), suffix, disk }
+    pub fn on_disk(prefix: impl Into<String>, suffix: Option<&str>, disk: Arc<dyn Disk>) -> Self {
+        let suffix = suffix
+            .filter(|suffix| !suffix.is_empty())
+            .map(str::to_owned);
+        Self {
+            prefix: prefix.into(),
+            suffix,
+            disk,
+        }
     }
 
     /// The folder of the batch at `time`.
@@ -95,7 +97,8 @@ impl TextFiles {
             Ok(())
         })?;
         if !text.is_empty() {
-            file.append(&mut [IoSlice::new(text.as_bytes())]).map_err(TaskError::new)?;
+            file.append(&mut [IoSlice::new(text.as_bytes())])
+                .map_err(TaskError::new)?;
         }
         file.sync_all().map_err(TaskError::new)
     }
@@ -113,7 +116,10 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
     fn check(&self) -> Result<(), BoxError> {
         let parent = self.parent();
         let explain = |error: tidemill_storage::Error| {
-            format!("the output folder {} can't be written: {error}", parent.display())
+            format!(
+                "the output folder {} can't be written: {error}",
+                parent.display()
+            )
         };
         create_dir_all_durable(&*self.disk, &parent).map_err(explain)?;
         let probe = parent.join(".tidemill-probe");
@@ -130,7 +136,10 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
         }
         let parent = self.parent();
         create_dir_all_durable(&*self.disk, &parent)?;
-        let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let name = folder
+            .file_name()
+            .map(|name| name.to_string_lossy())
+            .unwrap_or_default();
         let staging = parent.join(format!(".{name}.tmp"));
         self.disk.remove_dir_all(&staging)?;
         self.disk.create_dir(&staging)?;
@@ -140,7 +149,9 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
             self.write_part(&path, &partition)
         })?;
         if parts == 0 {
-            self.disk.create_new(&staging.join("part-00000"))?.sync_all()?;
+            self.disk
+                .create_new(&staging.join("part-00000"))?
+                .sync_all()?;
         }
         self.disk.create_new(&staging.join(SUCCESS))?.sync_all()?;
         failpoint!("sink::before_folder_sync");

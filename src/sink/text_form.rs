@@ -21,7 +21,9 @@ macro_rules! by_display {
     )*};
 }
 
-by_display!(str, bool, char, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+by_display!(
+    str, bool, char, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize
+);
 
 impl TextForm for String {
     fn write_text(&self, out: &mut dyn Write) -> fmt::Result {
@@ -109,6 +111,9 @@ mod tests {
     #[test]
     fn pairs_print_as_the_original_prints_them() {
         assert_eq!(text(&("word".to_owned(), 3u64)), "(word,3)");
-        assert_eq!(text(&("k".to_owned(), (1.0, Some(vec![1, 2])))), "(k,(1.0,Some([1, 2])))");
+        assert_eq!(
+            text(&("k".to_owned(), (1.0, Some(vec![1, 2])))),
+            "(k,(1.0,Some([1, 2])))"
+        );
     }
 }

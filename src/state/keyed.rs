@@ -20,7 +20,10 @@ pub(super) struct PartitionState<K, S> {
 
 impl<K, S> Default for PartitionState<K, S> {
     fn default() -> Self {
-        Self { table: Table::new(), pending: Table::new() }
+        Self {
+            table: Table::new(),
+            pending: Table::new(),
+        }
     }
 }
 
@@ -54,7 +57,9 @@ pub(crate) struct KeyedState<K: StateKey, S: StateValue> {
 impl<K: StateKey, S: StateValue> KeyedState<K, S> {
     pub(crate) fn new(partitioning: Partitioning<K>, initial: Vec<(K, S)>) -> Self {
         Self {
-            partitions: (0..partitioning.partitions()).map(|_| RwLock::default()).collect(),
+            partitions: (0..partitioning.partitions())
+                .map(|_| RwLock::default())
+                .collect(),
             partitioning,
             staged: Mutex::default(),
             merged_through: AtomicU64::new(0),
@@ -67,12 +72,25 @@ impl<K: StateKey, S: StateValue> KeyedState<K, S> {
         self.partitions.len()
     }
 
-    pub(super) fn read(&self, partition: usize) -> Option<RwLockReadGuard<'_, PartitionState<K, S>>> {
-        Some(self.partitions.get(partition)?.read().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn read(
+        &self,
+        partition: usize,
+    ) -> Option<RwLockReadGuard<'_, PartitionState<K, S>>> {
+        Some(
+            self.partitions
+                .get(partition)?
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     fn write(&self, partition: usize) -> Option<RwLockWriteGuard<'_, PartitionState<K, S>>> {
-        Some(self.partitions.get(partition)?.write().unwrap_or_else(PoisonError::into_inner))
+        Some(
+            self.partitions
+                .get(partition)?
+                .write()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     pub(super) fn staged(&self) -> MutexGuard<'_, BTreeMap<Time, Staged<K, S>>> {
@@ -84,7 +102,8 @@ impl<K: StateKey, S: StateValue> KeyedState<K, S> {
     }
 
     pub(super) fn set_merged_through(&self, time: Time) {
-        self.merged_through.store(time.as_millis(), Ordering::Release);
+        self.merged_through
+            .store(time.as_millis(), Ordering::Release);
     }
 
     pub(super) fn set_rewrite(&self, rewrite: bool) {
@@ -141,20 +160,35 @@ impl<K: StateKey, S: StateValue> AnyState for KeyedState<K, S> {
     }
 
     fn merge(&self, time: Time, executor: &Executor) -> Result<(), JobError> {
-        let Some(staged) = self.staged().remove(&time) else { return Ok(()) };
+        let Some(staged) = self.staged().remove(&time) else {
+            return Ok(());
+        };
         executor.run(staged.len(), |partition| {
             let changes = staged.get(partition).filter(|changes| !changes.is_empty());
             let (Some(changes), Some(mut held)) = (changes, self.write(partition)) else {
                 return Ok(());
             };
-            for Entry { hash, pair: (key, ()) } in &changes.removed {
+            for Entry {
+                hash,
+                pair: (key, ()),
+            } in &changes.removed
+            {
                 remove(&mut held.table, *hash, key);
-                let gone = Entry { hash: *hash, pair: (key.clone(), None) };
+                let gone = Entry {
+                    hash: *hash,
+                    pair: (key.clone(), None),
+                };
                 put(&mut held.pending, gone);
             }
             for entry in &changes.updated {
-                let Entry { hash, pair: (key, state) } = entry;
-                let changed = Entry { hash: *hash, pair: (key.clone(), Some(state.clone())) };
+                let Entry {
+                    hash,
+                    pair: (key, state),
+                } = entry;
+                let changed = Entry {
+                    hash: *hash,
+                    pair: (key.clone(), Some(state.clone())),
+                };
                 put(&mut held.pending, changed);
                 put(&mut held.table, entry.clone());
             }
@@ -162,10 +196,6 @@ impl<K: StateKey, S: StateValue> AnyState for KeyedState<K, S> {
         })?;
         self.set_merged_through(time);
         Ok(())
-    }
-
-    fn discard(&self, time: Time) {
-        self.staged().remove(&time);
     }
 
     fn take_changes(&self) -> PendingChanges {
@@ -194,11 +224,15 @@ impl<K: StateKey, S: StateValue> AnyState for KeyedState<K, S> {
     }
 
     fn initialize(&self, executor: &Executor) {
-        let initial = std::mem::take(&mut *self.initial.lock().unwrap_or_else(PoisonError::into_inner));
+        let initial =
+            std::mem::take(&mut *self.initial.lock().unwrap_or_else(PoisonError::into_inner));
         let hasher = executor.hasher();
         let entries = initial
             .into_iter()
-            .map(|pair| Entry { hash: hasher.hash(&pair.0), pair })
+            .map(|pair| Entry {
+                hash: hasher.hash(&pair.0),
+                pair,
+            })
             .collect();
         self.install(Vec::new(), entries);
     }
@@ -206,8 +240,15 @@ impl<K: StateKey, S: StateValue> AnyState for KeyedState<K, S> {
 
 fn everything<K: StateKey, S: StateValue>(table: &Table<K, S>) -> Table<K, Option<S>> {
     let mut all = Table::with_capacity(table.len());
-    for Entry { hash, pair: (key, state) } in table {
-        let entry = Entry { hash: *hash, pair: (key.clone(), Some(state.clone())) };
+    for Entry {
+        hash,
+        pair: (key, state),
+    } in table
+    {
+        let entry = Entry {
+            hash: *hash,
+            pair: (key.clone(), Some(state.clone())),
+        };
         all.insert_unique(*hash, entry, |entry| entry.hash);
     }
     all
@@ -219,14 +260,18 @@ fn encode<K: StateKey, S: StateValue>(
 ) -> Result<PartitionChanges, BoxError> {
     let mut builder = ChunkBuilder::with_capacity(table.len() * 32);
     let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
-    for Entry { pair: (key, state), .. } in table {
+    for Entry {
+        pair: (key, state), ..
+    } in table
+    {
         key_bytes.clear();
         key.serialize(&mut rmp_serde::Serializer::new(&mut key_bytes).with_struct_map())?;
         match state {
             Some(state) => {
                 value_bytes.clear();
-                state
-                    .serialize(&mut rmp_serde::Serializer::new(&mut value_bytes).with_struct_map())?;
+                state.serialize(
+                    &mut rmp_serde::Serializer::new(&mut value_bytes).with_struct_map(),
+                )?;
                 builder.push(&key_bytes, Some(&value_bytes));
             }
             None => builder.push(&key_bytes, None),

@@ -46,8 +46,6 @@ pub(crate) trait AnyState: Send + Sync {
     fn bytes(&self) -> u64;
     /// Makes what the batch at `time` staged part of the state.
     fn merge(&self, time: Time, executor: &Executor) -> Result<(), JobError>;
-    /// Forgets what the batch at `time` staged.
-    fn discard(&self, time: Time);
     /// Takes what is to go into the next checkpoint.
     fn take_changes(&self) -> PendingChanges;
     /// Fills the empty state from a checkpoint.

@@ -29,15 +29,17 @@ pub(super) fn restore<K: StateKey, S: StateValue>(
     let hasher = executor.hasher();
     let read = executor.run(series.partitions.len(), |partition| {
         let chain = series.partitions.get(partition);
-        chain.map_or_else(|| Ok(Table::new()), |chain| read_chain::<K, S>(chain, &hasher, chunks))
+        chain.map_or_else(
+            || Ok(Table::new()),
+            |chain| read_chain::<K, S>(chain, &hasher, chunks),
+        )
     })?;
     // A key is astray when the number of partitions or the partitioner changed since it was written.
     let mut astray = Vec::new();
     let mut tables = Vec::with_capacity(read.len());
     for (partition, mut table) in read.into_iter().enumerate() {
-        let stays = |entry: &Entry<K, S>| {
-            state.partitioning.of(&entry.pair.0, entry.hash) == partition
-        };
+        let stays =
+            |entry: &Entry<K, S>| state.partitioning.of(&entry.pair.0, entry.hash) == partition;
         if !table.iter().all(stays) {
             astray.extend(table.extract_if(|entry| !stays(entry)));
         }
@@ -58,9 +60,10 @@ fn read_chain<K: StateKey, S: StateValue>(
     let mut table = Table::new();
     if let Some(base) = &chain.base {
         let chunk = chunks(base).map_err(TaskError::new)?;
-        table.reserve(usize::try_from(chunk.len()).unwrap_or_default(), |entry: &Entry<K, S>| {
-            entry.hash
-        });
+        table.reserve(
+            usize::try_from(chunk.len()).unwrap_or_default(),
+            |entry: &Entry<K, S>| entry.hash,
+        );
         // A base is sorted and names each key once.
         for (key, value) in chunk.iter() {
             let Some(value) = value else { continue };
@@ -96,5 +99,8 @@ fn decode<K: StateKey, S: StateValue>(
         .map_err(|error| explain("key", std::any::type_name::<K>(), error))?;
     let value: S = rmp_serde::from_slice(value)
         .map_err(|error| explain("state", std::any::type_name::<S>(), error))?;
-    Ok(Entry { hash: hasher.hash(&key), pair: (key, value) })
+    Ok(Entry {
+        hash: hasher.hash(&key),
+        pair: (key, value),
+    })
 }

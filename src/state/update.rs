@@ -24,7 +24,12 @@ where
     F: Fn(&[V], Option<&S>) -> Option<S> + Send + Sync + 'static,
 {
     let grouped = batch.group_by_key(state.partitioning.clone());
-    let node = Updated { state: Arc::clone(state), time, batch: Mutex::new(Some(grouped)), f };
+    let node = Updated {
+        state: Arc::clone(state),
+        time,
+        batch: Mutex::new(Some(grouped)),
+        f,
+    };
     Rdd::new(node, batch.executor())
 }
 
@@ -49,7 +54,9 @@ where
 
     fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(grouped) = &*batch else { return Ok(()) };
+        let Some(grouped) = &*batch else {
+            return Ok(());
+        };
         if self.state.merged_through() < self.time {
             grouped.node().prepare(executor)?;
             let changes = executor.run(self.partitions(), |partition| {
@@ -63,13 +70,21 @@ where
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, (K, S)>) -> Result<(), Stop> {
         let staged: Option<Staged<K, S>> = self.state.staged().get(&self.time).cloned();
-        let Some(held) = self.state.read(partition) else { return Ok(()) };
+        let Some(held) = self.state.read(partition) else {
+            return Ok(());
+        };
         let all = held.table.iter().map(|entry| (entry.hash, &entry.pair));
         match staged.as_ref().and_then(|staged| staged.get(partition)) {
             Some(changes) if !changes.is_empty() => {
                 let unchanged = all.filter(|(hash, (key, _))| {
-                    changes.updated.find(*hash, |entry| entry.pair.0 == *key).is_none()
-                        && changes.removed.find(*hash, |entry| entry.pair.0 == *key).is_none()
+                    changes
+                        .updated
+                        .find(*hash, |entry| entry.pair.0 == *key)
+                        .is_none()
+                        && changes
+                            .removed
+                            .find(*hash, |entry| entry.pair.0 == *key)
+                            .is_none()
                 });
                 let updated = changes.updated.iter().map(|entry| &entry.pair);
                 visit_table(unchanged.map(|(_, pair)| pair).chain(updated), sink)
@@ -114,25 +129,58 @@ where
         });
         Ok(())
     }))?;
-    let mut changes = Changes { updated: Table::new(), removed: Table::new() };
-    let Some(held) = state.read(partition) else { return Ok(changes) };
-    let mut update = |hash: u64, key: &K, values: &[V], before: Option<&S>| match f(values, before) {
+    let mut changes = Changes {
+        updated: Table::new(),
+        removed: Table::new(),
+    };
+    let Some(held) = state.read(partition) else {
+        return Ok(changes);
+    };
+    let mut update = |hash: u64, key: &K, values: &[V], before: Option<&S>| match f(values, before)
+    {
         Some(after) if before != Some(&after) => {
-            let entry = Entry { hash, pair: (key.clone(), after) };
-            changes.updated.insert_unique(hash, entry, |entry| entry.hash);
+            let entry = Entry {
+                hash,
+                pair: (key.clone(), after),
+            };
+            changes
+                .updated
+                .insert_unique(hash, entry, |entry| entry.hash);
         }
         None if before.is_some() => {
-            let entry = Entry { hash, pair: (key.clone(), ()) };
-            changes.removed.insert_unique(hash, entry, |entry| entry.hash);
+            let entry = Entry {
+                hash,
+                pair: (key.clone(), ()),
+            };
+            changes
+                .removed
+                .insert_unique(hash, entry, |entry| entry.hash);
         }
         _ => {}
     };
-    for Entry { hash, pair: (key, before) } in &held.table {
+    for Entry {
+        hash,
+        pair: (key, before),
+    } in &held.table
+    {
         let values = arrived.find(*hash, |entry| entry.pair.0 == *key);
-        update(*hash, key, values.map_or(&[], |entry| entry.pair.1.as_slice()), Some(before));
+        update(
+            *hash,
+            key,
+            values.map_or(&[], |entry| entry.pair.1.as_slice()),
+            Some(before),
+        );
     }
-    for Entry { hash, pair: (key, values) } in &arrived {
-        if held.table.find(*hash, |entry| entry.pair.0 == *key).is_none() {
+    for Entry {
+        hash,
+        pair: (key, values),
+    } in &arrived
+    {
+        if held
+            .table
+            .find(*hash, |entry| entry.pair.0 == *key)
+            .is_none()
+        {
             update(*hash, key, values, None);
         }
     }

@@ -1,0 +1,199 @@
+//! The tracker against its log: whatever happens in memory, a snapshot and the entries behind it say it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+use tidemill_storage::SimDisk;
+use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
+
+use super::events::Event;
+use super::tracker::{Tracker, TrackerSnapshot};
+use super::{BlockId, BlockInfo};
+use crate::dstream::OperatorUid;
+use crate::time::Time;
+
+fn open(disk: &SimDisk) -> Wal {
+    let options = WalOptions::new(LogKind(1), 1);
+    Wal::open(Arc::new(disk.clone()), Path::new("/log"), options)
+        .unwrap()
+        .0
+}
+
+fn block(number: u64) -> BlockInfo {
+    let id = BlockId { epoch: 1, number };
+    BlockInfo {
+        id,
+        records: 1,
+        bytes: 1,
+        cut_ms: 0,
+        position: None,
+    }
+}
+
+fn at(ms: u64) -> Time {
+    Time::from_millis(ms)
+}
+
+/// What recovery makes of a snapshot and the log.
+fn recovered(log: &Wal, mut snapshot: TrackerSnapshot, complete_through: Time) -> TrackerSnapshot {
+    for entry in log.replay(Sequence(snapshot.replay_from)).unwrap() {
+        let entry = entry.unwrap();
+        let event = Event::decode(entry.kind, &entry.payload).unwrap();
+        snapshot
+            .apply(entry.sequence.0, event, complete_through)
+            .unwrap();
+    }
+    snapshot
+}
+
+/// A snapshot without what only tells where it was taken.
+fn contents(snapshot: &TrackerSnapshot) -> TrackerSnapshot {
+    let mut contents = snapshot.clone();
+    contents.unallocated.retain(|_, blocks| !blocks.is_empty());
+    for allocation in contents.allocated.values_mut() {
+        allocation.blocks.retain(|_, blocks| !blocks.is_empty());
+    }
+    contents.replay_from = 0;
+    contents.contained.clear();
+    contents
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Add(u8),
+    Allocate,
+    CleanUp,
+    Snapshot,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0u8..3).prop_map(Step::Add),
+        2 => Just(Step::Allocate),
+        1 => Just(Step::CleanUp),
+        1 => Just(Step::Snapshot),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_snapshot_and_the_log_behind_it_give_the_tracker_back(steps in proptest::collection::vec(step(), 1..60)) {
+        let disk = SimDisk::new();
+        let log = open(&disk);
+        let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
+        let mut snapshots = vec![tracker.snapshot()];
+        let mut blocks_in_batches: BTreeMap<(OperatorUid, BlockId), usize> = BTreeMap::new();
+        for (number, step) in steps.iter().enumerate() {
+            let number = number as u64 + 1;
+            match step {
+                Step::Add(stream) => {
+                    let uid = OperatorUid::new(format!("s{stream}"));
+                    futures_executor(tracker.add(&uid, block(number))).unwrap();
+                }
+                Step::Allocate => {
+                    let allocation = tracker.allocate(at(number), BTreeMap::new()).unwrap();
+                    for (stream, blocks) in &allocation.blocks {
+                        for block in blocks {
+                            *blocks_in_batches.entry((stream.clone(), block.id)).or_default() += 1;
+                        }
+                    }
+                }
+                Step::CleanUp => {
+                    let times = tracker.allocated_times();
+                    tracker.clean_up(&times[..times.len() / 2]).unwrap();
+                }
+                Step::Snapshot => snapshots.push(tracker.snapshot()),
+            }
+        }
+        prop_assert!(blocks_in_batches.values().all(|times| *times == 1));
+        let now = contents(&tracker.snapshot());
+        for snapshot in snapshots {
+            let replayed = recovered(&log, snapshot, at(u64::MAX));
+            prop_assert_eq!(contents(&replayed), now.clone());
+        }
+    }
+}
+
+/// Polls a future on this thread until it's done.
+fn futures_executor<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Some(output) = future.as_mut().now_or_never() {
+            return output;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_entry_applied_ahead_of_an_older_one_is_applied_once() {
+    let disk = SimDisk::new();
+    let log = open(&disk);
+    let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
+    let uid = OperatorUid::new("lines");
+    let first = tracker.add(&uid, block(1));
+    futures_executor(tracker.add(&uid, block(2))).unwrap();
+    // Entry 0 is durable but hasn't changed memory; entry 1 has.
+    let snapshot = tracker.snapshot();
+    assert_eq!(
+        (snapshot.replay_from, snapshot.contained.clone()),
+        (0, BTreeSet::from([1]))
+    );
+    futures_executor(first).unwrap();
+    let replayed = recovered(&log, snapshot, at(0));
+    let ids: BTreeSet<_> = replayed.unallocated[&uid]
+        .iter()
+        .map(|block| block.id.number)
+        .collect();
+    assert_eq!(
+        (ids, replayed.unallocated[&uid].len()),
+        (BTreeSet::from([1, 2]), 2)
+    );
+}
+
+#[test]
+fn an_older_checkpoint_ignores_clean_ups_made_on_the_word_of_a_newer_one() {
+    let disk = SimDisk::new();
+    let log = open(&disk);
+    let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
+    let uid = OperatorUid::new("lines");
+    let old = tracker.snapshot();
+    futures_executor(tracker.add(&uid, block(1))).unwrap();
+    tracker.allocate(at(10), BTreeMap::new()).unwrap();
+    tracker.clean_up(&[at(10)]).unwrap();
+    assert!(
+        recovered(&log, old.clone(), at(9))
+            .allocated
+            .contains_key(&at(10))
+    );
+    assert!(!recovered(&log, old, at(10)).allocated.contains_key(&at(10)));
+}
+
+#[test]
+fn a_batch_is_allocated_once() {
+    let tracker = Tracker::new(open(&SimDisk::new()), TrackerSnapshot::default());
+    let uid = OperatorUid::new("lines");
+    futures_executor(tracker.add(&uid, block(1))).unwrap();
+    let first = tracker.allocate(at(10), BTreeMap::new()).unwrap();
+    futures_executor(tracker.add(&uid, block(2))).unwrap();
+    assert_eq!(tracker.allocate(at(10), BTreeMap::new()).unwrap(), first);
+    assert!(tracker.has_unallocated());
+}
+
+#[test]
+fn a_batch_that_names_unknown_blocks_is_an_error() {
+    let event = Event::BatchAllocation(super::BatchAllocationEvent {
+        time: at(5),
+        blocks: BTreeMap::from([(OperatorUid::new("lines"), vec![block(9).id])]),
+        plans: BTreeMap::new(),
+    });
+    let error = TrackerSnapshot::default()
+        .apply(0, event, at(0))
+        .unwrap_err();
+    assert!(error.contains("never added"), "{error}");
+}
