@@ -7,6 +7,7 @@ pub mod dstream;
 mod engine;
 mod error;
 pub mod graph;
+pub mod pipeline;
 pub mod rdd;
 pub mod receiver;
 mod recovery;

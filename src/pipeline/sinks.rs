@@ -1,0 +1,23 @@
+//! Declares the sinks of a pipeline.
+
+use tidemill_config::{Sink, SinkKind};
+
+use super::any_stream::{AnyStream, any};
+use crate::rdd::BoxError;
+use crate::sink::{Console, Discard, TextFiles};
+
+/// Commits the batches of `stream` to a sink, known to checkpoints by its uid or name.
+pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
+    let uid = sink.uid.as_ref().unwrap_or(&sink.name).as_str();
+    match &sink.kind {
+        SinkKind::Console { rows } => {
+            any!(stream, s => s.sink_with_uid(Console::stdout((*rows).into()), uid));
+        }
+        SinkKind::TextFiles { prefix, suffix } => {
+            any!(stream, s => s.sink_with_uid(TextFiles::new(prefix, suffix.as_deref()), uid));
+        }
+        SinkKind::Discard => any!(stream, s => s.sink_with_uid(Discard, uid)),
+        other => return Err(format!("sink `{}`: `{}` isn't known", sink.name, other.name()).into()),
+    }
+    Ok(())
+}

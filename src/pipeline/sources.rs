@@ -1,0 +1,65 @@
+//! Declares the sources of a pipeline.
+
+use tidemill_config::{Limits, Source, SourceKind};
+
+use crate::StreamingContext;
+use crate::dstream::DStream;
+use crate::rdd::BoxError;
+use crate::receiver::ReceiverLimits;
+use crate::source::{
+    FileSource, FileSourceOptions, Glob, HttpSource, QueueSource, RateOptions, RateSource,
+    SocketOptions, SocketReceiver,
+};
+
+/// The stream of a source's lines, known to checkpoints by the source's name.
+pub(super) fn declare(context: &StreamingContext, source: &Source) -> Result<DStream<str>, BoxError> {
+    let name = source.name.as_str();
+    let limits = source.limits.as_ref().map(limits).unwrap_or_default();
+    Ok(match &source.kind {
+        SourceKind::Http { listen, max_body } => {
+            let ingest = context.ingest().clone();
+            let source = HttpSource::new(name, ingest, *listen, max_body.as_usize());
+            context.receiver_stream_with(name, source, limits)
+        }
+        SourceKind::Socket { address, reconnect_delay, reconnect_delay_max, max_line } => {
+            let options = SocketOptions {
+                reconnect_delay: *reconnect_delay,
+                reconnect_delay_max: *reconnect_delay_max,
+                max_line: max_line.as_usize(),
+            };
+            let receiver = SocketReceiver::text(address.to_string(), options);
+            context.receiver_stream_with(name, receiver, limits)
+        }
+        SourceKind::Files { path, pattern, new_files_only, max_files_per_batch } => {
+            let options = FileSourceOptions {
+                pattern: pattern.as_ref().map(Glob::new),
+                new_files_only: *new_files_only,
+                max_files_per_batch: max_files_per_batch.map(Into::into),
+            };
+            context.direct_stream_with(name, FileSource::new(path, options))
+        }
+        SourceKind::Rate { records_per_second, words_per_line, vocabulary, seed, limit } => {
+            let options = RateOptions {
+                records_per_second: (*records_per_second).into(),
+                words_per_line: (*words_per_line).into(),
+                vocabulary: (*vocabulary).into(),
+                seed: *seed,
+                limit: limit.map(Into::into),
+            };
+            context.direct_stream_with(name, RateSource::new(options))
+        }
+        SourceKind::Queue { lines, one_at_a_time } => {
+            let (source, handle) = QueueSource::<str>::new();
+            lines.iter().for_each(|entry| handle.push_vec(entry.clone()));
+            context.direct_stream_with(name, source.one_at_a_time(*one_at_a_time))
+        }
+        other => return Err(format!("source `{name}`: `{}` isn't known", other.name()).into()),
+    })
+}
+
+fn limits(limits: &Limits) -> ReceiverLimits {
+    ReceiverLimits {
+        block_interval: Some(limits.block_interval),
+        max_rate: limits.max_rate.map(|rate| rate.get() as f64),
+    }
+}
