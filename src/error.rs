@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::dstream::{Mistake, OperatorUid};
+use crate::dstream::Mistake;
 use crate::recovery::Difference;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// The result of an operation on a context.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,4 +1,108 @@
 //! tidemill: a fault-tolerant, checkpointing micro-batch stream engine.
+//!
+//! A tide mill keeps the incoming tide in a pond behind a gate and lets it out in measured batches.
+//! tidemill does that with a stream: it takes records in, makes them durable, and runs them through a
+//! graph of operators in small batches, so that a crash at any instant loses nothing that was
+//! acknowledged and repeats nothing that was committed.
+//!
+//! # A first program
+//!
+//! Running totals of words. The queue stands for a source, the checkpoint is in memory; with
+//! [`socket_text_stream`](StreamingContext::socket_text_stream) and `sled:data/totals` it is a program
+//! that can be killed and started again.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use std::sync::mpsc;
+//! use std::time::Duration;
+//!
+//! use tidemill::StreamingContext;
+//! use tidemill::rdd::BoxError;
+//!
+//! fn main() -> Result<(), BoxError> {
+//!     let context = StreamingContext::builder("totals", Duration::from_millis(20))
+//!         .checkpoint("memory:first-program")
+//!         .build()?;
+//!
+//!     // Declare: lines → words → counts in a batch → totals over all batches.
+//!     let (lines, queue) = context.queue_stream::<str>();
+//!     let words = lines.flat_map::<str>(|line, out| {
+//!         line.split_whitespace().for_each(|word| out.emit(word));
+//!     });
+//!     let totals = words
+//!         .count_by_value()
+//!         .update_state_by_key(|new: &[u64], total: Option<&u64>| {
+//!             Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
+//!         })
+//!         .uid("totals");
+//!
+//!     // An output: here each batch's totals go to a channel; `print` and `save_as_text_files` are others.
+//!     let (results, batches) = mpsc::channel();
+//!     totals.for_each_rdd(move |rdd, _time| -> Result<(), BoxError> {
+//!         results.send(rdd.collect()?)?;
+//!         Ok(())
+//!     });
+//!
+//!     // Run.
+//!     context.start()?;
+//!     queue.push_vec(vec!["to be or not to be".to_owned()]);
+//!     queue.push_vec(vec!["to do".to_owned()]);
+//!     let found = batches
+//!         .iter()
+//!         .map(HashMap::<String, u64>::from_iter)
+//!         .find(|totals| totals.contains_key("do"))
+//!         .ok_or("the program ended before its time")?;
+//!     assert_eq!(found["to"], 3);
+//!     assert_eq!(found["be"], 2);
+//!     context.stop(true)?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The ideas
+//!
+//! - A [`StreamingContext`] holds a program: declare streams on it, start it, wait for it, stop it.
+//!   [`StreamingContext::get_or_create`] goes on from a checkpoint.
+//! - A [`DStream`] is an operator of the program, a template that yields one dataset, an
+//!   [`Rdd`](rdd::Rdd), for each batch [`Time`]. Nothing runs before the start.
+//! - A stream that nothing reads does nothing: a program needs at least one output, such as
+//!   [`print`](DStream::print), [`save_as_text_files`](DStream::save_as_text_files),
+//!   [`for_each_rdd`](DStream::for_each_rdd) or a [`Sink`](sink::Sink) of one's own.
+//! - A [`Receiver`](receiver::Receiver) takes records in as they come, and acknowledges them once they
+//!   are durable; a [`DirectSource`](source::DirectSource) names what a batch reads and can read it again.
+//! - An [`OperatorUid`] is the name by which a checkpoint finds an operator's state again. It derives
+//!   from the operator's place; [`uid`](DStream::uid) sets it, so that a program can change around it.
+//! - Text moves as `&str` views into the block that it came in. Closures take and give views; a value
+//!   becomes owned where it outlives its batch.
+//!
+//! # What holds
+//!
+//! With a checkpoint location on a disk and the receiver log on (the default), a record that was
+//! acknowledged ([`store_reliably`](receiver::Store::store_reliably), or 200 to a post) is in exactly one
+//! batch. A batch changes state once, in the order of time. Each output says what it
+//! [guarantees](sink::Guarantee): written once, or at least once. Without a checkpoint location nothing
+//! outlives the process, and streams with state are refused.
+//!
+//! A closure that panics or fails its task doesn't end the process. The task is tried again, then its
+//! job; then [`await_termination`](StreamingContext::await_termination) tells, and the batch is still
+//! tried again, because to drop it would be to lose data.
+//!
+//! # Where things are
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`time`], [`clock`] | batch times; where the time comes from, a manual clock for tests |
+//! | [`rdd`] | datasets: lazy, partitioned, computed in chunks on a CPU pool |
+//! | [`dstream`], [`graph`] | operators; the program as a whole, as checkpoints describe it |
+//! | [`block`] | received records on their way to a batch |
+//! | [`receiver`], [`source`] | how records come in |
+//! | [`state`] | keyed state, staged by a batch and merged when it is complete |
+//! | [`scheduler`] | batches and their jobs; listeners and progress |
+//! | [`sink`] | outputs and their guarantees |
+//! | [`pipeline`] | programs made of a TOML file |
+//!
+//! The write-ahead log, the checkpoint stores, the disks below them and the configuration are crates of
+//! their own: `tidemill-wal`, `tidemill-checkpoint`, `tidemill-storage`, `tidemill-config`.
 
 pub mod block;
 pub mod clock;
@@ -6,6 +110,7 @@ mod context;
 pub mod dstream;
 mod engine;
 mod error;
+pub mod failpoints;
 pub mod graph;
 pub mod pipeline;
 pub mod rdd;
@@ -16,12 +121,20 @@ pub mod sink;
 pub mod source;
 pub mod state;
 pub mod time;
+mod uid;
 
 pub use context::{
     Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize, StreamingContext,
 };
-pub use dstream::{DStream, Mistake, OperatorUid};
+pub use dstream::{DStream, Mistake};
 pub use engine::{CheckpointInfo, CheckpointStatus};
 pub use error::{Error, ErrorKind, Result};
+pub use failpoints::FAILPOINTS;
 pub use recovery::Difference;
 pub use time::Time;
+pub use uid::OperatorUid;
+
+/// Compiles and runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

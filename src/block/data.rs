@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use super::BlockId;
-use crate::dstream::OperatorUid;
+use crate::uid::OperatorUid;
 
 /// How a block's records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

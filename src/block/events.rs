@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{BlockId, BlockInfo};
-use crate::dstream::OperatorUid;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 const FORMAT: u8 = 1;
 

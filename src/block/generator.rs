@@ -20,8 +20,8 @@ use super::rate_limit::TokenBucket;
 use super::record::BlockBuilder;
 use super::{Block, BlockId, BlockInfo, BlockStoreError, Intake, Record, TrackerError};
 use crate::clock::{Clock, sleep_until};
-use crate::dstream::OperatorUid;
 use crate::rdd::BoxError;
+use crate::uid::OperatorUid;
 
 /// How many blocks of a receiver are on their way to the logs at once.
 const IN_FLIGHT: usize = 8;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::store::BlockStoreError;
 use super::{BlockInfo, BlockStore, Record};
-use crate::dstream::OperatorUid;
 use crate::rdd::{Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
+use crate::uid::OperatorUid;
 
 struct Blocks<T: ?Sized> {
     store: Arc<BlockStore>,

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::in_flight::InFlight;
 use super::{Block, BlockId, BlockInfo};
-use crate::dstream::OperatorUid;
+use crate::uid::OperatorUid;
 
 /// The kind of the block log's entries.
 pub(crate) const BLOCK_ENTRY: u8 = 1;

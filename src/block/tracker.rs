@@ -14,8 +14,8 @@ use tidemill_wal::{Append, Wal};
 use super::events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
 use super::in_flight::InFlight;
 use super::{BlockId, BlockInfo};
-use crate::dstream::OperatorUid;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// Why an event can't be logged.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -12,8 +12,8 @@ use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
 use super::events::Event;
 use super::tracker::{Tracker, TrackerSnapshot};
 use super::{BlockId, BlockInfo};
-use crate::dstream::OperatorUid;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 fn open(disk: &SimDisk) -> Wal {
     let options = WalOptions::new(LogKind(1), 1);

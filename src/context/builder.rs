@@ -110,7 +110,10 @@ impl Builder {
         let settings = self.0;
         let refuse = |what: &str| Err(Error::Setting(what.to_owned()));
         if settings.batch_interval < Duration::from_millis(1)
-            || settings.batch_interval.subsec_nanos() % 1_000_000 != 0
+            || !settings
+                .batch_interval
+                .subsec_nanos()
+                .is_multiple_of(1_000_000)
         {
             return refuse("the batch interval must be a positive whole number of milliseconds");
         }

@@ -5,6 +5,8 @@
 
 mod builder;
 mod inputs;
+mod locations;
+mod recover;
 mod settings;
 mod start;
 mod status;
@@ -20,6 +22,8 @@ use tokio::runtime::Runtime;
 
 pub use builder::Builder;
 pub use status::{LogStatus, SourceInfo, StateSize};
+
+pub(crate) use locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND};
 
 use crate::block::Intake;
 use crate::dstream::Registry;

@@ -8,14 +8,14 @@ use serde::Serialize;
 use tidemill_wal::{Wal, WalStatus};
 
 use super::{ContextState, StreamingContext};
-use crate::dstream::OperatorUid;
 use crate::engine::{CheckpointInfo, CheckpointStatus, Engine};
 use crate::error::{Error, Result};
-use crate::graph::GraphDescriptor;
+use crate::graph::{GraphDescriptor, validate};
 use crate::receiver::ReceiverStatus;
 use crate::scheduler::Progress;
 use crate::sink::Guarantee;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// How a log is doing.
 #[derive(Debug, Clone)]
@@ -157,6 +157,19 @@ impl StreamingContext {
         std::iter::once(status("driver", engine.intake.tracker.log()))
             .chain(blocks)
             .collect()
+    }
+
+    /// Events that listeners were too slow to take.
+    pub fn dropped_events(&self) -> u64 {
+        self.0.bus.dropped()
+    }
+
+    /// Finds out whether the program could be started as it is declared. Opens and writes nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn validate(&self) -> Result<()> {
+        validate(&self.0.registry, self.settings().checkpoint.is_some())
     }
 
     /// Bytes of received blocks in memory.

@@ -6,12 +6,13 @@
 
 mod aggregate;
 mod node;
+mod operation;
+mod operator;
 mod output;
 mod pairs;
 mod registry;
 mod stateful;
 mod transform;
-mod uid;
 mod window;
 
 use std::fmt;
@@ -21,15 +22,16 @@ use std::time::Duration;
 
 pub use output::Outcome;
 pub use registry::Mistake;
-pub use uid::OperatorUid;
 
-pub(crate) use node::{AnyNode, NodeParts, StreamNode};
-pub(crate) use output::{Job, OutputOperation};
+pub(crate) use node::StreamNode;
+pub(crate) use operation::{Job, OutputOperation};
+pub(crate) use operator::{AnyNode, NodeParts};
 pub(crate) use registry::Registry;
 pub(crate) use transform::union_at;
 
 use crate::rdd::{Element, Rdd, TaskError};
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// A stream of datasets, one for each of its batch times.
 pub struct DStream<T: ?Sized + Element> {

@@ -1,75 +1,13 @@
 //! [`StreamNode`]: an operator of the graph, the template that yields at most one dataset a batch time.
 
 use std::collections::BTreeMap;
-use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::OperatorUid;
+use super::operator::{AnyNode, NodeCore, NodeParts};
 use super::registry::Registry;
 use crate::rdd::{Element, Rdd, TaskError};
-use crate::state::AnyState;
 use crate::time::Time;
-
-/// What is known of every operator, whatever it holds.
-pub(crate) struct NodeCore {
-    pub(crate) id: usize,
-    /// The operator's name, as users write it: `flat_map`, `window`, ...
-    pub(crate) kind: &'static str,
-    /// Ids of the operators that it reads.
-    pub(crate) parents: Vec<usize>,
-    /// How far apart its datasets are.
-    pub(crate) slide: Duration,
-    /// For how long before a batch its parents must be known: the window, zero for most.
-    pub(crate) looks_back: Duration,
-    /// Its state, when it has one.
-    pub(crate) state: Option<Arc<dyn AnyState>>,
-    /// Whether it takes data in.
-    pub(crate) is_input: bool,
-    /// The line that declared it.
-    pub(crate) caller: &'static Location<'static>,
-    uid: RwLock<OperatorUid>,
-    remember: Mutex<Duration>,
-    persisted: AtomicBool,
-}
-
-impl NodeCore {
-    pub(crate) fn uid(&self) -> OperatorUid {
-        self.uid
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(crate) fn set_uid(&self, uid: OperatorUid) {
-        *self.uid.write().unwrap_or_else(PoisonError::into_inner) = uid;
-    }
-
-    /// How long its datasets are kept after their time.
-    pub(crate) fn remember(&self) -> Duration {
-        *self.remember.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps its datasets at least this long.
-    pub(crate) fn remember_at_least(&self, length: Duration) {
-        let mut remember = self.remember.lock().unwrap_or_else(PoisonError::into_inner);
-        *remember = (*remember).max(length);
-    }
-
-    pub(crate) fn persist(&self) {
-        self.persisted.store(true, Ordering::Relaxed);
-    }
-}
-
-/// An operator whose element type is not known.
-pub(crate) trait AnyNode: Send + Sync {
-    fn core(&self) -> &NodeCore;
-    /// Lets go of the datasets that no later batch reads, once `now` is complete.
-    fn clear_metadata(&self, now: Time);
-    /// Runs the wide steps of the dataset at `time`, if there is one.
-    fn prepare(&self, time: Time) -> Result<(), TaskError>;
-}
 
 /// The datasets that an operator has yielded and that are still remembered.
 pub(crate) type Generated<T> = BTreeMap<Time, Option<Rdd<T>>>;
@@ -83,18 +21,6 @@ pub(crate) struct StreamNode<T: ?Sized + Element> {
     registry: Arc<Registry>,
     compute: Box<Compute<T>>,
     generated: Mutex<Generated<T>>,
-}
-
-/// What a new operator is made of.
-pub(crate) struct NodeParts {
-    pub(crate) kind: &'static str,
-    pub(crate) parents: Vec<usize>,
-    pub(crate) slide: Duration,
-    pub(crate) looks_back: Duration,
-    pub(crate) state: Option<Arc<dyn AnyState>>,
-    pub(crate) is_input: bool,
-    pub(crate) caller: &'static Location<'static>,
-    pub(crate) uid: OperatorUid,
 }
 
 impl<T: ?Sized + Element> StreamNode<T> {
@@ -117,19 +43,7 @@ impl<T: ?Sized + Element> StreamNode<T> {
         + 'static,
     ) -> Arc<Self> {
         let node = Arc::new(Self {
-            core: NodeCore {
-                id: registry.next_id(),
-                kind: parts.kind,
-                parents: parts.parents,
-                slide: parts.slide,
-                looks_back: parts.looks_back,
-                state: parts.state,
-                is_input: parts.is_input,
-                caller: parts.caller,
-                uid: RwLock::new(parts.uid),
-                remember: Mutex::new(parts.slide),
-                persisted: AtomicBool::new(false),
-            },
+            core: NodeCore::new(registry.next_id(), parts),
             registry: Arc::clone(registry),
             compute: Box::new(compute),
             generated: Mutex::default(),
@@ -162,7 +76,7 @@ impl<T: ?Sized + Element> StreamNode<T> {
             return Ok(rdd.clone());
         }
         let mut rdd = (self.compute)(&self.core, &generated, time)?;
-        if self.core.persisted.load(Ordering::Relaxed) {
+        if self.core.is_persisted() {
             rdd = rdd.map(|rdd| rdd.cache());
         }
         generated.insert(time, rdd.clone());

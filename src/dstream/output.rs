@@ -3,7 +3,8 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::{DStream, OperatorUid};
+use super::DStream;
+use super::operation::{OutputOperation, Work};
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError, contained};
 use crate::sink::{BatchIdentity, Console, Guarantee, Sink, TextFiles, TextForm};
 use crate::time::Time;
@@ -23,54 +24,6 @@ impl Outcome for () {
 impl<E: Into<BoxError>> Outcome for Result<(), E> {
     fn into_result(self) -> Result<(), BoxError> {
         self.map_err(Into::into)
-    }
-}
-
-/// A job's work: may be run again after a failure.
-pub(crate) type Work = Box<dyn Fn() -> Result<(), TaskError> + Send + Sync>;
-
-/// One output operation's work for one batch.
-pub(crate) struct Job {
-    pub(crate) output: Arc<OutputOperation>,
-    pub(crate) work: Work,
-}
-
-type Generate = dyn Fn(&BatchIdentity) -> Result<Option<Work>, TaskError> + Send + Sync;
-type Check = dyn Fn() -> Result<(), BoxError> + Send + Sync;
-
-/// An output operation.
-pub(crate) struct OutputOperation {
-    pub(crate) uid: OperatorUid,
-    pub(crate) kind: &'static str,
-    pub(crate) parent: usize,
-    pub(crate) guarantee: Guarantee,
-    pub(crate) caller: &'static Location<'static>,
-    check: Box<Check>,
-    generate: Box<Generate>,
-}
-
-impl OutputOperation {
-    /// Finds out before the start whether the output can be written at all.
-    pub(crate) fn check(&self) -> Result<(), BoxError> {
-        contained(|| (self.check)().map_err(TaskError::Failed)).map_err(Into::into)
-    }
-
-    /// The job for the batch at `time`, when the stream has a dataset then.
-    pub(crate) fn job(
-        self: &Arc<Self>,
-        application: &str,
-        time: Time,
-    ) -> Result<Option<Job>, TaskError> {
-        let identity = BatchIdentity {
-            application: application.to_owned(),
-            output: self.uid.clone(),
-            time,
-        };
-        let work = (self.generate)(&identity)?;
-        Ok(work.map(|work| Job {
-            output: Arc::clone(self),
-            work,
-        }))
     }
 }
 

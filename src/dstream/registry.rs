@@ -9,11 +9,11 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::OperatorUid;
-use super::node::AnyNode;
-use super::output::OutputOperation;
+use super::operation::OutputOperation;
+use super::operator::AnyNode;
 use crate::rdd::Executor;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// Everything that is declared before the start.
 pub(crate) struct Registry {

@@ -7,11 +7,12 @@ use tidemill_storage::failpoint;
 
 use super::{Engine, Trouble};
 use crate::block::{Allocation, TrackerError};
-use crate::dstream::{Job, OperatorUid};
+use crate::dstream::Job;
 use crate::error::Error;
 use crate::rdd::TaskError;
 use crate::scheduler::{BatchHooks, GenerateBatch};
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// How long to wait before a full log is tried again.
 const FULL_RETRY: Duration = Duration::from_millis(500);

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dstream::{AnyNode, OperatorUid, Registry};
+use crate::dstream::{AnyNode, Registry};
 use crate::state::STATE_FORMAT;
 use crate::time::millis;
+use crate::uid::OperatorUid;
 
 /// A program's operators and outputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::dstream::OperatorUid;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// Whether a receiver runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Metadata;
-use crate::dstream::OperatorUid;
 use crate::graph::GraphDescriptor;
+use crate::uid::OperatorUid;
 
 /// Something in a checkpoint that the program gives no place.
 #[derive(Debug, Clone, PartialEq, Eq)]

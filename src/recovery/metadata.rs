@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::block::TrackerSnapshot;
-use crate::dstream::OperatorUid;
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// Names of the logs in a checkpoint's low-water marks.
 pub(crate) const DRIVER_LOG: &str = "driver";

@@ -5,11 +5,11 @@
 //! again, because dropping it would lose data: it holds back what comes after it until it succeeds or
 //! the context stops. A stopped context leaves it unfinished, and the next start takes it up again.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::queue::{Batch, JobSlot, JobState, Queue, Stage, Work};
 use super::{BatchInfo, ListenerBus, OutputOperationInfo, Progress, StreamingEvent};
 use crate::clock::Clock;
 use crate::dstream::Job;
@@ -58,50 +58,6 @@ struct Shared {
     progress: Arc<Progress>,
     queue: Mutex<Queue>,
     changed: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    batches: VecDeque<Batch>,
-    stopping: bool,
-    wake_between: bool,
-}
-
-struct Batch {
-    time: Time,
-    info: BatchInfo,
-    stage: Stage,
-    /// Failures of its generation and its finish.
-    failures: u64,
-    retry_at: Option<Instant>,
-}
-
-enum Stage {
-    Waiting,
-    Generating,
-    Running(Vec<JobSlot>),
-    Finishing,
-}
-
-struct JobSlot {
-    job: Arc<Job>,
-    state: JobState,
-    retry_at: Option<Instant>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum JobState {
-    Ready,
-    Running,
-    Done,
-}
-
-/// A piece of work that a thread has taken.
-enum Work {
-    Generate(Time),
-    Run(Time, usize, Arc<Job>),
-    Finish(Time),
-    BetweenBatches,
 }
 
 impl JobScheduler {
@@ -205,65 +161,6 @@ impl JobScheduler {
                 tracing::error!("a job thread panicked");
             }
         }
-    }
-}
-
-impl Queue {
-    fn batch(&mut self, time: Time) -> Option<&mut Batch> {
-        self.batches.iter_mut().find(|batch| batch.time == time)
-    }
-
-    /// The next piece of work; else how long until one may be due.
-    fn take(&mut self, in_order: bool) -> Result<Work, Option<Duration>> {
-        let now = Instant::now();
-        let mut soonest: Option<Instant> = None;
-        let eligible = if in_order { 1 } else { usize::MAX };
-        // At rest: in order, when the front batch hasn't begun; else when nothing is finishing.
-        let at_rest = match in_order {
-            true => self
-                .batches
-                .front()
-                .is_none_or(|batch| matches!(batch.stage, Stage::Waiting)),
-            false => !self
-                .batches
-                .iter()
-                .any(|batch| matches!(batch.stage, Stage::Finishing)),
-        };
-        if self.wake_between && at_rest {
-            self.wake_between = false;
-            return Ok(Work::BetweenBatches);
-        }
-        for batch in self.batches.iter_mut().take(eligible) {
-            if let Some(at) = batch.retry_at.filter(|at| *at > now) {
-                soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
-                continue;
-            }
-            match &mut batch.stage {
-                Stage::Waiting => {
-                    batch.stage = Stage::Generating;
-                    return Ok(Work::Generate(batch.time));
-                }
-                Stage::Running(slots) => {
-                    if slots.iter().all(|slot| slot.state == JobState::Done) {
-                        batch.stage = Stage::Finishing;
-                        return Ok(Work::Finish(batch.time));
-                    }
-                    for (index, slot) in slots.iter_mut().enumerate() {
-                        if slot.state != JobState::Ready {
-                            continue;
-                        }
-                        if let Some(at) = slot.retry_at.filter(|at| *at > now) {
-                            soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
-                            continue;
-                        }
-                        slot.state = JobState::Running;
-                        return Ok(Work::Run(batch.time, index, Arc::clone(&slot.job)));
-                    }
-                }
-                Stage::Generating | Stage::Finishing => {}
-            }
-        }
-        Err(soonest.map(|at| at.saturating_duration_since(now)))
     }
 }
 

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::dstream::OperatorUid;
 use crate::rdd::panic_message;
 use crate::receiver::ReceiverStatus;
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// How many events may wait for slow listeners.
 const QUEUE: usize = 10_000;

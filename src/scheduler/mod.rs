@@ -7,6 +7,7 @@ mod job_generator;
 mod job_scheduler;
 mod listener;
 mod progress;
+mod queue;
 
 pub use listener::{
     BatchInfo, ListenerBus, OutputOperationInfo, StreamingEvent, StreamingListener,

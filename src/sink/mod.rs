@@ -17,9 +17,9 @@ pub use discard::Discard;
 pub use text_files::TextFiles;
 pub use text_form::TextForm;
 
-use crate::dstream::OperatorUid;
 use crate::rdd::{BoxError, Element, Rdd};
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// Names one commit for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

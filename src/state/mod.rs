@@ -5,6 +5,7 @@
 //! time. What is merged is also noted as *pending* for the next checkpoint: its cost follows the keys
 //! that changed, not the keys that are held.
 
+mod erased;
 mod keyed;
 mod restore;
 mod update;

@@ -33,11 +33,14 @@ where
     Rdd::new(node, batch.executor())
 }
 
+/// A batch's values by key.
+type Grouped<K, V> = Rdd<(K, Vec<V>)>;
+
 struct Updated<K: StateKey, V: Data, S: StateValue, F> {
     state: Arc<KeyedState<K, S>>,
     time: Time,
     /// The batch's values; let go once they are staged.
-    batch: Mutex<Option<Rdd<(K, Vec<V>)>>>,
+    batch: Mutex<Option<Grouped<K, V>>>,
     f: Arc<F>,
 }
 

@@ -1,0 +1,263 @@
+//! Recovery, from the lock to an engine that could run its first batch.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use tidemill_checkpoint::{CheckpointStore, Holder, Location, Manifest, StoreOptions};
+use tidemill_storage::failpoint;
+
+use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
+use super::settings::Settings;
+use super::{StartMode, StreamingContext};
+use crate::block::{BlockStore, Intake, Tracker};
+use crate::clock::{Clock, SystemClock, wall_clock};
+use crate::engine::{Boundary, Checkpointer, Engine, Identity, Troubles};
+use crate::error::{Error, Result};
+use crate::graph::{GraphDescriptor, longest_memory};
+use crate::recovery::{Metadata, irreconcilable, replay_driver_log};
+use crate::time::{Time, millis};
+
+impl StreamingContext {
+    /// Everything up to the moment when the engine could run its first batch.
+    pub(super) fn recover(&self, settings: &Settings, mode: StartMode) -> Result<Recovered> {
+        let registry = &self.0.registry;
+        let locations = Locations::of(settings)?;
+        let mut holder = Holder::current(&settings.name, wall_clock().as_millis());
+        holder.admin.clone_from(&settings.admin);
+        let mut options = StoreOptions::new(holder);
+        options.retain = settings.retain;
+        let store = CheckpointStore::open(&locations.checkpoint, options)?;
+        let newest = store.newest()?;
+        for (id, error) in &newest.skipped {
+            tracing::warn!(checkpoint = id.0, %error, "a checkpoint is damaged; an older one is used");
+        }
+        let graph = GraphDescriptor::of(registry);
+        let held = match &newest.manifest {
+            Some(manifest) if mode == StartMode::CreateOnly => {
+                return Err(Error::Setting(format!(
+                    "{} holds checkpoint {} already; use get_or_create to go on from it",
+                    locations.checkpoint, manifest.id
+                )));
+            }
+            Some(manifest) => {
+                Some(self.reconciled(settings, &locations.checkpoint, manifest, &graph)?)
+            }
+            None => None,
+        };
+        let is_new = held.is_none();
+        let clock = clock_for(settings, held.as_ref());
+        let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
+        registry.executor.set_hash_seed(metadata.hash_seed);
+        registry.set_zero_time(metadata.zero_time);
+        self.restore_states(&store, newest.manifest.as_ref(), &metadata)?;
+
+        let epoch = store.epoch().0;
+        let (driver_log, driver_place) =
+            locations.open_log(settings, DRIVER_LOG_DIR, DRIVER_LOG_KIND, epoch)?;
+        if is_new && driver_log.next_sequence().0 > 0 {
+            return Err(Error::Unreadable {
+                place: driver_place,
+                reason: format!(
+                    "the log has entries, but {} holds no checkpoint to read them with; restore the \
+                     checkpoint, or move the log away to start anew",
+                    locations.checkpoint
+                ),
+            });
+        }
+        failpoint!("recovery::before_replay");
+        let replayed = replay_driver_log(&driver_log, &driver_place, &mut metadata)?;
+        failpoint!("recovery::after_replay");
+        let block_log = match settings.receiver_log {
+            true => Some(
+                locations
+                    .open_log(settings, BLOCK_LOG_DIR, BLOCK_LOG_KIND, epoch)?
+                    .0,
+            ),
+            false => None,
+        };
+        let unfinished = metadata.unfinished();
+        if !is_new {
+            tracing::info!(
+                epoch,
+                complete_through = metadata.complete_through.as_millis(),
+                replayed,
+                unfinished = unfinished.len(),
+                "going on from a checkpoint"
+            );
+        }
+        let store_of_blocks = BlockStore::new(block_log, settings.receiver.memory_bytes);
+        let direct = std::mem::take(&mut self.inputs().direct);
+        for input in &direct {
+            let uid = input.node.core().uid();
+            let unreadable = |error: crate::rdd::BoxError| Error::Unreadable {
+                place: format!("the position of `{uid}`"),
+                reason: error.to_string(),
+            };
+            match metadata.positions.get(&uid) {
+                Some(position) => input.source.restore(position).map_err(unreadable)?,
+                None => input.source.first_start().map_err(unreadable)?,
+            }
+            for allocation in metadata.tracker.allocated.values() {
+                if let Some(plan) = allocation.plans.get(&uid) {
+                    input.source.accept(plan).map_err(unreadable)?;
+                }
+            }
+        }
+        let intake = Arc::new(Intake {
+            tracker: Tracker::new(driver_log, metadata.tracker.clone()),
+            store: Arc::new(store_of_blocks),
+        });
+        let _ = self.0.intake.set(Arc::clone(&intake));
+        let skipped = newest
+            .skipped
+            .iter()
+            .map(|(id, error)| format!("{id}: {error}"))
+            .collect();
+        let interval = settings.checkpoint_interval();
+        let checkpointer = Checkpointer::new(store, &locations.checkpoint, interval, skipped);
+        let inner = Arc::downgrade(&self.0);
+        let on_trouble = move |trouble| {
+            if let Some(inner) = inner.upgrade() {
+                inner.trouble(trouble);
+            }
+        };
+        let engine = Engine {
+            identity: Identity {
+                application: settings.name.clone(),
+                batch_interval: settings.batch_interval,
+                zero_time: metadata.zero_time,
+                hash_seed: metadata.hash_seed,
+                graph,
+                program: settings.program.clone(),
+            },
+            memory: longest_memory(registry),
+            registry: Arc::clone(registry),
+            clock,
+            intake,
+            direct,
+            checkpointer,
+            scheduler: OnceLock::new(),
+            boundary: Mutex::new(Boundary {
+                complete_through: metadata.complete_through,
+                completed: metadata.completed,
+                released_through: Time::default(),
+            }),
+            troubles: Troubles(Arc::new(on_trouble)),
+        };
+        Ok(Recovered {
+            engine: Arc::new(engine),
+            unfinished,
+            is_new,
+        })
+    }
+
+    /// A checkpoint's metadata, if this program can go on from it.
+    fn reconciled(
+        &self,
+        settings: &Settings,
+        location: &Location,
+        manifest: &Manifest,
+        graph: &GraphDescriptor,
+    ) -> Result<Metadata> {
+        let place = format!("checkpoint {} at {location}", manifest.id);
+        let mut held = Metadata::decode(&manifest.metadata, &place)?;
+        let keys_of = |series: &tidemill_checkpoint::Series| {
+            let chunks = series.partitions.iter().flat_map(|chain| chain.base.iter());
+            (series.name.clone(), chunks.map(|chunk| chunk.entries).sum())
+        };
+        let state_keys: BTreeMap<String, u64> = manifest.series.iter().map(keys_of).collect();
+        let interval_ms = millis(settings.batch_interval);
+        let differences = irreconcilable(&held, &settings.name, interval_ms, graph, &state_keys);
+        if !differences.is_empty() {
+            return Err(Error::Incompatible {
+                location: location.to_string(),
+                differences,
+            });
+        }
+        if held.batch_interval_ms != interval_ms {
+            // Nothing is in phase with the old interval, or it would have been refused.
+            let last = held.tracker.last_allocated.unwrap_or(held.zero_time);
+            held.zero_time = last.floor(settings.batch_interval);
+            held.batch_interval_ms = interval_ms;
+        }
+        Ok(held)
+    }
+
+    fn restore_states(
+        &self,
+        store: &CheckpointStore,
+        manifest: Option<&Manifest>,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let executor = &self.0.registry.executor;
+        for node in self.0.registry.nodes() {
+            let Some(state) = &node.core().state else {
+                continue;
+            };
+            let uid = node.core().uid();
+            match manifest.and_then(|manifest| manifest.series(uid.as_str())) {
+                Some(series) => {
+                    let chunks = |reference: &_| store.read_chunk(reference);
+                    state
+                        .restore(series, metadata.complete_through, &chunks, executor)
+                        .map_err(|error| Error::Unreadable {
+                            place: format!("the state of `{uid}`"),
+                            reason: error.to_string(),
+                        })?;
+                }
+                None => state.initialize(executor),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What recovery hands to the start.
+pub(super) struct Recovered {
+    pub(super) engine: Arc<Engine>,
+    pub(super) unfinished: Vec<Time>,
+    pub(super) is_new: bool,
+}
+
+/// The clock given, or the machine's; one that goes on from the last batch when the machine's is far
+/// behind it.
+fn clock_for(settings: &Settings, held: Option<&Metadata>) -> Arc<dyn Clock> {
+    if let Some(clock) = &settings.clock {
+        return Arc::clone(clock);
+    }
+    let now = wall_clock();
+    let last = held
+        .and_then(|held| held.tracker.last_allocated)
+        .unwrap_or_default();
+    // A graceful stop cuts its last batch early: the clock may be up to an interval behind.
+    if last > now.plus(settings.batch_interval * 2 + Duration::from_secs(1)) {
+        tracing::warn!(
+            clock = now.as_millis(),
+            last_batch = last.as_millis(),
+            "the machine's clock is behind the last batch; the stream's time goes on from there"
+        );
+        return Arc::new(SystemClock::starting_at(last));
+    }
+    Arc::new(SystemClock::starting_at(now))
+}
+
+fn first_metadata(settings: &Settings, graph: &GraphDescriptor, now: Time) -> Metadata {
+    let zero_time = now.floor(settings.batch_interval);
+    Metadata {
+        format: Metadata::FORMAT,
+        written_by: env!("CARGO_PKG_VERSION").to_owned(),
+        application: settings.name.clone(),
+        batch_interval_ms: millis(settings.batch_interval),
+        zero_time,
+        hash_seed: RandomState::new().build_hasher().finish(),
+        graph: graph.clone(),
+        program: settings.program.clone(),
+        complete_through: zero_time,
+        completed: Default::default(),
+        tracker: Default::default(),
+        positions: BTreeMap::new(),
+        rate_estimate: None,
+    }
+}
