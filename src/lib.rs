@@ -100,11 +100,14 @@
 //! | [`scheduler`] | batches and their jobs; listeners and progress |
 //! | [`sink`] | outputs and their guarantees |
 //! | [`pipeline`] | programs made of a TOML file |
+//! | [`admin`], [`cli`] | the HTTP side of a running program; the command `tidemill` |
 //!
 //! The write-ahead log, the checkpoint stores, the disks below them and the configuration are crates of
 //! their own: `tidemill-wal`, `tidemill-checkpoint`, `tidemill-storage`, `tidemill-config`.
 
+pub mod admin;
 pub mod block;
+pub mod cli;
 pub mod clock;
 mod context;
 pub mod dstream;

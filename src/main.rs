@@ -1,3 +1,7 @@
-//! The daemon.
+//! The `tidemill` command; see [`tidemill::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tidemill::cli::main()
+}

@@ -1,0 +1,82 @@
+//! `/api/v1/graph`: operators with the sizes of their states, outputs with what they guarantee.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::Admin;
+use crate::OperatorUid;
+use crate::graph::{OperatorDescriptor, OutputDescriptor};
+use crate::sink::Guarantee;
+
+#[derive(Serialize)]
+pub(super) struct Graph {
+    operators: Vec<Operator>,
+    outputs: Vec<Output>,
+}
+
+/// Lengths are milliseconds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Operator {
+    uid: OperatorUid,
+    kind: String,
+    parents: Vec<OperatorUid>,
+    slide: u64,
+    looks_back: u64,
+    is_input: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Held>,
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct Held {
+    keys: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Output {
+    uid: OperatorUid,
+    kind: String,
+    parent: OperatorUid,
+    guarantee: Option<Guarantee>,
+}
+
+pub(super) async fn graph(State(shared): Admin) -> Json<Graph> {
+    let descriptor = shared.context.graph();
+    let sizes = shared.context.state_sizes().into_iter();
+    let sizes: BTreeMap<_, _> = sizes
+        .map(|size| {
+            (
+                size.uid,
+                Held {
+                    keys: size.keys,
+                    bytes: size.bytes,
+                },
+            )
+        })
+        .collect();
+    let guarantees: BTreeMap<_, _> = shared.context.guarantees().into_iter().collect();
+    let operator = |operator: OperatorDescriptor| Operator {
+        state: sizes.get(&operator.uid).copied(),
+        uid: operator.uid,
+        kind: operator.kind,
+        parents: operator.parents,
+        slide: operator.slide_ms,
+        looks_back: operator.looks_back_ms,
+        is_input: operator.is_input,
+    };
+    let output = |output: OutputDescriptor| Output {
+        guarantee: guarantees.get(&output.uid).copied(),
+        uid: output.uid,
+        kind: output.kind,
+        parent: output.parent,
+    };
+    Json(Graph {
+        operators: descriptor.operators.into_iter().map(operator).collect(),
+        outputs: descriptor.outputs.into_iter().map(output).collect(),
+    })
+}

@@ -1,0 +1,37 @@
+//! `/healthz`: the process answers. `/readyz`: the pipeline works, or why it doesn't.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::Admin;
+use super::problem::Problem;
+use crate::ContextState;
+
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    state: ContextState,
+}
+
+/// 200 for as long as the process can answer at all.
+pub(super) async fn alive(State(shared): Admin) -> Json<Health> {
+    Json(Health {
+        status: "alive",
+        state: shared.context.state(),
+    })
+}
+
+/// 200 when the pipeline is active and nothing fails; else 503 with the reasons.
+pub(super) async fn ready(State(shared): Admin) -> Result<Json<Health>, Problem> {
+    let reasons = shared.context.obstacles();
+    if reasons.is_empty() {
+        return Ok(Json(Health {
+            status: "ready",
+            state: shared.context.state(),
+        }));
+    }
+    let detail = reasons.join("; ");
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_reasons(reasons))
+}

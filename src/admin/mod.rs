@@ -1,0 +1,160 @@
+//! The admin side: health, metrics, the HTTP API, ingest and a status page, on one address.
+//!
+//! Invariant: nothing here can hold up the engine. Handlers read snapshots; what may block (cutting a
+//! checkpoint) runs off the server's threads; the number of requests under way is bounded.
+//!
+//! Errors are `application/problem+json` (RFC 9457), field names camelCase, times milliseconds since the
+//! Unix epoch.
+
+mod applications;
+mod checkpoint;
+mod graph;
+mod guard;
+mod health;
+mod metrics;
+mod page;
+mod problem;
+mod stop;
+mod streaming;
+mod token;
+mod wal;
+
+use std::fmt;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware;
+use axum::routing::{get, post};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use token::{Token, TokenError};
+
+use crate::StreamingContext;
+use crate::clock::wall_clock;
+use crate::error::{Error, Result};
+use crate::source::ingest_router;
+use crate::time::Time;
+
+/// The most that a post to `/ingest` may hold, in bytes; a source may take less.
+const MAX_INGEST_BODY: usize = 1 << 30;
+
+/// How long answers that are on their way may take at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How an admin server behaves.
+pub struct Options {
+    /// What every request but `/healthz` must show as a bearer token; `None`: nothing.
+    pub token: Option<Token>,
+    /// Called when somebody asks to stop: gracefully or not. Must return at once.
+    pub on_stop: Box<dyn Fn(bool) + Send + Sync>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What handlers share.
+struct Shared {
+    context: StreamingContext,
+    options: Options,
+    /// When the server started.
+    since: Time,
+}
+
+/// The state of every handler.
+type Admin = State<Arc<Shared>>;
+
+/// A running admin server.
+#[derive(Debug)]
+pub struct AdminServer {
+    runtime: Handle,
+    end: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl AdminServer {
+    /// Answers on `listener` from now on, on the context's runtime; the context needn't have started.
+    ///
+    /// # Errors
+    /// When the runtime can't be had, or the listener isn't usable in it.
+    pub fn start(
+        listener: TcpListener,
+        context: StreamingContext,
+        options: Options,
+    ) -> Result<Self> {
+        let system = |error| Error::System {
+            what: "start the admin server",
+            error,
+        };
+        let runtime = context.runtime()?;
+        listener.set_nonblocking(true).map_err(system)?;
+        let listener = {
+            let _entered = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).map_err(system)?
+        };
+        let shared = Arc::new(Shared {
+            context,
+            options,
+            since: wall_clock(),
+        });
+        let end = CancellationToken::new();
+        let serve = axum::serve(listener, router(shared))
+            .with_graceful_shutdown(end.clone().cancelled_owned());
+        let server = runtime.spawn(serve.into_future());
+        Ok(Self {
+            runtime,
+            end,
+            server,
+        })
+    }
+
+    /// Takes no more requests, and waits a moment for the answers that are on their way. Not to be called
+    /// on an asynchronous task.
+    pub fn shut_down(self) {
+        self.end.cancel();
+        let last = async { tokio::time::timeout(LAST_ANSWERS, self.server).await };
+        match self.runtime.block_on(last) {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the admin server failed"),
+            Ok(Err(error)) => tracing::warn!(%error, "the admin server ended badly"),
+            Err(_) => tracing::debug!("connections were still open when the admin server ended"),
+        }
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let api = Router::new()
+        .route("/", get(page::page))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/v1/applications", get(applications::all))
+        .route("/api/v1/applications/{app}", get(applications::one))
+        .nest("/api/v1/applications/{app}/streaming", streaming::routes())
+        .route(
+            "/api/v1/checkpoint",
+            get(checkpoint::status).post(checkpoint::create),
+        )
+        .route("/api/v1/checkpoint/history", get(checkpoint::history))
+        .route("/api/v1/wal", get(wal::status))
+        .route("/api/v1/graph", get(graph::graph))
+        .route("/api/v1/stop", post(stop::stop))
+        .layer(middleware::from_fn(guard::bounded))
+        .with_state(Arc::clone(&shared));
+    api.merge(ingest_router(
+        shared.context.ingest().clone(),
+        MAX_INGEST_BODY,
+    ))
+    .fallback(problem::no_such_path)
+    .method_not_allowed_fallback(problem::no_such_method)
+    .layer(middleware::from_fn_with_state(shared, guard::admitted))
+}

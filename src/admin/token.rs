@@ -1,0 +1,130 @@
+//! [`Token`]: the bearer token of a protected admin address.
+
+use std::fmt;
+use std::path::Path;
+
+/// The longest token file that is read, in bytes.
+const MAX_FILE: u64 = 4096;
+
+/// The shortest token that is of any use, in bytes.
+const MIN_TOKEN: usize = 16;
+
+/// A secret that requests must show as `Authorization: Bearer TOKEN`. Never printed.
+pub struct Token(Box<[u8]>);
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The file can't be read.
+    #[error("the token file {path}: {error}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The system's words.
+        #[source]
+        error: std::io::Error,
+    },
+    /// Its contents are no token.
+    #[error(
+        "the token file {path} must hold one line of {MIN_TOKEN} to {MAX_FILE} visible ASCII \
+         characters: make one with `openssl rand -hex 32`"
+    )]
+    Unusable {
+        /// The file.
+        path: String,
+    },
+}
+
+impl Token {
+    /// Reads a token from a file, without the white space around it.
+    ///
+    /// # Errors
+    /// When the file can't be read or holds no token.
+    pub fn read(path: &Path) -> Result<Self, TokenError> {
+        let shown = || path.display().to_string();
+        let unreadable = |error| TokenError::Unreadable {
+            path: shown(),
+            error,
+        };
+        if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_FILE {
+            return Err(TokenError::Unusable { path: shown() });
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let token = bytes.trim_ascii();
+        if token.len() < MIN_TOKEN || !token.iter().all(u8::is_ascii_graphic) {
+            return Err(TokenError::Unusable { path: shown() });
+        }
+        Ok(Self(token.into()))
+    }
+
+    /// Whether an `Authorization` header shows this token. How long the answer takes tells the shown
+    /// token's length and nothing else.
+    #[must_use]
+    pub fn is_shown_by(&self, authorization: &[u8]) -> bool {
+        let shown = match authorization.split_at_checked(7) {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
+            _ => return false,
+        };
+        let mut difference = u8::from(shown.len() != self.0.len());
+        for (index, byte) in shown.iter().enumerate() {
+            // Past the end of ours the comparison goes on, with bytes that can't be in a token.
+            let ours = self.0.get(index).copied().unwrap_or_default();
+            difference = std::hint::black_box(difference | (byte ^ ours));
+        }
+        difference == 0
+    }
+
+    /// The value of an `Authorization` header that shows it.
+    #[must_use]
+    pub fn authorization(&self) -> String {
+        format!("Bearer {}", String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str) -> Result<Token, TokenError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, text).unwrap();
+        Token::read(&path)
+    }
+
+    #[test]
+    fn only_the_whole_token_opens() {
+        let token = token("0123456789abcdef\n").unwrap();
+        assert!(token.is_shown_by(b"Bearer 0123456789abcdef"));
+        assert!(token.is_shown_by(token.authorization().as_bytes()));
+        for wrong in [
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdef0",
+            "Bearer 0123456789abcdeX",
+            "Bearer ",
+            "Bearer",
+            "Basic 0123456789abcdef",
+            "0123456789abcdef",
+            "",
+        ] {
+            assert!(!token.is_shown_by(wrong.as_bytes()), "{wrong}");
+        }
+        assert_eq!(format!("{token:?}"), "Token");
+    }
+
+    #[test]
+    fn short_long_and_odd_files_hold_no_token() {
+        for text in ["", "short", "two words in one line", &"x".repeat(5000)] {
+            let error = token(text).unwrap_err().to_string();
+            assert!(error.contains("openssl rand"), "{error}");
+        }
+        assert!(Token::read(Path::new("/nowhere/token")).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! The arguments, as clap reads them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed while running
+  2  the configuration or the arguments are wrong; nothing was opened or written
+  3  another driver owns the checkpoint location
+
+First steps:
+  tidemill check config/examples/wordcount.toml
+  tidemill run config/examples/wordcount.toml
+  printf 'to be or not to be\\n' | curl --data-binary @- http://127.0.0.1:4040/ingest/lines
+  tidemill status";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "tidemill", version, about = "A fault-tolerant, checkpointing micro-batch stream engine", after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a pipeline in the foreground, going on from its checkpoint
+    #[command(after_help = "\
+Ctrl-C or SIGTERM stops gracefully: receivers end, everything received is processed, a last checkpoint
+is written. A second one stops at once (exit code 130 or 143); nothing acknowledged is lost either way.
+
+Examples:
+  tidemill run wordcount.toml
+  tidemill run wordcount.toml --set admin.listen=127.0.0.1:0 --set batch_interval=500ms")]
+    Run(RunArgs),
+    /// Validate a pipeline; print its graph and what each path from source to sink guarantees
+    #[command(
+        after_help = "Opens and writes nothing but the file itself.\n\nExample:\n  tidemill check wordcount.toml --set wal.receiver=false"
+    )]
+    Check(PipelineArgs),
+    /// Show how a running pipeline is doing
+    #[command(after_help = "Example:\n  tidemill status --admin http://127.0.0.1:4041")]
+    Status(StatusArgs),
+    /// Stop a running pipeline; returns when the stop has been accepted
+    #[command(
+        after_help = "Examples:\n  tidemill stop\n  tidemill stop --now --admin http://127.0.0.1:4041"
+    )]
+    Stop(StopArgs),
+    /// List, show, verify or cut checkpoints
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Dump or verify the write-ahead logs
+    #[command(subcommand)]
+    Wal(WalCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CheckpointCommand {
+    /// List the checkpoints of a location, newest first
+    #[command(
+        after_help = "Examples:\n  tidemill checkpoint list wordcount.toml\n  tidemill checkpoint list sled:data/wordcount/checkpoint --json"
+    )]
+    List(CheckpointArgs),
+    /// Show what a checkpoint holds [the newest]
+    #[command(after_help = "Example:\n  tidemill checkpoint show wordcount.toml --id 12")]
+    Show(ShowArgs),
+    /// Read and check every byte; exit code 1 when something is damaged
+    #[command(after_help = "Example:\n  tidemill checkpoint verify sled:data/wordcount/checkpoint")]
+    Verify(CheckpointArgs),
+    /// Have a running pipeline cut a checkpoint now; returns when it is durable
+    #[command(after_help = "Example:\n  tidemill checkpoint create --admin http://127.0.0.1:4041")]
+    Create(AdminArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WalCommand {
+    /// Print the logs: one JSON object a line, in log order
+    #[command(
+        after_help = "Examples:\n  tidemill wal dump wordcount.toml | head\n  tidemill wal dump data/wordcount/wal/driver"
+    )]
+    Dump(WalArgs),
+    /// Read and check every byte; exit code 1 when something is damaged
+    #[command(after_help = "Example:\n  tidemill wal verify wordcount.toml")]
+    Verify(WalArgs),
+}
+
+/// A pipeline file and what is laid over it.
+#[derive(Debug, Args)]
+pub(super) struct PipelineArgs {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE.toml")]
+    pub(super) pipeline: PathBuf,
+    #[command(flatten)]
+    pub(super) sets: SetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetArgs {
+    /// Set any dotted key of the file, as in `sources.lines.address=127.0.0.1:9998`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
+    /// Move an existing checkpoint and its logs aside and start anew
+    #[arg(long)]
+    pub(super) fresh: bool,
+}
+
+/// Where a running pipeline answers.
+#[derive(Debug, Args)]
+pub(super) struct AdminArgs {
+    /// The admin address of the running pipeline
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4040")]
+    pub(super) admin: String,
+    /// A file with the bearer token, for an admin address that asks for one
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopArgs {
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
+    /// Finish only the work at hand; what is left is done after the next start
+    #[arg(long)]
+    pub(super) now: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckpointArgs {
+    /// A checkpoint URL (`sled:PATH`, `file:PATH`, `s3://...`) or a PIPELINE.toml
+    pub(super) location: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sets: SetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    pub(super) at: CheckpointArgs,
+    /// The checkpoint's number [the newest]
+    #[arg(long)]
+    pub(super) id: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WalArgs {
+    /// A PIPELINE.toml, `file:PATH`, or a folder: of both logs (`driver` and `blocks`) or of one
+    pub(super) location: String,
+    /// Print JSON (a dump always is)
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sets: SetArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_make_sense_to_clap() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn visit(command: &clap::Command) {
+            if command.get_subcommands().next().is_none() {
+                let help = command
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(
+                    help.contains("Example"),
+                    "{} has no example",
+                    command.get_name()
+                );
+            }
+            command.get_subcommands().for_each(visit);
+        }
+        visit(&Cli::command());
+    }
+}

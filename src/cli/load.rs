@@ -1,0 +1,65 @@
+//! From arguments to a checked pipeline, and from that to a context with all its settings.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tidemill_config::{ENVIRONMENT_PREFIX, Pipeline};
+
+use super::args::PipelineArgs;
+use super::error::Result;
+use crate::StreamingContext;
+
+/// Loads a pipeline with the environment and `--set` laid over it.
+pub(super) fn pipeline(args: &PipelineArgs) -> Result<Pipeline> {
+    load(&args.pipeline, &args.sets.set)
+}
+
+/// As [`pipeline`], from the parts.
+pub(super) fn load(path: &Path, sets: &[String]) -> Result<Pipeline> {
+    // `vars` would panic at a variable that isn't UTF-8, even at one that isn't ours.
+    let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((key.into_string().ok()?, value.into_string().ok()?))
+    };
+    let ours = |(key, _): &(String, String)| key.starts_with(ENVIRONMENT_PREFIX);
+    let environment = std::env::vars_os().filter_map(text).filter(ours);
+    Ok(Pipeline::load(path, sets, environment)?)
+}
+
+/// A context with a pipeline's settings, its streams not yet declared. `admin` is where the admin
+/// server answers.
+pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<StreamingContext> {
+    let Pipeline {
+        checkpoint,
+        wal,
+        receiver,
+        jobs,
+        ..
+    } = pipeline;
+    let mut builder = StreamingContext::builder(pipeline.name.as_str(), pipeline.batch_interval)
+        .checkpoint(checkpoint.url.to_string())
+        .checkpoint_interval(checkpoint.interval)
+        .checkpoint_retain(checkpoint.retain.get())
+        .write_ahead_log(wal.url.to_string())
+        .receiver_write_ahead_log(wal.receiver)
+        .segment_bytes(wal.segment_size.bytes())
+        .segment_age(wal.segment_age)
+        .block_interval(receiver.block_interval)
+        .block_queue(receiver.queue.get())
+        .max_block_bytes(receiver.max_block_size.as_usize())
+        .receiver_memory_bytes(receiver.memory.bytes())
+        .concurrent_jobs(pipeline.concurrent_jobs.get())
+        .max_failures(jobs.max_failures.get())
+        .retry_delay(jobs.retry_delay)
+        .retry_delay_max(jobs.retry_delay_max)
+        .default_partitions(jobs.partitions.get())
+        .remember(pipeline.remember.unwrap_or_default())
+        .stop_timeout(pipeline.stop.timeout)
+        .program_text(pipeline.text.clone());
+    if let Some(rate) = receiver.max_rate {
+        builder = builder.receiver_max_rate(rate.get() as f64);
+    }
+    if let Some(address) = admin {
+        builder = builder.admin_address(format!("http://{address}"));
+    }
+    Ok(builder.build()?)
+}

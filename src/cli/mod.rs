@@ -1,0 +1,49 @@
+//! The command line: one module a command, thin over the library.
+//!
+//! Invariant: results go to standard output, logs and errors to standard error, and the exit code says
+//! what a script can do: see [`error`].
+
+mod args;
+mod error;
+mod load;
+mod logging;
+mod notify;
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::{CliError, Result};
+
+/// Runs the command that the process's arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    tidemill_storage::failpoints_from_env();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to do when even that can't be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::USAGE));
+        }
+    };
+    match perform(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::NobodyReads) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "tidemill: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn perform(command: Command) -> Result<()> {
+    if let Command::Run(args) = &command {
+        return run::run(args);
+    }
+    logging::start_plain();
+    Err(CliError::Usage("this command isn't there yet".to_owned()))
+}

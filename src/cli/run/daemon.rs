@@ -1,0 +1,242 @@
+//! [`Daemon`]: one thread decides, by events, when the engine starts, stops and how it ends.
+//!
+//! Whatever may take long (starting, stopping, waiting for a failure) has a thread of its own and reports
+//! here, so a signal is answered at once at any time.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::error::{CliError, Result};
+use super::super::notify;
+use crate::StreamingContext;
+use crate::error::Error;
+
+/// How much longer than its time-out a stop may take: for the last checkpoint and closing the logs.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// Something the daemon has to decide about.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The engine runs, or doesn't.
+    Started(crate::Result<()>),
+    /// SIGTERM or SIGINT came, by number.
+    Signal(u8),
+    /// Somebody asked over HTTP.
+    StopAsked {
+        /// Whether what was received is to be processed first.
+        gracefully: bool,
+    },
+    /// The engine can't go on.
+    Fatal(Error),
+    /// The stop is through.
+    Stopped(crate::Result<()>),
+}
+
+/// Why and since when it is stopping.
+struct Stopping {
+    gracefully: bool,
+    started: Instant,
+    /// What the run ends with, when it isn't an ordinary stop.
+    failure: Option<Error>,
+}
+
+/// A running pipeline.
+pub(super) struct Daemon {
+    context: StreamingContext,
+    sender: Sender<Event>,
+    events: Receiver<Event>,
+    ready: String,
+    stop_timeout: Duration,
+    started: bool,
+    /// A stop that was asked for before the engine had started.
+    stop_when_started: Option<bool>,
+    stopping: Option<Stopping>,
+}
+
+impl Daemon {
+    /// A daemon that logs `ready` when its batches run.
+    pub(super) fn new(
+        context: StreamingContext,
+        sender: Sender<Event>,
+        events: Receiver<Event>,
+        ready: String,
+        stop_timeout: Duration,
+    ) -> Self {
+        Self {
+            context,
+            sender,
+            events,
+            ready,
+            stop_timeout,
+            started: false,
+            stop_when_started: None,
+            stopping: None,
+        }
+    }
+
+    /// Starts the engine and stays until it has ended.
+    pub(super) fn run(mut self) -> Result<()> {
+        let context = self.context.clone();
+        self.in_background("start", move |events| {
+            let _ = events.send(Event::Started(context.start()));
+        })?;
+        loop {
+            let event = match self.time_left() {
+                None => self
+                    .events
+                    .recv()
+                    .map_err(|_| RecvTimeoutError::Disconnected),
+                Some(left) => self.events.recv_timeout(left),
+            };
+            let Ok(event) = event else {
+                return self.out_of_time();
+            };
+            if let Some(end) = self.decide(event)? {
+                return end;
+            }
+        }
+    }
+
+    /// What follows from an event; the outer error is an end at once, as is `Some`.
+    fn decide(&mut self, event: Event) -> Result<Option<Result<()>>> {
+        match event {
+            Event::Started(Err(error)) => return Ok(Some(Err(error.into()))),
+            Event::Started(Ok(())) => self.on_started()?,
+            Event::Signal(number) => {
+                if self.stopping.is_some() || self.stop_when_started.is_some() {
+                    return Err(CliError::Signal(number));
+                }
+                tracing::info!("stopping gracefully; a second signal stops at once");
+                self.stop(true, None)?;
+            }
+            Event::StopAsked { gracefully } => match &self.stopping {
+                Some(stopping) if stopping.gracefully && !gracefully => {
+                    tracing::info!(
+                        "stopped at once, as asked; what is left is done after the next start"
+                    );
+                    return Ok(Some(Ok(())));
+                }
+                Some(_) => {}
+                None => self.stop(gracefully, None)?,
+            },
+            Event::Fatal(error) => {
+                if self.stopping.is_some() {
+                    return Ok(Some(Err(error.into())));
+                }
+                tracing::error!(%error, "stopping");
+                self.stop(false, Some(error))?;
+            }
+            Event::Stopped(result) => return Ok(Some(self.on_stopped(result))),
+        }
+        Ok(None)
+    }
+
+    fn on_started(&mut self) -> Result<()> {
+        self.started = true;
+        if let Some(gracefully) = self.stop_when_started.take() {
+            return self.stop(gracefully, None);
+        }
+        tracing::info!("ready: {}", self.ready);
+        notify::ready(&self.ready);
+        let context = self.context.clone();
+        self.in_background("watch", move |events| watch(&context, &events))
+    }
+
+    /// Begins to stop, when the engine has started.
+    fn stop(&mut self, gracefully: bool, failure: Option<Error>) -> Result<()> {
+        if !self.started {
+            self.stop_when_started = Some(gracefully);
+            return Ok(());
+        }
+        notify::stopping();
+        self.stopping = Some(Stopping {
+            gracefully,
+            started: Instant::now(),
+            failure,
+        });
+        let context = self.context.clone();
+        self.in_background("stop", move |events| {
+            let _ = events.send(Event::Stopped(context.stop(gracefully)));
+        })
+    }
+
+    fn on_stopped(&mut self, result: crate::Result<()>) -> Result<()> {
+        let stopping = self.stopping.take();
+        if let Some(error) = stopping.as_ref().and_then(|_| result.as_ref().err()) {
+            tracing::error!(%error, "the stop didn't go well");
+        }
+        let Some(Stopping {
+            gracefully,
+            started,
+            failure,
+        }) = stopping
+        else {
+            return Ok(());
+        };
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        result?;
+        let unfinished = self.context.progress().active().len();
+        if gracefully && (unfinished > 0 || started.elapsed() >= self.stop_timeout) {
+            return Err(CliError::Failed(format!(
+                "the graceful stop took longer than stop.timeout; {unfinished} batches and what was \
+                 not in a batch yet are left for the next start, nothing acknowledged is lost"
+            )));
+        }
+        Ok(())
+    }
+
+    /// How long the stop may still take, once it has begun.
+    fn time_left(&self) -> Option<Duration> {
+        let stopping = self.stopping.as_ref()?;
+        Some((self.stop_timeout + STOP_GRACE).saturating_sub(stopping.started.elapsed()))
+    }
+
+    fn out_of_time(&mut self) -> Result<()> {
+        match self.stopping.take().and_then(|stopping| stopping.failure) {
+            Some(failure) => Err(failure.into()),
+            None => Err(CliError::Failed(
+                "the stop hangs; ended at once: nothing acknowledged is lost, what is left is done \
+                 after the next start"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn in_background(
+        &self,
+        what: &str,
+        work: impl FnOnce(Sender<Event>) + Send + 'static,
+    ) -> Result<()> {
+        let events = self.sender.clone();
+        let thread = thread::Builder::new().name(format!("tidemill-{what}"));
+        let spawned = thread.spawn(move || work(events));
+        spawned.map(drop).map_err(|error| {
+            Error::System {
+                what: "start a thread",
+                error,
+            }
+            .into()
+        })
+    }
+}
+
+/// Logs failed batches, which go on being tried, and reports what the engine can't survive.
+fn watch(context: &StreamingContext, events: &Sender<Event>) {
+    loop {
+        match context.await_termination() {
+            Ok(()) => return,
+            Err(error @ Error::Batch { .. }) => {
+                tracing::error!(
+                    "{error}; it is tried on, and /readyz says 503 until it is through"
+                );
+            }
+            Err(error) => {
+                let _ = events.send(Event::Fatal(error));
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `tidemill run`: the daemon.
+//!
+//! Order: the file is checked, the admin port bound (a taken port is found out before anything is
+//! written), an old life moved aside if that is wanted, the admin server started (so that it can be asked
+//! during a long recovery), the graph built, the engine started. Then the daemon waits for the first of
+//! its [events](daemon::Event).
+
+mod daemon;
+mod fresh;
+mod signals;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::channel;
+
+use tidemill_config::{Pipeline, SourceKind, format_duration};
+
+use super::args::RunArgs;
+use super::error::{CliError, Result};
+use super::{load, logging};
+use crate::admin::{self, AdminServer, Token};
+use crate::error::Error;
+use crate::pipeline;
+use daemon::{Daemon, Event};
+
+/// Runs a pipeline until it is stopped.
+pub(super) fn run(args: &RunArgs) -> Result<()> {
+    let pipeline = load::pipeline(&args.pipeline)?;
+    logging::start(&pipeline.log)?;
+    for warning in &pipeline.warnings {
+        tracing::warn!("{}: {}", warning.location, warning.message);
+    }
+    let token = pipeline
+        .admin
+        .token_file
+        .as_deref()
+        .map(Token::read)
+        .transpose()?;
+    let listener = pipeline.admin.listen.map(bind).transpose()?;
+    let address = listener.as_ref().map(|(_, address)| *address);
+    if args.fresh {
+        fresh::move_aside(&pipeline, address)?;
+    }
+    let context = load::context(&pipeline, address)?;
+    let (sender, events) = channel();
+    let runtime = context.runtime()?;
+    signals::watch(&runtime, sender.clone())?;
+    let server = match listener {
+        Some((listener, address)) => {
+            let stop = sender.clone();
+            let options = admin::Options {
+                token,
+                on_stop: Box::new(move |gracefully| {
+                    // Nobody listens any more when the daemon has ended already.
+                    let _ = stop.send(Event::StopAsked { gracefully });
+                }),
+            };
+            let server = AdminServer::start(listener, context.clone(), options)?;
+            tracing::info!("the admin server answers on http://{address}");
+            Some(server)
+        }
+        None => None,
+    };
+    pipeline::build(&context, &pipeline).map_err(|error| Error::Setting(error.to_string()))?;
+    let ready = ready_line(&pipeline, address);
+    let ended = Daemon::new(context, sender, events, ready, pipeline.stop.timeout).run();
+    // What was acknowledged is durable; the answers that say so still have to get out.
+    if let Some(server) = server {
+        server.shut_down();
+    }
+    ended
+}
+
+/// Binds the admin port; with port 0 the system chooses one.
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |error: std::io::Error| {
+        CliError::Failed(format!(
+            "can't listen on {address}: {error}; choose another address with --set admin.listen=HOST:PORT"
+        ))
+    };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// What is logged when batches run: what it is, where to look, how to feed it.
+fn ready_line(pipeline: &Pipeline, admin: Option<SocketAddr>) -> String {
+    let mut line = format!(
+        "{}, batches every {}",
+        pipeline.name,
+        format_duration(pipeline.batch_interval)
+    );
+    if let Some(admin) = admin {
+        line.push_str(&format!(", admin http://{admin}"));
+    }
+    for source in &pipeline.sources {
+        let SourceKind::Http { listen, .. } = &source.kind else {
+            continue;
+        };
+        if let Some(address) = listen.or(admin) {
+            let name = &source.name;
+            line.push_str(&format!(
+                ", feed: curl --data-binary @FILE http://{address}/ingest/{name}"
+            ));
+        }
+    }
+    line
+}
