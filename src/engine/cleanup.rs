@@ -17,6 +17,9 @@ impl Engine {
     /// without one, only a restart could ask for them again, and that would not have this memory.
     pub(super) fn release_memory(&self, complete: Time) {
         let past = complete.minus(self.memory);
+        self.direct
+            .iter()
+            .for_each(|input| input.source.released(past));
         let times: Vec<Time> = {
             let mut boundary = self.boundary();
             let released = std::mem::replace(&mut boundary.released_through, past);

@@ -63,7 +63,8 @@ impl AnyStream {
     fn to_pairs(&self, uid: impl FnOnce() -> String) -> Option<DStream<(Value, Value)>> {
         match self {
             Self::Counts(counts) => {
-                let pair = |(text, n): &(String, u64)| (Value::Text(text.clone()), Value::count(*n));
+                let pair =
+                    |(text, n): &(String, u64)| (Value::Text(text.clone()), Value::count(*n));
                 Some(counts.map(pair).uid(uid()))
             }
             Self::Pairs(pairs) => Some(pairs.clone()),
@@ -73,12 +74,14 @@ impl AnyStream {
 
     /// Single records as values, for the operator at `at`.
     pub(super) fn values(&self, at: &At<'_>) -> Result<DStream<Value>, BoxError> {
-        self.to_values(|| format!("{}.values", at.uid())).ok_or_else(|| at.mismatch())
+        self.to_values(|| format!("{}.values", at.uid()))
+            .ok_or_else(|| at.mismatch())
     }
 
     /// Pairs as pairs of values, for the operator at `at`.
     pub(super) fn pairs(&self, at: &At<'_>) -> Result<DStream<(Value, Value)>, BoxError> {
-        self.to_pairs(|| format!("{}.pairs", at.uid())).ok_or_else(|| at.mismatch())
+        self.to_pairs(|| format!("{}.pairs", at.uid()))
+            .ok_or_else(|| at.mismatch())
     }
 }
 
@@ -92,7 +95,11 @@ pub(super) fn union(
         inputs: &[AnyStream],
         of: impl Fn(usize, &AnyStream) -> Option<DStream<T>>,
     ) -> Option<Vec<DStream<T>>> {
-        inputs.iter().enumerate().map(|(index, input)| of(index, input)).collect()
+        inputs
+            .iter()
+            .enumerate()
+            .map(|(index, input)| of(index, input))
+            .collect()
     }
     fn join<T: ?Sized + Element>(
         context: &StreamingContext,
@@ -120,12 +127,16 @@ pub(super) fn union(
         join(context, &counts, uid).map(AnyStream::Counts)
     } else if inputs.iter().all(AnyStream::is_pairs) {
         let pairs = all(inputs, |index, input| input.to_pairs(|| step(index)));
-        pairs.and_then(|pairs| join(context, &pairs, uid)).map(AnyStream::Pairs)
+        pairs
+            .and_then(|pairs| join(context, &pairs, uid))
+            .map(AnyStream::Pairs)
     } else if inputs.iter().any(AnyStream::is_pairs) {
         None
     } else {
         let values = all(inputs, |index, input| input.to_values(|| step(index)));
-        values.and_then(|values| join(context, &values, uid)).map(AnyStream::Values)
+        values
+            .and_then(|values| join(context, &values, uid))
+            .map(AnyStream::Values)
     };
     joined.ok_or_else(|| format!("`{uid}`: pairs can't be put together with single records").into())
 }

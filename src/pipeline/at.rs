@@ -39,7 +39,9 @@ impl<'a> At<'a> {
 
     /// How many partitions the operator's result has.
     pub(super) fn partitions<T: ?Sized + Element>(&self, stream: &DStream<T>) -> usize {
-        self.op.partitions.map_or(stream.registry().default_partitions, Into::into)
+        self.op
+            .partitions
+            .map_or(stream.registry().default_partitions, Into::into)
     }
 
     /// Where it counts records that don't fit.

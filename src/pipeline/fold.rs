@@ -60,7 +60,10 @@ fn compute(
     {
         return Value::Int(result);
     }
-    Value::Float(floats(a.as_f64().unwrap_or_default(), b.as_f64().unwrap_or_default()))
+    Value::Float(floats(
+        a.as_f64().unwrap_or_default(),
+        b.as_f64().unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]
@@ -72,6 +75,9 @@ mod tests {
         assert_eq!(add(&Value::Int(2), &Value::Int(3)), Value::Int(5));
         assert_eq!(add(&Value::Int(2), &Value::Float(0.5)), Value::Float(2.5));
         assert_eq!(subtract(&Value::Int(2), &Value::Int(3)), Value::Int(-1));
-        assert_eq!(add(&Value::Int(i64::MAX), &Value::Int(1)), Value::Float(2f64.powi(63)));
+        assert_eq!(
+            add(&Value::Int(i64::MAX), &Value::Int(1)),
+            Value::Float(2f64.powi(63))
+        );
     }
 }

@@ -10,7 +10,10 @@ pub(super) fn extract(extract: &Extract, text: &str) -> Option<Value> {
         Extract::Function(MapFunction::Length) => Some(Value::count(text.chars().count() as u64)),
         Extract::Function(MapFunction::ParseInt) => text.trim().parse().ok().map(Value::Int),
         Extract::Function(MapFunction::ParseFloat) => parse_float(text).map(Value::Float),
-        Extract::Json(pointer) => json(text)?.pointer(pointer.as_str()).cloned().map(Value::from),
+        Extract::Json(pointer) => json(text)?
+            .pointer(pointer.as_str())
+            .cloned()
+            .map(Value::from),
         _ => {
             let mut made = None;
             with_text(extract, text, |text| made = Some(Value::from(text)));
@@ -60,7 +63,10 @@ pub(super) fn with_text(extract: &Extract, text: &str, take: impl FnOnce(&str)) 
             // Groups cost time: the whole match can be had without.
             let found = match group {
                 0 => pattern.regex().find(text),
-                _ => pattern.regex().captures(text).and_then(|found| found.get(*group)),
+                _ => pattern
+                    .regex()
+                    .captures(text)
+                    .and_then(|found| found.get(*group)),
             };
             let Some(found) = found else { return false };
             take(found.as_str());
@@ -97,7 +103,10 @@ pub(super) fn json(text: &str) -> Option<serde_json::Value> {
 }
 
 fn parse_float(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
 }
 
 #[cfg(test)]
@@ -114,9 +123,15 @@ mod tests {
         assert_eq!(function(MapFunction::Lowercase, "ÄB"), Some("äb".into()));
         assert_eq!(function(MapFunction::Uppercase, "äb"), Some("ÄB".into()));
         assert_eq!(function(MapFunction::Length, "äb"), Some(Value::Int(2)));
-        assert_eq!(function(MapFunction::ParseInt, " -7 "), Some(Value::Int(-7)));
+        assert_eq!(
+            function(MapFunction::ParseInt, " -7 "),
+            Some(Value::Int(-7))
+        );
         assert_eq!(function(MapFunction::ParseInt, "7.5"), None);
-        assert_eq!(function(MapFunction::ParseFloat, "7.5"), Some(Value::Float(7.5)));
+        assert_eq!(
+            function(MapFunction::ParseFloat, "7.5"),
+            Some(Value::Float(7.5))
+        );
         assert_eq!(function(MapFunction::ParseFloat, "nan"), None);
     }
 
@@ -127,9 +142,15 @@ mod tests {
         assert_eq!(extract_value(&int, &"5".into()), Some(Value::Int(5)));
         assert_eq!(extract_value(&int, &Value::Float(5.0)), Some(Value::Int(5)));
         assert_eq!(extract_value(&int, &Value::Float(5.5)), None);
-        assert_eq!(extract_value(&float, &Value::Int(5)), Some(Value::Float(5.0)));
+        assert_eq!(
+            extract_value(&float, &Value::Int(5)),
+            Some(Value::Float(5.0))
+        );
         assert_eq!(extract_value(&float, &Value::Null), None);
-        assert_eq!(extract_value(&Extract::Function(MapFunction::Trim), &Value::Int(1)), None);
+        assert_eq!(
+            extract_value(&Extract::Function(MapFunction::Trim), &Value::Int(1)),
+            None
+        );
     }
 
     #[test]

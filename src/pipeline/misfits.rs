@@ -48,8 +48,13 @@ impl Misfits {
             *told = Some(Instant::now());
         }
         let record: String = record.to_string().chars().take(SHOWN).collect();
-        tracing::warn!(operator = self.operator, needs = self.needs, so_far, record,
-            "a record doesn't fit and is left out");
+        tracing::warn!(
+            operator = self.operator,
+            needs = self.needs,
+            so_far,
+            record,
+            "a record doesn't fit and is left out"
+        );
     }
 
     /// How many were left out.

@@ -74,12 +74,17 @@ pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxE
 
 fn find<'a>(known: &'a HashMap<&str, AnyStream>, input: &Input) -> Result<&'a AnyStream, BoxError> {
     let name = input.name().as_str();
-    known.get(name).ok_or_else(|| format!("`{name}` is read before it is declared").into())
+    known
+        .get(name)
+        .ok_or_else(|| format!("`{name}` is read before it is declared").into())
 }
 
 fn find_all(
     known: &HashMap<&str, AnyStream>,
     inputs: &[Input],
 ) -> Result<Vec<AnyStream>, BoxError> {
-    inputs.iter().map(|input| find(known, input).cloned()).collect()
+    inputs
+        .iter()
+        .map(|input| find(known, input).cloned())
+        .collect()
 }

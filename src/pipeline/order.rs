@@ -17,7 +17,15 @@ pub(super) struct Order {
 
 /// The records with their places.
 pub(super) fn numbered<T: Data>(stream: &DStream<T>) -> DStream<(Order, T)> {
-    stream.transform(|rdd, time| Rdd::new(Numbered { rdd: rdd.clone(), time }, rdd.executor()))
+    stream.transform(|rdd, time| {
+        Rdd::new(
+            Numbered {
+                rdd: rdd.clone(),
+                time,
+            },
+            rdd.executor(),
+        )
+    })
 }
 
 struct Numbered<T: Data> {
@@ -39,7 +47,14 @@ impl<T: Data> RddNode<(Order, T)> for Numbered<T> {
         let mut records = Vec::new();
         self.rdd.node().compute(partition, &mut |chunk| {
             chunk.into_each(|record| {
-                records.push((Order { time: self.time, partition, place }, record));
+                records.push((
+                    Order {
+                        time: self.time,
+                        partition,
+                        place,
+                    },
+                    record,
+                ));
                 place += 1;
             });
             sink(Chunk::Owned(&mut records))?;

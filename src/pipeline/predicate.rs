@@ -57,15 +57,27 @@ mod tests {
 
     #[test]
     fn tests_fit_their_kind_only() {
-        let range = Predicate::Range { min: Some(1.0), max: Some(2.0) };
+        let range = Predicate::Range {
+            min: Some(1.0),
+            max: Some(2.0),
+        };
         assert_eq!(holds(&range, Seen::Number(2.0)), Some(true));
         assert_eq!(holds(&range, Seen::Number(2.1)), Some(false));
         assert_eq!(holds(&range, Seen::Text("2")), None);
-        assert_eq!(holds(&Predicate::EqualsNumber(3.0), (&Value::Int(3)).into()), Some(true));
+        assert_eq!(
+            holds(&Predicate::EqualsNumber(3.0), (&Value::Int(3)).into()),
+            Some(true)
+        );
         assert_eq!(holds(&Predicate::Equals("a".into()), Seen::Other), None);
-        let length = Predicate::Length { min: None, max: Some(2) };
+        let length = Predicate::Length {
+            min: None,
+            max: Some(2),
+        };
         assert_eq!(holds(&length, Seen::Text("äö")), Some(true));
         assert_eq!(holds(&length, Seen::Text("abc")), Some(false));
-        assert_eq!(holds(&Predicate::EndsWith("c".into()), Seen::Text("abc")), Some(true));
+        assert_eq!(
+            holds(&Predicate::EndsWith("c".into()), Seen::Text("abc")),
+            Some(true)
+        );
     }
 }

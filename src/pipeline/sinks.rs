@@ -17,7 +17,9 @@ pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
             any!(stream, s => s.sink_with_uid(TextFiles::new(prefix, suffix.as_deref()), uid));
         }
         SinkKind::Discard => any!(stream, s => s.sink_with_uid(Discard, uid)),
-        other => return Err(format!("sink `{}`: `{}` isn't known", sink.name, other.name()).into()),
+        other => {
+            return Err(format!("sink `{}`: `{}` isn't known", sink.name, other.name()).into());
+        }
     }
     Ok(())
 }

@@ -12,7 +12,10 @@ use crate::source::{
 };
 
 /// The stream of a source's lines, known to checkpoints by the source's name.
-pub(super) fn declare(context: &StreamingContext, source: &Source) -> Result<DStream<str>, BoxError> {
+pub(super) fn declare(
+    context: &StreamingContext,
+    source: &Source,
+) -> Result<DStream<str>, BoxError> {
     let name = source.name.as_str();
     let limits = source.limits.as_ref().map(limits).unwrap_or_default();
     Ok(match &source.kind {
@@ -21,7 +24,12 @@ pub(super) fn declare(context: &StreamingContext, source: &Source) -> Result<DSt
             let source = HttpSource::new(name, ingest, *listen, max_body.as_usize());
             context.receiver_stream_with(name, source, limits)
         }
-        SourceKind::Socket { address, reconnect_delay, reconnect_delay_max, max_line } => {
+        SourceKind::Socket {
+            address,
+            reconnect_delay,
+            reconnect_delay_max,
+            max_line,
+        } => {
             let options = SocketOptions {
                 reconnect_delay: *reconnect_delay,
                 reconnect_delay_max: *reconnect_delay_max,
@@ -30,7 +38,12 @@ pub(super) fn declare(context: &StreamingContext, source: &Source) -> Result<DSt
             let receiver = SocketReceiver::text(address.to_string(), options);
             context.receiver_stream_with(name, receiver, limits)
         }
-        SourceKind::Files { path, pattern, new_files_only, max_files_per_batch } => {
+        SourceKind::Files {
+            path,
+            pattern,
+            new_files_only,
+            max_files_per_batch,
+        } => {
             let options = FileSourceOptions {
                 pattern: pattern.as_ref().map(Glob::new),
                 new_files_only: *new_files_only,
@@ -38,7 +51,13 @@ pub(super) fn declare(context: &StreamingContext, source: &Source) -> Result<DSt
             };
             context.direct_stream_with(name, FileSource::new(path, options))
         }
-        SourceKind::Rate { records_per_second, words_per_line, vocabulary, seed, limit } => {
+        SourceKind::Rate {
+            records_per_second,
+            words_per_line,
+            vocabulary,
+            seed,
+            limit,
+        } => {
             let options = RateOptions {
                 records_per_second: (*records_per_second).into(),
                 words_per_line: (*words_per_line).into(),
@@ -48,9 +67,14 @@ pub(super) fn declare(context: &StreamingContext, source: &Source) -> Result<DSt
             };
             context.direct_stream_with(name, RateSource::new(options))
         }
-        SourceKind::Queue { lines, one_at_a_time } => {
+        SourceKind::Queue {
+            lines,
+            one_at_a_time,
+        } => {
             let (source, handle) = QueueSource::<str>::new();
-            lines.iter().for_each(|entry| handle.push_vec(entry.clone()));
+            lines
+                .iter()
+                .for_each(|entry| handle.push_vec(entry.clone()));
             context.direct_stream_with(name, source.one_at_a_time(*one_at_a_time))
         }
         other => return Err(format!("source `{name}`: `{}` isn't known", other.name()).into()),

@@ -170,7 +170,8 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::Bool),
             prop_oneof![any::<i64>(), near - 2..near + 3, -2i64..3].prop_map(Value::Int),
-            prop_oneof![any::<f64>(), Just(near as f64), Just(0.0), Just(-0.0)].prop_map(Value::Float),
+            prop_oneof![any::<f64>(), Just(near as f64), Just(0.0), Just(-0.0)]
+                .prop_map(Value::Float),
             "[ab]{0,2}".prop_map(Value::Text),
         ];
         leaf.prop_recursive(2, 8, 3, |inner| {
@@ -209,7 +210,10 @@ mod tests {
         assert_eq!(bytes(Value::Null), b"\xa4null");
         assert_eq!(bytes(Value::Int(-1)), b"\x81\xa3int\xff");
         assert_eq!(bytes("ab".into()), b"\x81\xa4text\xa2ab");
-        assert_eq!(bytes(Value::List(vec![Value::Bool(true)])), b"\x81\xa4list\x91\x81\xa4bool\xc3");
+        assert_eq!(
+            bytes(Value::List(vec![Value::Bool(true)])),
+            b"\x81\xa4list\x91\x81\xa4bool\xc3"
+        );
         let pair = Value::pair(Value::Int(1), Value::Float(0.5));
         let expected = b"\x81\xa4pair\x92\x81\xa3int\x01\x81\xa5float\xcb\x3f\xe0\0\0\0\0\0\0";
         assert_eq!(bytes(pair), expected);
@@ -217,7 +221,8 @@ mod tests {
 
     #[test]
     fn prints_as_the_original_prints() {
-        let json = serde_json::from_str::<serde_json::Value>(r#"[1, 2.0, "a", {"b": null}]"#).unwrap();
+        let json =
+            serde_json::from_str::<serde_json::Value>(r#"[1, 2.0, "a", {"b": null}]"#).unwrap();
         assert_eq!(Value::from(json).to_string(), r#"[1, 2.0, a, {"b":null}]"#);
         assert_eq!(Value::pair("k".into(), Value::Int(3)).to_string(), "(k,3)");
     }

@@ -65,6 +65,10 @@ pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
     /// A checkpoint that contains all plans up to the batch at `time` is durable.
     fn checkpointed(&self, _time: Time) {}
 
+    /// No later batch of this run reads the batches up to and with the one at `through` again. After a
+    /// restart they may be read again all the same.
+    fn released(&self, _through: Time) {}
+
     /// The dataset that a plan stands for.
     ///
     /// # Errors
@@ -80,12 +84,16 @@ pub(crate) trait AnyDirectSource: Send + Sync {
     fn position(&self) -> ByteBuf;
     fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
     fn checkpointed(&self, time: Time);
+    fn released(&self, through: Time);
     fn describe(&self) -> String;
     fn is_replayable(&self) -> bool;
 }
 
 /// Forgets the element type.
-pub(crate) struct Erased<T: ?Sized, S>(pub(crate) std::sync::Arc<S>, pub(crate) std::marker::PhantomData<fn(&T)>);
+pub(crate) struct Erased<T: ?Sized, S>(
+    pub(crate) std::sync::Arc<S>,
+    pub(crate) std::marker::PhantomData<fn(&T)>,
+);
 
 impl<T: ?Sized + Element, S: DirectSource<T>> AnyDirectSource for Erased<T, S> {
     fn first_start(&self) -> Result<(), BoxError> {
@@ -105,6 +113,9 @@ impl<T: ?Sized + Element, S: DirectSource<T>> AnyDirectSource for Erased<T, S> {
     }
     fn checkpointed(&self, time: Time) {
         self.0.checkpointed(time);
+    }
+    fn released(&self, through: Time) {
+        self.0.released(through);
     }
     fn describe(&self) -> String {
         self.0.describe()

@@ -1,7 +1,7 @@
 //! [`QueueSource`]: a stream of datasets that a program pushes, for tests and demonstrations.
 //!
 //! Items are numbered in the order in which they are pushed, and a plan is a range of numbers. Items live
-//! in memory only: they are kept until a checkpoint contains the batch that took them. What is pushed
+//! in memory only: they are kept for as long as the batch that took them may be read. What is pushed
 //! while the graph is being declared is numbered from 0 at each start, so a program that pushes the same
 //! items there goes on behind those it has taken; items pushed later are lost by a restart, and a batch
 //! that had planned to read them is empty then, with a warning.
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,7 @@ struct Queue<T: ?Sized + Element> {
     end: u64,
     /// The number of the item to be taken next.
     next: u64,
-    /// Where each batch that isn't in a checkpoint yet stopped.
+    /// Where each batch that may still be read stopped.
     taken: BTreeMap<Time, u64>,
 }
 
@@ -217,13 +218,13 @@ impl<T: ?Sized + Element> DirectSource<T> for QueueSource<T> {
         Ok(())
     }
 
-    fn checkpointed(&self, time: Time) {
+    fn released(&self, through: Time) {
         let mut queue = self.queue();
         let later = queue
             .taken
-            .split_off(&time.plus(std::time::Duration::from_millis(1)));
-        let contained = std::mem::replace(&mut queue.taken, later);
-        if let Some(&to) = contained.values().max() {
+            .split_off(&through.plus(Duration::from_millis(1)));
+        let past = std::mem::replace(&mut queue.taken, later);
+        if let Some(&to) = past.values().max() {
             queue.items = queue.items.split_off(&to);
         }
     }
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_counts_when_it_is_accepted_and_can_be_read_until_a_checkpoint() {
+    fn a_plan_counts_when_it_is_accepted_and_can_be_read_until_it_is_released() {
         let (source, handle) = QueueSource::<u32>::new();
         handle.push_vec(vec![1]);
         let planned = source.plan(at(1), None).unwrap().unwrap();
@@ -331,9 +332,9 @@ mod tests {
                 .collect()
                 .unwrap()
         };
-        source.checkpointed(at(0));
+        source.released(at(0));
         assert_eq!((read(), read()), (vec![1], vec![1]));
-        source.checkpointed(at(1));
+        source.released(at(1));
         assert!(read().is_empty());
     }
 

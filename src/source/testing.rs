@@ -11,9 +11,9 @@ use crate::block::{
     BlockGenerator, BlockStore, GeneratorOptions, Intake, Record, Tracker, TrackerSnapshot,
 };
 use crate::clock::SystemClock;
-use crate::dstream::OperatorUid;
 use crate::rdd::Chunk;
 use crate::receiver::{Receiver, Store};
+use crate::uid::OperatorUid;
 
 /// An engine's intake without the engine.
 pub(super) struct Pond<T: ?Sized + Record> {
@@ -53,7 +53,13 @@ impl<T: ?Sized + Record> Pond<T> {
         let cutting = (Arc::clone(&generator), stop.clone());
         tokio::spawn(async move { cutting.0.cut_regularly(cutting.1).await });
         let pusher = tokio::spawn(push);
-        Self { generator, intake, stop, pusher, _folder: folder }
+        Self {
+            generator,
+            intake,
+            stop,
+            pusher,
+            _folder: folder,
+        }
     }
 
     pub(super) fn store(&self) -> Store<T> {

@@ -22,7 +22,10 @@ pub(super) fn count_by_value(stream: &AnyStream, at: &At<'_>) -> Result<AnyStrea
         return Ok(AnyStream::Counts(at.name(counts)));
     }
     let records = records(stream, at)?;
-    let counts = at.step("counts", records.count_by_value_with(at.partitions(&records)));
+    let counts = at.step(
+        "counts",
+        records.count_by_value_with(at.partitions(&records)),
+    );
     let pairs = counts.map(|(record, n)| (record.clone(), Value::count(*n)));
     Ok(AnyStream::Pairs(at.name(pairs)))
 }
@@ -63,12 +66,11 @@ pub(super) fn placed(pairs: &Pairs, at: &At<'_>) -> DStream<(Value, Placed)> {
 /// The values that fit a fold, made ready for it.
 pub(super) fn readied(pairs: &Pairs, function: AggregateFunction, at: &At<'_>) -> Pairs {
     let misfits = at.misfits("a number");
-    let made = pairs.flat_map::<(Value, Value)>(move |(key, value), out| {
-        match ready(function, value) {
+    let made =
+        pairs.flat_map::<(Value, Value)>(move |(key, value), out| match ready(function, value) {
             Some(ready) => out.emit_owned((key.clone(), ready)),
             None => misfits.add(value),
-        }
-    });
+        });
     at.step("ready", made)
 }
 
@@ -89,7 +91,8 @@ pub(super) fn reduce_by_key(
         Folds::Values(f) => readied(&pairs, function, at).reduce_by_key_with(f, partitions),
         Folds::Placed(f) => {
             let reduced = placed(&pairs, at).reduce_by_key_with(f, partitions);
-            at.step("reduced", reduced).map_values(|(_, value)| value.clone())
+            at.step("reduced", reduced)
+                .map_values(|(_, value)| value.clone())
         }
     };
     Ok(AnyStream::Pairs(at.name(reduced)))
@@ -125,7 +128,8 @@ fn sets(pairs: &Pairs, at: &At<'_>) -> Pairs {
         |set, mut other| set.append(&mut other),
         at.partitions(pairs),
     );
-    at.step("sets", sets).map_values(|set| Value::List(set.iter().cloned().collect()))
+    at.step("sets", sets)
+        .map_values(|set| Value::List(set.iter().cloned().collect()))
 }
 
 /// The mean of each key's numbers.
@@ -144,7 +148,8 @@ fn means(pairs: &Pairs, at: &At<'_>) -> Pairs {
         },
         at.partitions(pairs),
     );
-    at.step("sums", sums).map_values(|(sum, n)| Value::Float(sum / *n as f64))
+    at.step("sums", sums)
+        .map_values(|(sum, n)| Value::Float(sum / *n as f64))
 }
 
 /// Each key with all of its values so far folded into one.
@@ -176,7 +181,11 @@ pub(super) fn update_state(
         ),
         Folds::Placed(f) => placed(&pairs, at).update_state_by_key_with(
             move |new: &[Placed], held: Option<&Value>| {
-                let new = new.iter().cloned().reduce(|a, b| f(&a, &b)).map(|(_, value)| value);
+                let new = new
+                    .iter()
+                    .cloned()
+                    .reduce(|a, b| f(&a, &b))
+                    .map(|(_, value)| value);
                 match function {
                     AggregateFunction::First => held.cloned().or(new),
                     _ => new.or_else(|| held.cloned()),

@@ -41,11 +41,7 @@ pub(super) fn map(stream: &AnyStream, how: &Map, at: &At<'_>) -> Result<AnyStrea
     }
 }
 
-fn extracted(
-    stream: &AnyStream,
-    extract: &Extract,
-    at: &At<'_>,
-) -> Result<AnyStream, BoxError> {
+fn extracted(stream: &AnyStream, extract: &Extract, at: &At<'_>) -> Result<AnyStream, BoxError> {
     let misfits = at.misfits(functions::needs(extract));
     let how = extract.clone();
     let keeps_text = functions::keeps_text(extract);
@@ -109,10 +105,12 @@ fn part(
         }))),
         AnyStream::Pairs(pairs) if is_text => {
             let misfits = at.misfits("text");
-            AnyStream::Text(at.name(pairs.flat_map::<str>(move |pair, out| match value(pair) {
-                Value::Text(text) => out.emit(text),
-                other => misfits.add(other),
-            })))
+            AnyStream::Text(
+                at.name(pairs.flat_map::<str>(move |pair, out| match value(pair) {
+                    Value::Text(text) => out.emit(text),
+                    other => misfits.add(other),
+                })),
+            )
         }
         AnyStream::Pairs(pairs) => {
             AnyStream::Values(at.name(pairs.map(move |pair| value(pair).clone())))
@@ -160,12 +158,14 @@ pub(super) fn map_values(
     }
     let misfits = at.misfits(functions::needs(extract));
     let how = extract.clone();
-    let made = stream.pairs(at)?.flat_map::<(Value, Value)>(move |(key, value), out| {
-        match functions::extract_value(&how, value) {
-            Some(made) => out.emit_owned((key.clone(), made)),
-            None => misfits.add(value),
-        }
-    });
+    let made = stream
+        .pairs(at)?
+        .flat_map::<(Value, Value)>(move |(key, value), out| {
+            match functions::extract_value(&how, value) {
+                Some(made) => out.emit_owned((key.clone(), made)),
+                None => misfits.add(value),
+            }
+        });
     Ok(AnyStream::Pairs(at.name(made)))
 }
 
@@ -177,11 +177,13 @@ pub(super) fn flat_map_values(
 ) -> Result<AnyStream, BoxError> {
     let misfits = at.misfits("text");
     let on = on.map(str::to_owned);
-    let made = stream.pairs(at)?.flat_map::<(Value, Value)>(move |(key, value), out| match value {
-        Value::Text(text) => functions::split(on.as_deref(), text, |word| {
-            out.emit_owned((key.clone(), word.into()));
-        }),
-        other => misfits.add(other),
-    });
+    let made = stream
+        .pairs(at)?
+        .flat_map::<(Value, Value)>(move |(key, value), out| match value {
+            Value::Text(text) => functions::split(on.as_deref(), text, |word| {
+                out.emit_owned((key.clone(), word.into()));
+            }),
+            other => misfits.add(other),
+        });
     Ok(AnyStream::Pairs(at.name(made)))
 }

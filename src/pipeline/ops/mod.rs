@@ -36,14 +36,18 @@ pub(super) fn apply(stream: &AnyStream, at: &At<'_>) -> Result<AnyStream, BoxErr
             Ok(same!(stream, s => at.name(s.window(window.length, window.slide))))
         }
         OpKind::CountByWindow { window } => Ok(window::count(stream, *window, at)),
-        OpKind::ReduceByWindow { function, window, inverse } => {
-            window::reduce(stream, *function, *window, *inverse, at)
-        }
+        OpKind::ReduceByWindow {
+            function,
+            window,
+            inverse,
+        } => window::reduce(stream, *function, *window, *inverse, at),
         OpKind::CountByValueAndWindow { window } => window::count_by_value(stream, *window, at),
         OpKind::GroupByKeyAndWindow { window } => window::group_by_key(stream, *window, at),
-        OpKind::ReduceByKeyAndWindow { function, window, inverse } => {
-            window::reduce_by_key(stream, *function, *window, *inverse, at)
-        }
+        OpKind::ReduceByKeyAndWindow {
+            function,
+            window,
+            inverse,
+        } => window::reduce_by_key(stream, *function, *window, *inverse, at),
         OpKind::Top { n, by } => whole::top(stream, (*n).into(), *by, at),
         // A union reads other streams, too: it's made where they are known.
         _ => Err(at.mismatch()),

@@ -27,7 +27,10 @@ pub(super) fn map_partitions(
 ) -> Result<AnyStream, BoxError> {
     Ok(match stream {
         AnyStream::Text(texts) => {
-            let owned = at.step("partitions", texts.map_partitions(move |all| work(function, all)));
+            let owned = at.step(
+                "partitions",
+                texts.map_partitions(move |all| work(function, all)),
+            );
             AnyStream::Text(at.name(owned.flat_map::<str>(|text, out| out.emit(text))))
         }
         AnyStream::Values(values) => {
@@ -90,11 +93,7 @@ fn order_of<K: Ord, V: Ord>(part: PairPart) -> fn(&(K, V), &(K, V)) -> Ordering 
 }
 
 /// The first `n` records in the order of `compare`, in one partition.
-fn greatest<T: Data>(
-    stream: &DStream<T>,
-    n: usize,
-    compare: fn(&T, &T) -> Ordering,
-) -> DStream<T> {
+fn greatest<T: Data>(stream: &DStream<T>, n: usize, compare: fn(&T, &T) -> Ordering) -> DStream<T> {
     let shorten = move |records: &mut Vec<T>| {
         if records.len() > n {
             records.select_nth_unstable_by(n, compare);
@@ -123,7 +122,9 @@ fn greatest<T: Data>(
             let mut records = records.clone();
             shorten(&mut records);
             records.sort_by(compare);
-            records.into_iter().for_each(|record| out.emit_owned(record));
+            records
+                .into_iter()
+                .for_each(|record| out.emit_owned(record));
         })
     })
 }

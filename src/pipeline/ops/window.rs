@@ -62,14 +62,20 @@ pub(super) fn count_by_value(
         return Ok(AnyStream::Counts(at.name(counts_slid(&counts, window))));
     }
     let records = records(stream, at)?;
-    let counts = at.step("batch", records.count_by_value_with(at.partitions(&records)));
+    let counts = at.step(
+        "batch",
+        records.count_by_value_with(at.partitions(&records)),
+    );
     let window = at.step("window", counts_slid(&counts, window));
     let pairs = window.map(|(record, n)| (record.clone(), Value::count(*n)));
     Ok(AnyStream::Pairs(at.name(pairs)))
 }
 
 /// Counts over a window: none is ever zero, so one that is has left.
-fn counts_slid<K: crate::rdd::Key>(counts: &DStream<(K, u64)>, window: Window) -> DStream<(K, u64)> {
+fn counts_slid<K: crate::rdd::Key>(
+    counts: &DStream<(K, u64)>,
+    window: Window,
+) -> DStream<(K, u64)> {
     counts.reduce_by_key_and_window_inverse(
         |a, b| a.saturating_add(*b),
         |a, b| a.saturating_sub(*b),
@@ -113,7 +119,8 @@ pub(super) fn reduce_by_key(
         Folds::Values(f) => folded(&readied(&pairs, function, at), f, window, at),
         Folds::Placed(f) => {
             let reduced = folded(&placed(&pairs, at), f, window, at);
-            at.step("reduced", reduced).map_values(|(_, value)| value.clone())
+            at.step("reduced", reduced)
+                .map_values(|(_, value)| value.clone())
         }
     };
     Ok(AnyStream::Pairs(at.name(reduced)))

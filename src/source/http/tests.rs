@@ -63,7 +63,10 @@ async fn mistakes_are_explained_as_problems() {
     assert_eq!(status, 404);
     assert!(head.contains("application/problem+json"), "{head}");
     assert!(body.contains("did you mean `lines`?"), "{body}");
-    assert!(body.contains(r#""status":404"#) && body.contains(r#""title":"Not Found""#), "{body}");
+    assert!(
+        body.contains(r#""status":404"#) && body.contains(r#""title":"Not Found""#),
+        "{body}"
+    );
 
     let (status, _, body) = post(address, b"ab\xff").await;
     assert_eq!(status, 400);
@@ -87,9 +90,15 @@ async fn a_body_in_chunks_is_held_to_the_limit_too() {
              transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
         )
     };
-    for (chunks, expected) in [("4\r\nab\nc\r\n3\r\nd\ne\r\n", 200), ("6\r\naaaaaa\r\n6\r\nbbbbbb\r\n", 413)] {
+    for (chunks, expected) in [
+        ("4\r\nab\nc\r\n3\r\nd\ne\r\n", 200),
+        ("6\r\naaaaaa\r\n6\r\nbbbbbb\r\n", 413),
+    ] {
         let mut connection = TcpStream::connect(address).await.unwrap();
-        connection.write_all(chunked(chunks).as_bytes()).await.unwrap();
+        connection
+            .write_all(chunked(chunks).as_bytes())
+            .await
+            .unwrap();
         assert_eq!(answer(connection).await.0, expected);
     }
     assert_eq!(pond.drain().await, ["ab", "cd", "e"]);
@@ -100,10 +109,16 @@ async fn under_back_pressure_the_client_is_told_when_to_come_back() {
     let pond = Pond::new(Some(1.0));
     let (ingest, address) = open(&pond, 1 << 20).await;
     // The bucket is empty for seconds after this.
-    assert_eq!(ingest.ingest("lines", b"1\n2\n3\n4\n5\n6\n7\n8\n9\n").await, Ok(9));
+    assert_eq!(
+        ingest.ingest("lines", b"1\n2\n3\n4\n5\n6\n7\n8\n9\n").await,
+        Ok(9)
+    );
     let (status, head, _) = post(address, b"a").await;
     assert_eq!(status, 429);
-    let retry = head.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+    let retry = head
+        .lines()
+        .find_map(|line| line.strip_prefix("retry-after: "))
+        .unwrap();
     assert!(retry.parse::<u64>().unwrap() >= 1);
     assert_eq!(pond.drain().await.len(), 9);
 }
@@ -123,7 +138,12 @@ async fn what_is_on_its_way_at_the_stop_gets_its_true_answer() {
         tokio::task::yield_now().await;
     }
     let stopped = ingest.ingest("lines", b"late").await.unwrap_err();
-    assert_eq!(stopped, IngestError::Closed { reason: "it is stopped".to_owned() });
+    assert_eq!(
+        stopped,
+        IngestError::Closed {
+            reason: "it is stopped".to_owned()
+        }
+    );
     assert!(stopped.retry_after().is_some());
     slow.write_all(b"cd").await.unwrap();
     assert_eq!(answer(slow).await.0, 503);
@@ -138,7 +158,9 @@ async fn an_answer_waits_for_durability_also_when_stopping() {
     let source = HttpSource::new("lines", ingest.clone(), None, 1 << 20);
     assert_eq!(
         ingest.ingest("lines", b"early").await,
-        Err(IngestError::Closed { reason: "it hasn't been started yet".to_owned() })
+        Err(IngestError::Closed {
+            reason: "it hasn't been started yet".to_owned()
+        })
     );
     pond.run(source);
     let posted = tokio::spawn({
@@ -146,7 +168,9 @@ async fn an_answer_waits_for_durability_also_when_stopping() {
         async move {
             loop {
                 match ingest.ingest("lines", b"a\nb").await {
-                    Err(IngestError::Closed { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
+                    Err(IngestError::Closed { .. }) => {
+                        tokio::time::sleep(Duration::from_millis(1)).await
+                    }
                     answer => return answer,
                 }
             }
