@@ -103,12 +103,23 @@ impl Known {
             None => self.ahead.clear(),
         }
     }
+
+    /// Takes the blocks of an allocation from those that wait: the first, since others only come behind.
+    fn remove_first(&mut self, allocation: &Allocation) {
+        for (stream, blocks) in &allocation.blocks {
+            if let Some(queue) = self.unallocated.get_mut(stream) {
+                queue.drain(..blocks.len().min(queue.len()));
+            }
+        }
+    }
 }
 
 /// Tracks blocks. All methods that write block until the entry is durable, but [`Tracker::add`].
 pub(crate) struct Tracker {
     log: Wal,
     known: Mutex<Known>,
+    /// Held while a batch is allocated.
+    allocating: Mutex<()>,
 }
 
 impl Tracker {
@@ -123,6 +134,7 @@ impl Tracker {
         Self {
             log,
             known: Mutex::new(known),
+            allocating: Mutex::default(),
         }
     }
 
@@ -164,60 +176,59 @@ impl Tracker {
         time: Time,
         plans: BTreeMap<OperatorUid, Vec<u8>>,
     ) -> Result<Allocation, TrackerError> {
-        let (allocation, appended) = {
-            let mut known = self.known();
-            if let Some(allocation) = known.allocated.get(&time) {
-                return Ok(allocation.clone());
-            }
-            let blocks: BTreeMap<_, Vec<_>> = std::mem::take(&mut known.unallocated)
-                .into_iter()
-                .map(|(stream, blocks)| (stream, blocks.into()))
-                .collect();
-            let plans = plans
-                .into_iter()
-                .map(|(uid, plan)| (uid, ByteBuf::from(plan)))
-                .collect();
-            let allocation = Allocation { blocks, plans };
-            let ids = |blocks: &Vec<BlockInfo>| blocks.iter().map(|block| block.id).collect();
-            let event = Event::BatchAllocation(BatchAllocationEvent {
-                time,
-                blocks: allocation
-                    .blocks
-                    .iter()
-                    .map(|(uid, b)| (uid.clone(), ids(b)))
-                    .collect(),
-                plans: allocation.plans.clone(),
-            });
-            failpoint!("tracker::before_batch_allocation");
-            let appended = append_to(&self.log, &mut known, &event);
-            (allocation, appended)
-        };
-        let result = appended.and_then(|(append, sequence)| {
-            let result = append.wait();
-            failpoint!("tracker::after_batch_allocation");
-            let mut known = self.known();
-            known.land(sequence, result.is_ok());
-            result.map(|_| known).map_err(TrackerError::from)
-        });
-        match result {
-            Ok(mut known) => {
-                known.allocated.insert(time, allocation.clone());
-                known.last_allocated = known.last_allocated.max(Some(time));
-                Ok(allocation)
-            }
-            Err(error) => {
-                // Nothing was allocated: the blocks wait in front of those that came meanwhile.
-                let mut known = self.known();
-                for (stream, blocks) in allocation.blocks {
-                    let queue = known.unallocated.entry(stream).or_default();
-                    blocks
-                        .into_iter()
-                        .rev()
-                        .for_each(|block| queue.push_front(block));
-                }
-                Err(error)
-            }
+        // Until an allocation is durable its blocks are still waiting, and mustn't be in a second one.
+        let _alone = self
+            .allocating
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(allocation) = self.allocation(time) {
+            return Ok(allocation);
         }
+        let (allocation, append, sequence) = self.append_allocation(time, plans)?;
+        let result = append.wait();
+        failpoint!("tracker::after_batch_allocation");
+        let mut known = self.known();
+        known.land(sequence, result.is_ok());
+        result?;
+        known.remove_first(&allocation);
+        known.allocated.insert(time, allocation.clone());
+        known.last_allocated = known.last_allocated.max(Some(time));
+        Ok(allocation)
+    }
+
+    /// Logs an allocation of all that waits. Memory stays as it is until the entry is durable: a snapshot
+    /// in between has the blocks waiting, and replay takes them from there.
+    pub(super) fn append_allocation(
+        &self,
+        time: Time,
+        plans: BTreeMap<OperatorUid, Vec<u8>>,
+    ) -> Result<(Allocation, Append, u64), TrackerError> {
+        let mut known = self.known();
+        let waiting = known
+            .unallocated
+            .iter()
+            .filter(|(_, blocks)| !blocks.is_empty());
+        let blocks = waiting
+            .map(|(stream, blocks)| (stream.clone(), blocks.iter().cloned().collect()))
+            .collect();
+        let plans = plans
+            .into_iter()
+            .map(|(uid, plan)| (uid, ByteBuf::from(plan)))
+            .collect();
+        let allocation = Allocation { blocks, plans };
+        let ids = |blocks: &Vec<BlockInfo>| blocks.iter().map(|block| block.id).collect();
+        let event = Event::BatchAllocation(BatchAllocationEvent {
+            time,
+            blocks: allocation
+                .blocks
+                .iter()
+                .map(|(uid, b)| (uid.clone(), ids(b)))
+                .collect(),
+            plans: allocation.plans.clone(),
+        });
+        failpoint!("tracker::before_batch_allocation");
+        let (append, sequence) = append_to(&self.log, &mut known, &event)?;
+        Ok((allocation, append, sequence))
     }
 
     /// Forgets complete batches and returns what they were made of.

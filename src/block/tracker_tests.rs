@@ -157,6 +157,35 @@ fn an_entry_applied_ahead_of_an_older_one_is_applied_once() {
 }
 
 #[test]
+fn a_snapshot_beside_an_allocation_still_has_its_blocks() {
+    let log = open(&SimDisk::new());
+    let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
+    let uid = OperatorUid::new("lines");
+    futures_executor(tracker.add(&uid, block(1))).unwrap();
+    let (allocation, append, _) = tracker
+        .append_allocation(at(10), BTreeMap::new())
+        .unwrap();
+    let snapshot = tracker.snapshot();
+    append.wait().unwrap();
+    let replayed = recovered(&log, snapshot, at(0));
+    assert_eq!(replayed.allocated, BTreeMap::from([(at(10), allocation)]));
+    assert!(replayed.unallocated[&uid].is_empty());
+}
+
+#[test]
+fn blocks_that_come_beside_an_allocation_wait_for_the_next() {
+    let tracker = Tracker::new(open(&SimDisk::new()), TrackerSnapshot::default());
+    let uid = OperatorUid::new("lines");
+    for number in 1..=3 {
+        futures_executor(tracker.add(&uid, block(number))).unwrap();
+        let allocation = tracker.allocate(at(number), BTreeMap::new()).unwrap();
+        let ids: Vec<_> = allocation.blocks[&uid].iter().map(|block| block.id.number).collect();
+        assert_eq!(ids, [number]);
+    }
+    assert!(!tracker.has_unallocated());
+}
+
+#[test]
 fn an_older_checkpoint_ignores_clean_ups_made_on_the_word_of_a_newer_one() {
     let disk = SimDisk::new();
     let log = open(&disk);
