@@ -1,0 +1,213 @@
+//! [`Daemon`]: the real binary, started, watched and killed.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::http::Connection;
+use super::rng::Rng;
+use super::workload::Places;
+
+/// How long anything that must happen may take before a test has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(3);
+
+/// The daemon under test: this build's, unless `TIDEMILL_BINARY` names another.
+fn binary() -> PathBuf {
+    let own = || env!("CARGO_BIN_EXE_tidemill").into();
+    std::env::var_os("TIDEMILL_BINARY").map_or_else(own, PathBuf::from)
+}
+
+/// How a daemon is started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    pub places: Places,
+    pub port: u16,
+}
+
+impl Launch {
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// `tidemill run` with everything set; its standard error goes to the end of a file.
+    pub fn command(&self, file: &Path) -> Command {
+        let mut command = Command::new(binary());
+        command.arg("run").arg(file);
+        for setting in self.places.settings(self.port) {
+            command.arg("--set").arg(setting);
+        }
+        command
+            .env_remove("FAILPOINTS")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// Starts a daemon, with failpoints armed as the crate `fail` writes them.
+    pub fn start(&self, failpoints: Option<&str>) -> Daemon {
+        let log = self.places.root.join("stderr.log");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        writeln!(file, "--- start, failpoints: {failpoints:?}").unwrap();
+        let mut command = self.command(&self.places.file());
+        if let Some(failpoints) = failpoints {
+            command.env("FAILPOINTS", failpoints);
+        }
+        let child = command.stderr(file).spawn().unwrap();
+        Daemon {
+            child,
+            log,
+            address: self.address(),
+            ended: None,
+        }
+    }
+}
+
+/// A started daemon; dropping it kills it.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+    address: SocketAddr,
+    ended: Option<ExitStatus>,
+}
+
+impl Daemon {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().unwrap();
+        }
+        self.ended
+    }
+
+    /// Waits until it takes records in; false when it ended before.
+    pub fn wait_ready(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.ended().is_some() {
+                return false;
+            }
+            let answer = Connection::open(self.address).and_then(|mut c| c.get("/readyz"));
+            if answer.is_ok_and(|answer| answer.status == 200) {
+                return true;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not ready in time\n{}",
+                self.last_words()
+            );
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits for its end for at most `limit`.
+    pub fn wait_end(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let ended = self.ended();
+            if ended.is_some() || Instant::now() >= deadline {
+                return ended;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Sends SIGKILL, which must be what ends it.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        let status = self.wait_end(PATIENCE);
+        let signal = status.and_then(|status| status.signal());
+        assert_eq!(
+            signal,
+            Some(9),
+            "it ended by itself: {status:?}\n{}",
+            self.last_words()
+        );
+    }
+
+    /// Asks for a graceful end with SIGTERM.
+    pub fn terminate(self) {
+        let pid = self.pid().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.expect_success("SIGTERM");
+    }
+
+    /// Asks for an end at once, over HTTP.
+    pub fn stop_now(self) {
+        let path = "/api/v1/stop?graceful=false";
+        let answer = Connection::open(self.address).and_then(|mut c| c.post(path, ""));
+        // It may be gone before its answer is.
+        if let Ok(answer) = answer {
+            assert!(
+                (200..300).contains(&answer.status),
+                "{answer:?}\n{}",
+                self.last_words()
+            );
+        }
+        self.expect_success(path);
+    }
+
+    fn expect_success(mut self, asked: &str) {
+        let status = self.wait_end(PATIENCE);
+        let code = status.and_then(|status| status.code());
+        assert_eq!(code, Some(0), "{asked}: {status:?}\n{}", self.last_words());
+    }
+
+    /// The end of what it and those before it wrote to standard error.
+    pub fn last_words(&self) -> String {
+        last_lines(&self.log)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut last = format!("the end of {}:\n", log.display());
+    for line in &lines[lines.len().saturating_sub(60)..] {
+        let _ = writeln!(last, "  {line}");
+    }
+    last
+}
+
+/// A port that nobody listens on, below those that the system hands out by itself: so neither another
+/// test nor one of our own clients takes it while a daemon is down.
+pub fn free_port(rng: &Rng) -> u16 {
+    let mut rng = rng.part(u64::from(std::process::id()));
+    loop {
+        let port = rng.below(12_000..32_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The ledger test: the real daemon is fed numbered records and killed, at random moments and at every
+//! named failpoint, also while it recovers. In the end every acknowledged record is in exactly one batch,
+//! each output is in place once and whole, totals are the fold over all records, and windows are what
+//! they would have been without any kill.
+//!
+//! `TIDEMILL_SEED` repeats a run, `TIDEMILL_KILLS` sets the kills of each test of random moments. The
+//! moments are random, the system's scheduling is, too: a seed repeats what the test does, and most
+//! often what it finds. A violation keeps the trial's folder and names it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests, helpers included"
+)]
+
+mod daemon;
+#[cfg(feature = "failpoints")]
+mod failpoints;
+mod feeder;
+mod http;
+mod killer;
+mod output;
+mod ownership;
+mod records;
+mod rng;
+mod rules;
+mod torn;
+mod trial;
+mod workload;
+
+use killer::random_kills;
+use workload::{Pipeline, Store};
+
+#[test]
+fn random_kills_wordcount_sled() {
+    random_kills("wordcount-sled", Pipeline::WordCount, Store::Sled);
+}
+
+#[test]
+fn random_kills_wordcount_file() {
+    random_kills("wordcount-file", Pipeline::WordCount, Store::File);
+}
+
+#[test]
+fn random_kills_stateful_sled() {
+    random_kills("stateful-sled", Pipeline::Stateful, Store::Sled);
+}
+
+#[test]
+fn random_kills_stateful_file() {
+    random_kills("stateful-file", Pipeline::Stateful, Store::File);
+}
+
+#[test]
+fn random_kills_windowed_sled() {
+    random_kills("windowed-sled", Pipeline::Windowed, Store::Sled);
+}
+
+#[test]
+fn random_kills_windowed_file() {
+    random_kills("windowed-file", Pipeline::Windowed, Store::File);
+}

@@ -1,0 +1,157 @@
+//! What `text_files` has put in place: read as soon as it's there, and compared when all is over.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use super::records::Record;
+
+/// The words that a batch's folder counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub records: BTreeMap<Record, u64>,
+    pub common: BTreeMap<String, u64>,
+    /// Of all bytes, names included: what is in place must never change.
+    digest: u64,
+}
+
+/// All folders seen so far, by batch time.
+#[derive(Debug)]
+pub struct Outputs {
+    folder: PathBuf,
+    run: u64,
+    pub batches: BTreeMap<u64, Counts>,
+}
+
+/// The time in `counts-TIME.txt`.
+fn time_of(name: &str) -> Option<u64> {
+    name.strip_prefix("counts-")?
+        .strip_suffix(".txt")?
+        .parse()
+        .ok()
+}
+
+impl Outputs {
+    pub fn new(folder: PathBuf, run: u64) -> Self {
+        Self {
+            folder,
+            run,
+            batches: BTreeMap::new(),
+        }
+    }
+
+    /// Reads folders that are new. They must be whole the moment they are there.
+    pub fn refresh(&mut self) -> Result<(), String> {
+        for name in names(&self.folder)? {
+            if let Some(time) = time_of(&name).filter(|time| !self.batches.contains_key(time)) {
+                let counts = read_batch(&self.folder.join(name), self.run)?;
+                self.batches.insert(time, counts);
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end: nothing but committed batches is left, and each is as it was at first sight.
+    pub fn check_final(&mut self) -> Result<(), String> {
+        self.refresh()?;
+        let names = names(&self.folder)?;
+        for name in &names {
+            let path = self.folder.join(name);
+            let Some(time) = time_of(name) else {
+                return Err(format!("{} is left over", path.display()));
+            };
+            if self.batches.get(&time) != Some(&read_batch(&path, self.run)?) {
+                return Err(format!(
+                    "{} has changed since it was put in place",
+                    path.display()
+                ));
+            }
+        }
+        match names.len() == self.batches.len() {
+            true => Ok(()),
+            false => Err(format!(
+                "a batch in {} was taken away again",
+                self.folder.display()
+            )),
+        }
+    }
+
+    pub fn last_time(&self) -> Option<u64> {
+        self.batches.keys().next_back().copied()
+    }
+
+    /// The folder of a batch, for messages.
+    pub fn path(&self, time: u64) -> PathBuf {
+        self.folder.join(format!("counts-{time}.txt"))
+    }
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, String> {
+    let failed = |error| format!("{}: {error}", folder.display());
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(
+            entry
+                .map_err(failed)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads a batch's folder, which must hold `_SUCCESS`, gapless parts and nothing else.
+fn read_batch(folder: &Path, run: u64) -> Result<Counts, String> {
+    let mut files = names(folder)?;
+    let wanted = (0..files.len().saturating_sub(1)).map(|part| format!("part-{part:05}"));
+    let wanted: Vec<String> = std::iter::once("_SUCCESS".to_owned())
+        .chain(wanted)
+        .collect();
+    if files != wanted || files.len() < 2 {
+        return Err(format!("{} isn't whole: {files:?}", folder.display()));
+    }
+    let mut counts = Counts::default();
+    let mut hasher = DefaultHasher::new();
+    for file in files.drain(1..) {
+        let path = folder.join(&file);
+        let failed = |reason: String| format!("{}: {reason}", path.display());
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+        (file, &text).hash(&mut hasher);
+        if !text.is_empty() && !text.ends_with('\n') {
+            return Err(failed("its last line is cut off".to_owned()));
+        }
+        for line in text.lines() {
+            counts.add(line, run).map_err(failed)?;
+        }
+    }
+    counts.digest = hasher.finish();
+    Ok(counts)
+}
+
+impl Counts {
+    fn add(&mut self, line: &str, run: u64) -> Result<(), String> {
+        let pair = line
+            .strip_prefix('(')
+            .and_then(|rest| rest.strip_suffix(')'));
+        let pair = pair.and_then(|pair| pair.rsplit_once(','));
+        let pair = pair.and_then(|(word, count)| Some((word, count.parse::<u64>().ok()?)));
+        let Some((word, count)) = pair else {
+            return Err(format!("no pair: {line}"));
+        };
+        let before = match Record::of_word(run, word) {
+            Some(record) => self.records.insert(record, count),
+            None => self.common.insert(word.to_owned(), count),
+        };
+        match before {
+            None => Ok(()),
+            Some(_) => Err(format!("`{word}` is there twice")),
+        }
+    }
+}

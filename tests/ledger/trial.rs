@@ -1,0 +1,121 @@
+//! [`Trial`]: one pipeline on fresh places with clients that feed it, until its outputs are checked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::daemon::{Daemon, Launch, PATIENCE, free_port};
+use super::feeder::{CLIENTS, Feeder};
+use super::output::Outputs;
+use super::records::Ledger;
+use super::rng::Rng;
+use super::rules;
+use super::workload::{Pipeline, Places, Store};
+
+/// A trial; its folder stays when the test fails.
+#[derive(Debug)]
+pub struct Trial {
+    pub launch: Launch,
+    pub outputs: Outputs,
+    ledger: Arc<Ledger>,
+    feeder: Option<Feeder>,
+    seed: u64,
+}
+
+impl Trial {
+    /// Sets up places of this name and starts to feed.
+    pub fn new(name: &str, pipeline: Pipeline, store: Store, seed: u64, rng: &Rng) -> Self {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ledger-{name}-{seed}"));
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::create_dir_all(&root).unwrap();
+        let places = Places {
+            root,
+            pipeline,
+            store,
+        };
+        std::fs::write(places.file(), pipeline.text()).unwrap();
+        let launch = Launch {
+            port: free_port(rng),
+            places,
+        };
+        // The words must differ from those of any other trial, not from run to run.
+        let ledger = Arc::new(Ledger::new(seed, CLIENTS));
+        let feeder = Feeder::start(launch.address(), &ledger, rng);
+        let outputs = Outputs::new(launch.places.outputs(), seed);
+        Self {
+            launch,
+            outputs,
+            ledger,
+            feeder: Some(feeder),
+            seed,
+        }
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.launch.places.root.clone()
+    }
+
+    /// Reads what has been put in place; it must be whole.
+    pub fn look(&mut self) {
+        let looked = self.outputs.refresh();
+        self.expect(looked);
+    }
+
+    /// Stops feeding, lets everything come out, stops gracefully and checks all.
+    pub fn finish(mut self) {
+        let mut daemon = self.launch.start(None);
+        assert!(
+            daemon.wait_ready(),
+            "it ended at once\n{}",
+            daemon.last_words()
+        );
+        if let Some(feeder) = self.feeder.take() {
+            feeder.stop();
+        }
+        self.drain(&mut daemon);
+        daemon.terminate();
+        let checked = self.outputs.check_final();
+        self.expect(checked);
+        let checked = rules::check(self.launch.places.pipeline, &self.outputs, &self.ledger);
+        self.expect(checked);
+        println!("{}: {}", self.root().display(), self.ledger.summary());
+        std::fs::remove_dir_all(self.root()).unwrap();
+    }
+
+    /// Waits for the output of a batch so late that nothing that was fed can come after it.
+    fn drain(&mut self, daemon: &mut Daemon) {
+        let pipeline = self.launch.places.pipeline;
+        let slack = pipeline.memory_ms() + 2 * pipeline.batch_interval().as_millis() as u64;
+        let wanted = wall_clock_ms() + slack;
+        let deadline = Instant::now() + PATIENCE;
+        while self.outputs.last_time() < Some(wanted) {
+            let last = self.outputs.last_time();
+            assert!(
+                Instant::now() < deadline && daemon.ended().is_none(),
+                "seed {}: the last batch is {last:?}, {wanted} was waited for\n{}",
+                self.seed,
+                daemon.last_words()
+            );
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            self.look();
+        }
+    }
+
+    /// Fails the test with all that is needed to look into it.
+    pub fn expect(&self, checked: Result<(), String>) {
+        if let Err(violation) = checked {
+            let (seed, root) = (self.seed, self.root());
+            panic!(
+                "seed {seed}: {violation}\nall is kept in {}",
+                root.display()
+            );
+        }
+    }
+}
+
+fn wall_clock_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
+}

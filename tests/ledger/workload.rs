@@ -1,0 +1,114 @@
+//! The pipelines under test: those of `config/examples`, but for times, sizes and places.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// One of the pipelines that newcomers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pipeline {
+    WordCount,
+    Stateful,
+    Windowed,
+}
+
+/// Where its checkpoints are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    Sled,
+    File,
+}
+
+/// The windowed example's window, and the same in as many batches of a shorter interval.
+const EXAMPLE_WINDOW: &str = r#"length = "12s", slide = "6s""#;
+const WINDOW: &str = r#"length = "600ms", slide = "300ms""#;
+pub const WINDOW_LENGTH_MS: u64 = 600;
+pub const WINDOW_SLIDE_MS: u64 = 300;
+
+impl Pipeline {
+    /// The example's name, without its ending.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WordCount => "wordcount",
+            Self::Stateful => "stateful_wordcount",
+            Self::Windowed => "windowed_wordcount",
+        }
+    }
+
+    pub fn batch_interval(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::WordCount | Self::Stateful => 200,
+            Self::Windowed => 150,
+        })
+    }
+
+    /// How long after a record's batch it may still turn up in outputs, in milliseconds.
+    pub fn memory_ms(self) -> u64 {
+        match self {
+            Self::Windowed => WINDOW_LENGTH_MS + WINDOW_SLIDE_MS,
+            Self::WordCount | Self::Stateful => 0,
+        }
+    }
+
+    /// The example's text with its windows as short as its batches here.
+    pub fn text(self) -> String {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+        let path = examples.join(self.name()).with_extension("toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        if self != Self::Windowed {
+            return text;
+        }
+        assert!(
+            text.contains(EXAMPLE_WINDOW),
+            "{} has another window",
+            path.display()
+        );
+        text.replace(EXAMPLE_WINDOW, WINDOW)
+    }
+}
+
+/// Where a trial keeps what outlives a process.
+#[derive(Debug, Clone)]
+pub struct Places {
+    pub root: PathBuf,
+    pub pipeline: Pipeline,
+    pub store: Store,
+}
+
+impl Places {
+    pub fn checkpoint_url(&self) -> String {
+        let scheme = match self.store {
+            Store::Sled => "sled",
+            Store::File => "file",
+        };
+        format!("{scheme}:{}", self.root.join("checkpoint").display())
+    }
+
+    pub fn wal(&self) -> PathBuf {
+        self.root.join("wal")
+    }
+
+    pub fn outputs(&self) -> PathBuf {
+        self.root.join("out")
+    }
+
+    /// The pipeline's file; written when a trial begins.
+    pub fn file(&self) -> PathBuf {
+        self.root.join("pipeline.toml")
+    }
+
+    /// What the command line overrides: places, and sizes so small that logs rotate and are cleaned up.
+    pub fn settings(&self, port: u16) -> Vec<String> {
+        let root = self.root.display();
+        let interval = self.pipeline.batch_interval();
+        vec![
+            format!("batch_interval={}ms", interval.as_millis()),
+            format!("checkpoint.url={}", self.checkpoint_url()),
+            format!("checkpoint.interval={}ms", (interval * 2).as_millis()),
+            format!("wal.url=file:{root}/wal"),
+            "wal.segment_size=4KiB".to_owned(),
+            "receiver.block_interval=10ms".to_owned(),
+            format!("admin.listen=127.0.0.1:{port}"),
+            format!("sinks.files.prefix={root}/out/counts"),
+        ]
+    }
+}
