@@ -17,7 +17,7 @@
 //!
 //! # How it is written
 //!
-//! Callers queue frames ([`queue`]); one writer thread ([`writer`]) takes all that has arrived, writes
+//! Callers queue frames (`queue`); one writer thread (`writer`) takes all that has arrived, writes
 //! it with one vectored write, syncs once and answers each append: a *group*. The next group is
 //! written only after the sync before it has succeeded. A sync or write that fails *poisons* the log:
 //! nothing more is written through this handle, every append is answered with [`Error::Poisoned`].
@@ -29,7 +29,7 @@
 //!
 //! The first frame of each group is marked. As groups are synced one after the other, a
 //! marked frame proves that all before it had been synced. So when a frame of the last segment doesn't
-//! verify, [`tail`] looks for a valid marked frame behind it. If there is one, synced bytes were
+//! verify, `tail` looks for a valid marked frame behind it. If there is one, synced bytes were
 //! damaged: an error. If not, the bad frame belongs to the last group written, and is taken for one
 //! that a crash interrupted: it and all behind it is cut off and reported. (Damage within the last
 //! group of a log can't be told from an interrupted write; that is the limit of any log without a
