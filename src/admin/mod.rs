@@ -76,6 +76,8 @@ type Admin = State<Arc<Shared>>;
 /// A running admin server.
 #[derive(Debug)]
 pub struct AdminServer {
+    /// Keeps the runtime: the server lets go of its own context while its end is still waited for.
+    context: StreamingContext,
     runtime: Handle,
     end: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
@@ -102,7 +104,7 @@ impl AdminServer {
             tokio::net::TcpListener::from_std(listener).map_err(system)?
         };
         let shared = Arc::new(Shared {
-            context,
+            context: context.clone(),
             options,
             since: wall_clock(),
         });
@@ -111,6 +113,7 @@ impl AdminServer {
             .with_graceful_shutdown(end.clone().cancelled_owned());
         let server = runtime.spawn(serve.into_future());
         Ok(Self {
+            context,
             runtime,
             end,
             server,
@@ -128,6 +131,7 @@ impl AdminServer {
             Ok(Err(error)) => tracing::warn!(%error, "the admin server ended badly"),
             Err(_) => tracing::debug!("connections were still open when the admin server ended"),
         }
+        drop(self.context);
     }
 }
 
