@@ -154,6 +154,7 @@ impl Builder {
                 engine: None,
                 batch_error: None,
                 fatal: None,
+                is_broken: false,
             }),
             changed: Condvar::new(),
         })))

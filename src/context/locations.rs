@@ -44,7 +44,7 @@ impl Locations {
         };
         let (disk, logs): (Arc<dyn Disk>, PathBuf) = match &wal {
             Location::File(path) => (Arc::new(LocalDisk), path.clone()),
-            Location::Memory(name) => (memory_disk(name), PathBuf::from("/wal")),
+            Location::Memory(name) => (Arc::new(memory_disk(name)), PathBuf::from("/wal")),
             other => {
                 return Err(Error::Setting(format!(
                     "a write-ahead log can't be kept at {other} yet: use file:PATH"

@@ -117,8 +117,10 @@ struct Life {
     engine: Option<Arc<Engine>>,
     /// The first failed batch that nobody has been told of.
     batch_error: Option<Error>,
-    /// Why the engine can't go on.
+    /// Why the engine can't go on, until somebody has been told.
     fatal: Option<Error>,
+    /// Whether the engine can't go on.
+    is_broken: bool,
 }
 
 /// The moving parts of an active context.
@@ -328,6 +330,7 @@ impl Inner {
             }
             Trouble::Fatal(error) => {
                 life.fatal.get_or_insert(error);
+                life.is_broken = true;
             }
         }
         self.changed.notify_all();

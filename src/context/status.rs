@@ -237,8 +237,8 @@ impl StreamingContext {
             .into_iter()
             .map(|(time, reason)| format!("the batch at {time} fails: {reason}"))
             .collect();
-        if let Some(error) = &self.life().fatal {
-            obstacles.push(error.to_string());
+        if self.life().is_broken {
+            obstacles.push("a log or the checkpoint store failed; restart to recover".to_owned());
         }
         obstacles
     }

@@ -54,8 +54,8 @@ impl StreamingContext {
                 drained &= receiver.finish(&runtime, deadline);
             }
         }
-        let troubled = self.life().fatal.is_some();
-        if drained && !troubled {
+        let is_broken = self.life().is_broken;
+        if drained && !is_broken {
             if engine.intake.tracker.has_unallocated() {
                 generator.drain();
             }
@@ -68,7 +68,7 @@ impl StreamingContext {
         }
         scheduler.stop();
         engine.checkpointer.stop();
-        let last = match gracefully && !troubled {
+        let last = match gracefully && !is_broken {
             true => engine.write_checkpoint_now().map(|_| ()),
             false => Ok(()),
         };
@@ -85,7 +85,7 @@ impl StreamingContext {
             .log()
             .map_or(Ok(()), |log| close(log, "the block log"));
         tracing::info!("stopped");
-        match troubled {
+        match is_broken {
             // The logs refuse after a failure, which has been told.
             true => Ok(()),
             false => last.and(closed).and(blocks),
