@@ -1,5 +1,7 @@
 //! Pipelines from files: each operator against what it should give, names in the graph, restarts.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::path::Path;
