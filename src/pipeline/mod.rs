@@ -1,6 +1,6 @@
 //! Pipelines: a checked pipeline file becomes sources, streams and sinks on a context.
 //!
-//! Streams are typed by what is known of their records ([`AnyStream`]): lines stay views into their
+//! Streams are typed by what is known of their records (`AnyStream`): lines stay views into their
 //! blocks and counted words pairs of text and number for as long as operators can work on them so;
 //! otherwise records become [`Value`]s. What an operator needs of its input has been checked with the
 //! file, see `tidemill_config::RecordKind`.
