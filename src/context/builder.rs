@@ -45,16 +45,16 @@ impl Builder {
         block_interval(receiver.limits.block_interval: Duration) = Some;
         /// Records a second that each receiver may store [no limit].
         receiver_max_rate(receiver.limits.max_rate: f64) = Some;
-        /// How many cut blocks of a receiver may wait to be written [10].
+        /// How many cut blocks of a receiver may wait to be written [10 blocks].
         block_queue(receiver.queue: usize);
         /// Bytes at which a block is full [4 MiB].
         max_block_bytes(receiver.max_block_bytes: usize);
         /// Bytes of blocks to hold in memory [256 MiB]. Over it, logged blocks are read back from the log
         /// and sources of unlogged ones have to wait.
         receiver_memory_bytes(receiver.memory_bytes: u64);
-        /// Jobs (output operations) that run at once [1].
+        /// Jobs (output operations) that run at once [one job].
         concurrent_jobs(concurrent_jobs: usize);
-        /// How often a task or a job is tried before its failure is reported [4].
+        /// How often a task or a job is tried before its failure is reported [4 times].
         max_failures(max_failures: usize);
         /// The wait after a job's first failure, doubled each time [100 ms].
         retry_delay(retry_delay: Duration);
