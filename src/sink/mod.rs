@@ -6,6 +6,8 @@
 mod console;
 mod discard;
 mod text_files;
+#[cfg(test)]
+mod text_files_tests;
 mod text_form;
 
 use std::fmt;

@@ -131,10 +131,12 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
 
     fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {
         let folder = self.folder(batch.time);
+        let parent = self.parent();
         if self.is_committed(&folder)? {
+            // Its name may not be durable yet: the commit before may have ended right behind the rename.
+            self.disk.sync_dir(&parent)?;
             return Ok(());
         }
-        let parent = self.parent();
         create_dir_all_durable(&*self.disk, &parent)?;
         let name = folder
             .file_name()

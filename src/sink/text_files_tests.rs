@@ -1,0 +1,99 @@
+//! The file sink on a disk that fails and loses power: a batch is there whole, or not at all.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tidemill_storage::{Disk, Fault, SimDisk};
+
+use super::text_files::SUCCESS;
+use super::{BatchIdentity, Sink, TextFiles};
+use crate::rdd::{Executor, Rdd};
+use crate::time::Time;
+use crate::uid::OperatorUid;
+
+fn batch() -> BatchIdentity {
+    BatchIdentity {
+        application: "test".to_owned(),
+        output: OperatorUid::new("files"),
+        time: Time::from_millis(7000),
+    }
+}
+
+fn sink(disk: &SimDisk) -> TextFiles {
+    TextFiles::on_disk("/out/counts", Some("txt"), Arc::new(disk.clone()))
+}
+
+fn words(words: &[&str]) -> Rdd<String> {
+    let executor = Executor::new(1, 1).unwrap();
+    Rdd::parallelize(words.iter().map(|word| (*word).to_owned()).collect(), 2, &executor)
+}
+
+/// The lines of the batch's folder; `None` when there is no folder.
+fn committed(disk: &SimDisk) -> Option<Vec<String>> {
+    let folder = Path::new("/out/counts-7000.txt");
+    disk.metadata(folder).unwrap()?;
+    let names: Vec<_> = disk.read_dir(folder).unwrap().into_iter().map(|entry| entry.name).collect();
+    assert!(names.contains(&SUCCESS.to_owned()), "not whole: {names:?}");
+    let parts = names.iter().filter(|name| name.starts_with("part-"));
+    let text = parts.map(|name| disk.read(&folder.join(name)).unwrap().to_vec()).collect::<Vec<_>>();
+    let text = String::from_utf8(text.concat()).unwrap();
+    Some(text.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn a_batch_is_committed_once() {
+    let disk = SimDisk::new();
+    sink(&disk).commit(&batch(), &words(&["a", "b", "c"])).unwrap();
+    sink(&disk).commit(&batch(), &words(&["other"])).unwrap();
+    disk.power_cut();
+    assert_eq!(committed(&disk).unwrap(), ["a", "b", "c"]);
+}
+
+#[test]
+fn an_empty_batch_leaves_an_empty_part() {
+    let disk = SimDisk::new();
+    let executor = Executor::new(1, 1).unwrap();
+    sink(&disk).commit(&batch(), &Rdd::<String>::empty(&executor)).unwrap();
+    assert_eq!(disk.read(Path::new("/out/counts-7000.txt/part-00000")).unwrap().len(), 0);
+    assert!(committed(&disk).unwrap().is_empty());
+}
+
+#[test]
+fn a_folder_of_somebody_elses_is_left_alone() {
+    let disk = SimDisk::new();
+    tidemill_storage::durable::create_dir_all_durable(&disk, Path::new("/out/counts-7000.txt"))
+        .unwrap();
+    let error = sink(&disk).commit(&batch(), &words(&["a"])).unwrap_err();
+    assert!(error.to_string().contains("move it away"), "{error}");
+}
+
+#[test]
+fn any_operation_may_fail_and_the_power_may_go_with_it() {
+    let operations = {
+        let disk = SimDisk::new();
+        sink(&disk).commit(&batch(), &words(&["a", "b", "c"])).unwrap();
+        disk.operations()
+    };
+    assert!(operations > 10);
+    for power_goes in [false, true] {
+        for number in 0..operations {
+            let disk = SimDisk::new();
+            disk.set_faults(move |operation| {
+                (operation.number == number).then_some(Fault::Errno(5))
+            });
+            let first = sink(&disk).commit(&batch(), &words(&["a", "b", "c"]));
+            disk.clear_faults();
+            if power_goes {
+                disk.power_cut();
+            }
+            let seen = committed(&disk);
+            if first.is_ok() {
+                assert_eq!(seen.as_deref().map(<[_]>::len), Some(3), "operation {number}");
+            }
+            // Run again, as after a restart: whole, and the same.
+            sink(&disk).commit(&batch(), &words(&["a", "b", "c"])).unwrap();
+            disk.power_cut();
+            assert_eq!(committed(&disk).unwrap(), ["a", "b", "c"], "operation {number}");
+        }
+    }
+}
