@@ -10,7 +10,8 @@ pub(super) struct Problem {
     status: StatusCode,
     detail: String,
     reasons: Vec<String>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Name, in small letters, and value.
+    header: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +48,7 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE,
             "the pipeline isn't active; see /readyz for why",
         )
-        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        .with_header("retry-after", "1")
     }
 
     pub(super) fn with_reasons(mut self, reasons: Vec<String>) -> Self {
@@ -55,7 +56,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(super) fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
         self.header = Some((name, value));
         self
     }
@@ -74,7 +75,10 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
+            let value = HeaderValue::from_static(value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
         }
         response
     }

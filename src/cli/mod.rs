@@ -1,21 +1,31 @@
 //! The command line: one module a command, thin over the library.
 //!
 //! Invariant: results go to standard output, logs and errors to standard error, and the exit code says
-//! what a script can do: see [`error`].
+//! what a script can do: see `error`.
 
 mod args;
+mod check;
+mod checkpoints;
+mod client;
 mod error;
+mod guarantee;
 mod load;
+mod location;
 mod logging;
 mod notify;
+mod output;
 mod run;
+mod show;
+mod steer;
+mod wal_dump;
+mod wal_verify;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{CheckpointCommand, Cli, Command, WalCommand};
 use error::{CliError, Result};
 
 /// Runs the command that the process's arguments name.
@@ -45,5 +55,16 @@ fn perform(command: Command) -> Result<()> {
         return run::run(args);
     }
     logging::start_plain();
-    Err(CliError::Usage("this command isn't there yet".to_owned()))
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Status(args) => steer::status(&args),
+        Command::Stop(args) => steer::stop(&args),
+        Command::Checkpoint(CheckpointCommand::Create(args)) => steer::checkpoint(&args),
+        Command::Checkpoint(CheckpointCommand::List(args)) => checkpoints::list(&args),
+        Command::Checkpoint(CheckpointCommand::Show(args)) => show::show(&args),
+        Command::Checkpoint(CheckpointCommand::Verify(args)) => checkpoints::verify(&args),
+        Command::Wal(WalCommand::Dump(args)) => wal_dump::dump(&args),
+        Command::Wal(WalCommand::Verify(args)) => wal_verify::verify(&args),
+    }
 }

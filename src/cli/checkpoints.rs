@@ -1,0 +1,150 @@
+//! `tidemill checkpoint list` and `verify`: what a location holds, and whether it is as it was written.
+
+use serde_json::{Value, json};
+use tidemill_checkpoint::{CheckpointReader, Summary, Verification, Verified};
+
+use super::args::CheckpointArgs;
+use super::error::{CliError, Result};
+use super::location;
+use super::output::{self, Output};
+use crate::clock::wall_clock;
+use crate::time::{Time, millis};
+
+/// Opens a location for reading, beside its driver if there is one.
+pub(super) fn open(args: &CheckpointArgs) -> Result<(CheckpointReader, String)> {
+    let location = location::checkpoint(&args.location, &args.sets.set)?;
+    Ok((CheckpointReader::open(&location)?, location.to_string()))
+}
+
+/// Newest first.
+pub(super) fn list(args: &CheckpointArgs) -> Result<()> {
+    let (reader, location) = open(args)?;
+    let summaries = reader.list()?;
+    let mut out = Output::new();
+    if args.json {
+        let checkpoints: Vec<Value> = summaries.iter().map(as_json).collect();
+        out.json(&json!({ "location": location, "checkpoints": checkpoints }))?;
+        return out.finish();
+    }
+    let row = |summary: &Summary| {
+        vec![
+            summary.id.to_string(),
+            summary.time_ms.to_string(),
+            output::utc(Time::from_millis(summary.time_ms)),
+            output::length(age(summary)),
+            summary.epoch.to_string(),
+            output::bytes(summary.bytes),
+            output::bytes(summary.new_bytes),
+            entries(summary).to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = summaries.iter().map(row).collect();
+    out.table(
+        &[
+            "ID",
+            "TIME_MS",
+            "TIME (UTC)",
+            "AGE",
+            "EPOCH",
+            "SIZE",
+            "NEW",
+            "ENTRIES",
+        ],
+        &rows,
+    )?;
+    out.finish()
+}
+
+fn age(summary: &Summary) -> u64 {
+    millis(wall_clock().since(Time::from_millis(summary.created_ms)))
+}
+
+fn entries(summary: &Summary) -> u64 {
+    summary.series.iter().map(|series| series.entries).sum()
+}
+
+fn as_json(summary: &Summary) -> Value {
+    json!({
+        "id": summary.id,
+        "time": summary.time_ms,
+        "created": summary.created_ms,
+        "age": age(summary),
+        "epoch": summary.epoch,
+        "bytes": summary.bytes,
+        "newBytes": summary.new_bytes,
+        "chunks": summary.chunks,
+        "entries": entries(summary),
+        "series": summary.series,
+    })
+}
+
+/// Reads every byte; fails when something is damaged.
+pub(super) fn verify(args: &CheckpointArgs) -> Result<()> {
+    let (reader, location) = open(args)?;
+    let verification = reader.verify()?;
+    let mut out = Output::new();
+    if args.json {
+        let checkpoints: Vec<Value> = verification
+            .checkpoints
+            .iter()
+            .map(verified_as_json)
+            .collect();
+        out.json(&json!({
+            "location": location,
+            "whole": verification.is_whole(),
+            "newestIsWhole": verification.newest_is_whole(),
+            "checkpoints": checkpoints,
+            "orphans": verification.orphans,
+        }))?;
+    } else {
+        show(&mut out, &verification)?;
+    }
+    out.finish()?;
+    if verification.is_whole() {
+        return Ok(());
+    }
+    Err(CliError::Failed(match verification.newest_is_whole() {
+        true => "older checkpoints are damaged; the newest is whole and would be used".to_owned(),
+        false => "the newest checkpoint is damaged; a start would use an older one and the log \
+                  behind it, which costs time and no data"
+            .to_owned(),
+    }))
+}
+
+fn show(out: &mut Output, verification: &Verification) -> Result<()> {
+    if verification.checkpoints.is_empty() {
+        out.line("there are no checkpoints yet")?;
+    }
+    for checkpoint in &verification.checkpoints {
+        let time = checkpoint
+            .time_ms
+            .map(|ms| format!(", time {ms} ms"))
+            .unwrap_or_default();
+        let (id, chunks) = (checkpoint.id, checkpoint.chunks);
+        match checkpoint.findings.is_empty() {
+            true => out.line(format!(
+                "checkpoint {id}{time}: whole; {chunks} chunks checked"
+            ))?,
+            false => out.line(format!("checkpoint {id}{time}: DAMAGED"))?,
+        }
+        for finding in &checkpoint.findings {
+            out.line(format!("  {}: {}", finding.place, finding.problem))?;
+        }
+    }
+    if !verification.orphans.is_empty() {
+        out.line(format!(
+            "harmless: {} chunks of an interrupted write, which the next write sweeps",
+            verification.orphans.len()
+        ))?;
+    }
+    Ok(())
+}
+
+fn verified_as_json(checkpoint: &Verified) -> Value {
+    json!({
+        "id": checkpoint.id,
+        "time": checkpoint.time_ms,
+        "chunks": checkpoint.chunks,
+        "findings": checkpoint.findings,
+    })
+}

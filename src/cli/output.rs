@@ -1,0 +1,204 @@
+//! How results are written: to standard output, for people as tables and round figures, for programs
+//! as JSON.
+
+use std::io::{StdoutLock, Write, stdout};
+
+use serde::Serialize;
+
+use super::error::{CliError, Result};
+use crate::time::Time;
+
+/// Standard output, whose reader may go away.
+pub(super) struct Output(std::io::BufWriter<StdoutLock<'static>>);
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self(std::io::BufWriter::new(stdout().lock()))
+    }
+
+    pub(super) fn line(&mut self, text: impl AsRef<str>) -> Result<()> {
+        writeln!(self.0, "{}", text.as_ref()).map_err(|error| CliError::writing(&error))
+    }
+
+    /// A value on one line.
+    pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value);
+        self.line(text.map_err(|error| CliError::Failed(error.to_string()))?)
+    }
+
+    /// A value on many lines.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value);
+        self.line(text.map_err(|error| CliError::Failed(error.to_string()))?)
+    }
+
+    /// Columns as wide as they need to be; numbers to the right.
+    pub(super) fn table(&mut self, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
+        let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
+        let width = |column: usize| {
+            let cells = rows.iter().chain([&head]).filter_map(|row| row.get(column));
+            cells
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        for row in std::iter::once(&head).chain(rows) {
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:>width$}"));
+            self.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Everything must be out before the process ends.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.0.flush().map_err(|error| CliError::writing(&error))
+    }
+}
+
+/// A JSON object whose fields stay in the order in which they are meant to be read.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Fields(Vec<(&'static str, serde_json::Value)>);
+
+impl Fields {
+    /// With one more field.
+    #[must_use]
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
+
+    /// With the fields of `other` behind.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// So many things, in words.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
+/// Bytes in the largest unit that leaves a figure above 1.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut shown = format!("{bytes} B");
+    for unit in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        shown = format!("{value:.1} {unit}");
+    }
+    shown
+}
+
+/// A length of time, given in milliseconds, in its two largest units.
+pub(super) fn length(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..=9 => format!("{:.1} s", ms as f64 / 1000.0),
+        10..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..=86_399 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// A point in time, in UTC, as `2017-09-06 02:41:56.000`.
+pub(super) fn utc(time: Time) -> String {
+    let ms = time.as_millis();
+    let (seconds, ms) = (ms / 1000, ms % 1000);
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{ms:03}")
+}
+
+/// The date so many days after 1970-01-01, by the rule of 400-year eras that begin on 1 March.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const DAYS_TO_EPOCH: u64 = 719_468; // from 0000-03-01
+    const ERA: u64 = 146_097;
+    let days = days.saturating_add(DAYS_TO_EPOCH);
+    let day_of_era = days % ERA;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, later) = match month_from_march {
+        0..=9 => (month_from_march + 3, 0),
+        _ => (month_from_march - 9, 1),
+    };
+    (days / ERA * 400 + year_of_era + later, month, day)
+}
+
+/// What a direct source wrote for itself (a plan, a position), as JSON: a version byte and MessagePack.
+/// What can't be read so is shown in hexadecimal.
+pub(super) fn opaque(bytes: &[u8]) -> serde_json::Value {
+    let map = bytes
+        .get(1..)
+        .and_then(|map| rmp_serde::from_slice(map).ok());
+    map.unwrap_or_else(|| {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serde_json::Value::String(hex)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_round() {
+        assert_eq!(count(1, "segment"), "1 segment");
+        assert_eq!(count(0, "segment"), "0 segments");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(5 << 30), "5.0 GiB");
+        assert_eq!(length(1234), "1.2 s");
+        assert_eq!(length(61_000), "1 min 1 s");
+        assert_eq!(length(90_000_000), "1 d 1 h");
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        let at = |ms| utc(Time::from_millis(ms));
+        assert_eq!(at(0), "1970-01-01 00:00:00.000");
+        assert_eq!(at(951_782_400_000), "2000-02-29 00:00:00.000");
+        assert_eq!(at(1_504_665_716_250), "2017-09-06 02:41:56.250");
+        assert_eq!(at(1_735_689_599_999), "2024-12-31 23:59:59.999");
+    }
+
+    #[test]
+    fn fields_stay_in_their_order() {
+        let line = Fields::default()
+            .with("log", "driver")
+            .and(Fields::default().with("a", 1));
+        assert_eq!(
+            serde_json::to_string(&line).unwrap(),
+            r#"{"log":"driver","a":1}"#
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_shown_in_hexadecimal() {
+        assert_eq!(opaque(&[1, 0x93, 1, 2, 3]), serde_json::json!([1, 2, 3]));
+        assert_eq!(opaque(&[1, 0xc1]), "01c1");
+        assert_eq!(opaque(&[]), "");
+    }
+}
