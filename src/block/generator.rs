@@ -80,6 +80,8 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
     current: Mutex<Current>,
     /// Held while a block is cut and queued, so that blocks are queued in the order of their numbers.
     queue: tokio::sync::Mutex<Option<mpsc::Sender<CutBlock>>>,
+    /// The same queue, to look at without waiting for the lock.
+    capacity: mpsc::WeakSender<CutBlock>,
     records: AtomicU64,
     of: PhantomData<fn(&T)>,
 }
@@ -113,6 +115,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 next_number: 0,
                 closed: None,
             }),
+            capacity: sender.downgrade(),
             queue: tokio::sync::Mutex::new(Some(sender)),
             records: AtomicU64::new(0),
             of: PhantomData,
@@ -135,10 +138,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
 
     /// Whether cut blocks fill the queue.
     pub(crate) fn is_congested(&self) -> bool {
-        match self.queue.try_lock() {
-            Ok(queue) => queue.as_ref().is_some_and(|queue| queue.capacity() == 0),
-            Err(_) => true,
-        }
+        self.capacity.upgrade().is_some_and(|queue| queue.capacity() == 0)
     }
 
     /// Cuts a block every block interval until `stop`.
