@@ -47,9 +47,9 @@ impl Signal {
                     .unwrap_or_else(PoisonError::into_inner)
                     .0
             }
-            None => {
-                condition.wait_while(guard, |set| !*set).unwrap_or_else(PoisonError::into_inner)
-            }
+            None => condition
+                .wait_while(guard, |set| !*set)
+                .unwrap_or_else(PoisonError::into_inner),
         };
         *guard = false;
     }
@@ -71,7 +71,10 @@ impl SystemClock {
     /// A clock that starts at `origin`: after a restart whose wall clock is behind the last batch time,
     /// the stream's time goes on from there.
     pub fn starting_at(origin: Time) -> Self {
-        Self { origin, started: Instant::now() }
+        Self {
+            origin,
+            started: Instant::now(),
+        }
     }
 }
 
@@ -95,13 +98,16 @@ impl Clock for SystemClock {
     }
 
     fn poll_delay(&self, time: Time) -> Duration {
-        time.since(self.origin).saturating_sub(self.started.elapsed())
+        time.since(self.origin)
+            .saturating_sub(self.started.elapsed())
     }
 }
 
 /// What the machine's wall clock shows.
 pub fn wall_clock() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Time::from_millis(crate::time::millis(since))
 }
 
@@ -118,7 +124,10 @@ struct Manual {
 impl ManualClock {
     /// A clock that stands at `now`.
     pub fn new(now: Time) -> Self {
-        Self(Arc::new(Mutex::new(Manual { now, waiting: Vec::new() })))
+        Self(Arc::new(Mutex::new(Manual {
+            now,
+            waiting: Vec::new(),
+        })))
     }
 
     /// Moves the clock on and wakes who waits for it.
@@ -152,7 +161,11 @@ impl Clock for ManualClock {
     }
 
     fn poll_delay(&self, time: Time) -> Duration {
-        if self.now() >= time { Duration::ZERO } else { Duration::from_millis(1) }
+        if self.now() >= time {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(1)
+        }
     }
 }
 

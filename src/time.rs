@@ -60,7 +60,11 @@ impl Time {
     /// The times `first`, `first + step`, ... up to and with `last`.
     pub fn steps(first: Time, last: Time, step: Duration) -> impl DoubleEndedIterator<Item = Time> {
         let step = millis(step).max(1);
-        let count = if first > last { 0 } else { (last.0 - first.0) / step + 1 };
+        let count = if first > last {
+            0
+        } else {
+            (last.0 - first.0) / step + 1
+        };
         (0..count).map(move |n| Time(first.0 + n * step))
     }
 }
@@ -92,7 +96,10 @@ mod tests {
         let t = Time::from_millis(1_504_665_716_250);
         assert_eq!(t.floor(second).as_millis(), 1_504_665_716_000);
         assert_eq!(t.next_multiple(second).as_millis(), 1_504_665_717_000);
-        assert_eq!(t.floor(second).next_multiple(second), t.next_multiple(second));
+        assert_eq!(
+            t.floor(second).next_multiple(second),
+            t.next_multiple(second)
+        );
     }
 
     #[test]

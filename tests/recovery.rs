@@ -3,8 +3,8 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::{Collected, Feed, SECOND, builder, clock_at, eventually, pairs, run_to};
@@ -24,7 +24,10 @@ fn totals(url: &str, clock: &ManualClock) -> (StreamingContext, Feed, Collected<
     let context = builder(url, clock).build().unwrap();
     let (feed, fed) = support::feed();
     let lines = context.receiver_stream_with("lines", fed, Default::default());
-    let totals = words(&lines).count_by_value().update_state_by_key(add).uid("totals");
+    let totals = words(&lines)
+        .count_by_value()
+        .update_state_by_key(add)
+        .uid("totals");
     let seen = Collected::new();
     seen.collect(&totals);
     (context, feed, seen)
@@ -79,10 +82,12 @@ fn state_sees_every_missed_batch_and_stateless_programs_skip_them() {
         let (feed, fed) = support::feed();
         let lines = context.receiver_stream_with("lines", fed, Default::default());
         let calls = Arc::clone(&calls);
-        let counted = lines.count_by_value().update_state_by_key(move |new, age: Option<&u64>| {
-            calls.fetch_add(1, Ordering::SeqCst);
-            Some(age.map_or(0, |age| age + 1) + 100 * new.len() as u64)
-        });
+        let counted = lines
+            .count_by_value()
+            .update_state_by_key(move |new, age: Option<&u64>| {
+                calls.fetch_add(1, Ordering::SeqCst);
+                Some(age.map_or(0, |age| age + 1) + 100 * new.len() as u64)
+            });
         let seen = Collected::new();
         seen.collect(&counted);
         (context, feed, seen)
@@ -166,10 +171,22 @@ fn windows_come_out_as_if_there_had_been_no_down_time() {
         let (context, feed, after) = program();
         context.start().unwrap();
         run_to(&context, &clock, 164);
-        assert_eq!(after.at(104), pairs(&[("a", 2), ("b", 1), ("c", 1)]), "inverse: {inverse}");
-        assert_eq!(after.at(106), pairs(&[("a", 2), ("b", 1), ("c", 1)]), "inverse: {inverse}");
+        assert_eq!(
+            after.at(104),
+            pairs(&[("a", 2), ("b", 1), ("c", 1)]),
+            "inverse: {inverse}"
+        );
+        assert_eq!(
+            after.at(106),
+            pairs(&[("a", 2), ("b", 1), ("c", 1)]),
+            "inverse: {inverse}"
+        );
         assert_eq!(after.at(108), pairs(&[("c", 1)]), "inverse: {inverse}");
-        assert!(after.seconds().len() < 12, "no storm of empty windows: {:?}", after.seconds());
+        assert!(
+            after.seconds().len() < 12,
+            "no storm of empty windows: {:?}",
+            after.seconds()
+        );
         feed.send(&clock, &["d"]);
         run_to(&context, &clock, 166);
         assert_eq!(after.at(166), pairs(&[("d", 1)]));
@@ -185,7 +202,12 @@ fn one_live_context_owns_a_location() {
     let (second, _feed, _) = totals(url, &clock);
     let error = second.start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OwnedByAnother);
-    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("process {}", std::process::id())),
+        "{error}"
+    );
     first.stop(false).unwrap();
     drop(first);
     let (third, _feed, _) = totals(url, &clock);
@@ -206,9 +228,14 @@ fn a_changed_program_keeps_state_by_uid_and_names_what_it_would_lose() {
     // Without the stateful operator: refused, and the checkpoint stays.
     let context = builder(url, &clock).build().unwrap();
     let (_feed, fed) = support::feed();
-    context.receiver_stream_with("lines", fed, Default::default()).count().print();
+    context
+        .receiver_stream_with("lines", fed, Default::default())
+        .count()
+        .print();
     let error = context.start().unwrap_err();
-    let Error::Incompatible { differences, .. } = &error else { panic!("{error}") };
+    let Error::Incompatible { differences, .. } = &error else {
+        panic!("{error}")
+    };
     assert_eq!(differences.len(), 1);
     assert_eq!(differences[0].subject, "totals");
     assert_eq!(error.kind(), ErrorKind::Configuration);
@@ -260,12 +287,18 @@ fn a_failing_output_is_tried_again_with_the_same_state_and_blocks() {
 #[test]
 fn a_program_that_cannot_run_is_refused_with_the_line_of_each_mistake() {
     let clock = clock_at(100);
-    let context = StreamingContext::builder("test", SECOND).clock(clock.clone()).build().unwrap();
+    let context = StreamingContext::builder("test", SECOND)
+        .clock(clock.clone())
+        .build()
+        .unwrap();
     let (lines, _queue) = context.queue_stream::<str>();
     lines.window(Duration::from_millis(1500), SECOND).print();
     lines.count_by_value().update_state_by_key(add).print();
     let text = context.start().unwrap_err().to_string();
-    assert!(text.contains("tests/recovery.rs:") && text.contains("1.5s"), "{text}");
+    assert!(
+        text.contains("tests/recovery.rs:") && text.contains("1.5s"),
+        "{text}"
+    );
     assert!(text.contains("needs a checkpoint location"), "{text}");
 
     let context = StreamingContext::builder("test", SECOND).build().unwrap();
@@ -276,12 +309,19 @@ fn a_program_that_cannot_run_is_refused_with_the_line_of_each_mistake() {
 #[test]
 fn starting_twice_is_harmless_and_starting_after_the_end_is_not_possible() {
     let clock = clock_at(100);
-    let context = StreamingContext::builder("test", SECOND).clock(clock).build().unwrap();
+    let context = StreamingContext::builder("test", SECOND)
+        .clock(clock)
+        .build()
+        .unwrap();
     let (lines, _queue) = context.queue_stream::<str>();
     lines.count().for_each_rdd(|_, _| ());
     context.start().unwrap();
     context.start().unwrap();
-    assert!(!context.await_termination_or_timeout(Duration::from_millis(1)).unwrap());
+    assert!(
+        !context
+            .await_termination_or_timeout(Duration::from_millis(1))
+            .unwrap()
+    );
     context.stop(false).unwrap();
     context.await_termination().unwrap();
     assert!(matches!(context.start().unwrap_err(), Error::WrongState(_)));

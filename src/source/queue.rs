@@ -365,4 +365,19 @@ mod tests {
         handle.push_vec(vec![4]);
         assert_eq!(batch(&second, 4), Some(vec![4]));
     }
+
+    #[test]
+    fn golden_bytes() {
+        let plan = encode(&Plan {
+            time: at(7),
+            from: 1,
+            to: 2,
+        })
+        .unwrap();
+        assert_eq!(plan, b"\x01\x83\xa4time\x07\xa4from\x01\xa2to\x02");
+        assert_eq!(
+            encode_position(&Position { next: 3 }),
+            b"\x01\x81\xa4next\x03"
+        );
+    }
 }

@@ -335,4 +335,32 @@ mod tests {
             words.len()
         );
     }
+
+    #[test]
+    fn golden_bytes() {
+        let plan = encode(&Plan {
+            start: at(7),
+            from: 1,
+            to: 2,
+        })
+        .unwrap();
+        assert_eq!(plan, b"\x01\x83\xa5start\x07\xa4from\x01\xa2to\x02");
+        let position = Position {
+            start: Some(at(7)),
+            next: 3,
+        };
+        assert_eq!(
+            encode_position(&position),
+            b"\x01\x82\xa5start\x07\xa4next\x03"
+        );
+        // Logged plans name lines by number: what a number stands for must stay the same.
+        let source = RateSource::new(RateOptions {
+            words_per_line: 2,
+            ..options(1000)
+        });
+        assert_eq!(
+            batch(&source, 3, Some(0)),
+            ["lfomzbc lnxivshsm", "zthnlil unum", "rgnyv uppitbl"]
+        );
+    }
 }

@@ -67,7 +67,7 @@ fn open(path: &Path, listed: &ListedFile) -> Result<File, BoxError> {
     };
     let file = File::open(path).map_err(named)?;
     let found = ListedFile::new(&listed.name, &file.metadata().map_err(named)?);
-    if listed.was_replaced_by(&found) {
+    if listed.is_other(&found) {
         let path = path.display();
         return Err(format!("{path} isn't the file any more that a batch is to read").into());
     }

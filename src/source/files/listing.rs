@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -22,6 +23,9 @@ pub(super) struct ListedFile {
     pub(super) inode: u64,
     /// When its contents last changed: nanoseconds since the Unix epoch.
     pub(super) changed_ns: i64,
+    /// When it was made, where the file system says so: nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub(super) born_ns: Option<i64>,
 }
 
 impl ListedFile {
@@ -34,6 +38,7 @@ impl ListedFile {
                 .mtime()
                 .saturating_mul(1_000_000_000)
                 .saturating_add(metadata.mtime_nsec()),
+            born_ns: born_ns(metadata),
         }
     }
 
@@ -42,10 +47,27 @@ impl ListedFile {
         folder.join(std::ffi::OsStr::from_bytes(&self.name))
     }
 
-    /// Whether `other`, of the same name, is another file: see the module's notes.
-    pub(super) fn was_replaced_by(&self, other: &ListedFile) -> bool {
-        self.inode != other.inode && self.changed_ns != other.changed_ns
+    /// Whether this and `other`, of the same name, are different files.
+    ///
+    /// Files with different inodes are, unless they changed at the same time: then one is a copy that kept
+    /// its times (a folder moved to another disk). Files with the same inode are only when they were made
+    /// at different times: inodes are used again. So appending to a file doesn't make another of it.
+    pub(super) fn is_other(&self, other: &ListedFile) -> bool {
+        if self.inode != other.inode {
+            return self.changed_ns != other.changed_ns;
+        }
+        matches!((self.born_ns, other.born_ns), (Some(a), Some(b)) if a != b)
     }
+
+    /// Whether not even its contents can have changed from one listing to the other.
+    pub(super) fn is_untouched(&self, other: &ListedFile) -> bool {
+        self.changed_ns == other.changed_ns && self.length == other.length
+    }
+}
+
+fn born_ns(metadata: &Metadata) -> Option<i64> {
+    let since = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
 }
 
 /// The files in `folder` that aren't ignored, in no order. A link counts as what it leads to.

@@ -6,9 +6,9 @@
 //! a file after it was listed isn't read. An empty file isn't read either, so one that is still to be
 //! filled isn't mistaken for a finished one.
 //!
-//! Which files were read is known by name. A file under a known name is another one when both its inode
-//! and its time of change differ: then it was replaced, not appended to (same inode) nor moved to another
-//! disk with its times kept (same time). A name that has left the folder is forgotten.
+//! Which files were read is known by name. A file under a known name is another one when it was put there
+//! anew: see `ListedFile::is_other`. A folder that loses its files for a while (a file system that isn't
+//! mounted) and gets them back isn't read again; names that have been gone for an hour are forgotten.
 
 mod glob;
 mod lines;
@@ -123,7 +123,7 @@ impl DirectSource<str> for FileSource {
     fn plan(&self, time: Time, _previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
         let listed = self.list()?;
         let mut seen = self.seen();
-        seen.was_listed(&listed);
+        seen.was_listed(time, &listed);
         let mut files: Vec<ListedFile> = listed
             .into_iter()
             .filter(|file| file.length > 0 && seen.is_new(file))
