@@ -47,7 +47,7 @@ test: tools
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \
 	else \
-	    set -x; $(CARGO) test --no-fail-fast --lib --bins --tests --examples $(WHOLE); \
+	    set -x; $(CARGO) test --no-fail-fast --lib --bins --tests --examples $(WHOLE) -- --show-output; \
 	fi
 
 lint: tools

@@ -122,6 +122,10 @@ fn a_replaced_file_is_new_and_a_longer_one_is_not() {
 
     put(folder.path(), "a", "three");
     // Clocks of file systems tick slowly: say clearly that it was changed at another time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "files carry the wall clock's time"
+    )]
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
     let file = fs::File::options()
         .write(true)
