@@ -107,11 +107,13 @@ impl<T: ?Sized + Element> Chunk<'_, T> {
     /// Visits each element in order.
     #[inline]
     pub fn for_each(&self, mut visit: impl FnMut(&T)) {
-        match self {
-            Chunk::Owned(buffer) => buffer.for_each(visit),
-            Chunk::Shared(buffer) => buffer.for_each(visit),
-            Chunk::Refs(refs) => refs.iter().for_each(|value| visit(value)),
-        }
+        // As few copies of `visit` as can be, so that it is inlined into each.
+        let buffer: &T::Buffer = match self {
+            Chunk::Owned(buffer) => buffer,
+            Chunk::Shared(buffer) => buffer,
+            Chunk::Refs(refs) => return refs.iter().for_each(|value| visit(value)),
+        };
+        buffer.for_each(visit);
     }
 
     /// Hands out each element in order, cloned only where it can't be moved.

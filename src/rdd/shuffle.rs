@@ -203,12 +203,16 @@ fn fold_chunk<E, Q, A>(
         };
         match table.find_mut(hash, |entry| entry.pair.0.borrow() == key) {
             Some(entry) => combine.merge_value(&mut entry.pair.1, element),
-            None => {
-                let pair = (key.to_owned(), combine.create(element));
-                table.insert_unique(hash, Entry { hash, pair }, |entry| entry.hash);
-            }
+            None => insert(table, hash, key.to_owned(), combine.create(element)),
         }
     });
+}
+
+/// Apart from the loop that looks keys up, which stays small: most keys are not new.
+#[inline(never)]
+fn insert<K, A>(table: &mut Table<K, A>, hash: u64, key: K, value: A) {
+    let pair = (key, value);
+    table.insert_unique(hash, Entry { hash, pair }, |entry| entry.hash);
 }
 
 fn merge_tables<E: ?Sized, Q: ?Sized, K: Eq, A>(

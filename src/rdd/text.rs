@@ -17,8 +17,17 @@ impl Element for str {
 #[derive(Debug, Clone, Default)]
 pub struct TextBuffer {
     source: Option<Arc<String>>,
+    /// Where `source` lies: read for each record that is pushed.
+    place: Place,
     own: String,
     spans: Vec<Span>,
+}
+
+/// Where a text lies in memory; nowhere, by default.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    address: usize,
+    len: usize,
 }
 
 /// Where a record lies: in the shared text, or (`OWN` set in `len`) in the buffer's own.
@@ -44,22 +53,10 @@ impl TextBuffer {
             .collect();
         Self {
             source: Some(Arc::clone(source)),
+            place: Place::of(source),
             own: String::new(),
             spans,
         }
-    }
-
-    /// Spans are only made from what was a `&str` at that very place, so the look-up hits.
-    #[inline]
-    fn text_of(&self, span: Span) -> &str {
-        let start = span.start as usize;
-        let end = start + (span.len & !OWN) as usize;
-        let text = if span.len & OWN == 0 {
-            self.shared()
-        } else {
-            self.own.as_str()
-        };
-        text.get(start..end).unwrap_or_default()
     }
 
     #[inline]
@@ -68,25 +65,46 @@ impl TextBuffer {
     }
 }
 
+impl Span {
+    /// Spans are only made from what was a `&str` at that very place, so the look-up hits.
+    #[inline]
+    fn of<'a>(self, shared: &'a str, own: &'a str) -> &'a str {
+        let start = self.start as usize;
+        let end = start + (self.len & !OWN) as usize;
+        let text = if self.len & OWN == 0 { shared } else { own };
+        text.get(start..end).unwrap_or_default()
+    }
+}
+
+impl Place {
+    fn of(text: &str) -> Self {
+        Self {
+            address: text.as_ptr() as usize,
+            len: text.len(),
+        }
+    }
+
+    /// Where `value` begins in the text, if it lies in it.
+    #[inline]
+    fn find(self, value: &str) -> Option<usize> {
+        let start = (value.as_ptr() as usize).wrapping_sub(self.address);
+        (start <= self.len && value.len() <= self.len - start).then_some(start)
+    }
+}
+
 impl Buffer<str> for TextBuffer {
     #[inline]
     fn push(&mut self, value: &str) {
-        let shared = self.shared();
-        let start = (value.as_ptr() as usize).wrapping_sub(shared.as_ptr() as usize);
-        let len = value.len();
-        if start <= shared.len() && len <= shared.len() - start {
-            self.spans.push(Span {
-                start: start as u32,
-                len: len as u32,
-            });
-        } else {
-            let start = self.own.len() as u32;
-            self.own.push_str(value);
-            self.spans.push(Span {
-                start,
-                len: len as u32 | OWN,
-            });
-        }
+        let len = value.len() as u32;
+        let (start, len) = match self.place.find(value) {
+            Some(start) => (start as u32, len),
+            None => {
+                let start = self.own.len() as u32;
+                self.own.push_str(value);
+                (start, len | OWN)
+            }
+        };
+        self.spans.push(Span { start, len });
     }
 
     fn push_owned(&mut self, value: String) {
@@ -104,9 +122,10 @@ impl Buffer<str> for TextBuffer {
 
     #[inline]
     fn for_each(&self, mut visit: impl FnMut(&str)) {
+        let (shared, own) = (self.shared(), self.own.as_str());
         self.spans
             .iter()
-            .for_each(|&span| visit(self.text_of(span)));
+            .for_each(|span| visit(span.of(shared, own)));
     }
 
     fn drain_each(&mut self, mut take: impl FnMut(String)) {
@@ -138,6 +157,7 @@ impl Buffer<str> for TextBuffer {
             held.for_each(|value| Buffer::push(self, value));
         }
         self.source = source.cloned();
+        self.place = Place::of(self.shared());
     }
 }
 
