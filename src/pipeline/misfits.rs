@@ -63,3 +63,18 @@ impl Misfits {
         self.count.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_counted_though_few_are_told() {
+        let misfits = Misfits::new("counts.map", "an integer");
+        (0..1000).for_each(|n| misfits.add(&n));
+        assert_eq!(misfits.count(), 1000);
+        let told = *misfits.told.lock().unwrap();
+        misfits.add(&"ä".repeat(1000));
+        assert_eq!(*misfits.told.lock().unwrap(), told);
+    }
+}
