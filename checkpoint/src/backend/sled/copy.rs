@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use tidemill_storage::{Error as StorageError, Result as StorageResult};
 
+use super::leftovers::is_half_written;
 use crate::error::{Error, Result};
 
 const TRIES: u32 = 8;
@@ -81,8 +82,9 @@ fn files(folder: &Path) -> StorageResult<Vec<PathBuf>> {
     let fail = |error| StorageError::io("list", folder, error);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        if path.is_file() {
+        let entry = entry.map_err(fail)?;
+        let path = entry.path();
+        if path.is_file() && !is_half_written(&entry.file_name().to_string_lossy()) {
             found.push(path);
         }
     }

@@ -17,6 +17,7 @@
 //! or sync nothing is written to it any more (the unsynced bytes' state is unknown; see R10).
 
 mod copy;
+mod leftovers;
 mod pieces;
 
 use std::fmt;
@@ -71,11 +72,14 @@ impl SledBackend {
         let files = DiskObjects::new(Arc::new(LocalDisk), location);
         files.sweep()?;
         tidemill_storage::durable::create_dir_all_durable(&LocalDisk, &index)?;
+        leftovers::remove(&index, files.get(PUBLISHED)?.is_some())?;
         let mut backend = Self::with_database(location, &index)?;
         // What sled has just created or repaired is made durable before anything is built on it.
         let mut log = LocalDisk.open(&index.join("db"))?;
         log.sync_all()?;
-        LocalDisk.open(&index.join("conf"))?.sync_all()?;
+        LocalDisk
+            .open(&index.join(leftovers::CONFIGURATION))?
+            .sync_all()?;
         LocalDisk.sync_dir(&index)?;
         backend.log = Some(Mutex::new(log));
         if !backend.was_published()? && !backend.list(Folder::Manifests)?.is_empty() {
