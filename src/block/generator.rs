@@ -20,7 +20,6 @@ use super::rate_limit::TokenBucket;
 use super::record::BlockBuilder;
 use super::{Block, BlockId, BlockInfo, BlockStoreError, Intake, Record, TrackerError};
 use crate::clock::{Clock, sleep_until};
-use crate::rdd::BoxError;
 use crate::uid::OperatorUid;
 
 /// How many blocks of a receiver are on their way to the logs at once.
@@ -52,6 +51,25 @@ pub enum StoreError {
     /// The record can't be written.
     #[error("a record can't be stored: {0}")]
     BadRecord(Arc<str>),
+}
+
+/// Why a block didn't get to the tracker.
+#[derive(Debug, thiserror::Error)]
+enum PushError {
+    #[error(transparent)]
+    Store(#[from] BlockStoreError),
+    #[error(transparent)]
+    Track(#[from] TrackerError),
+}
+
+impl PushError {
+    /// Whether only a stop that doesn't wait was in the way.
+    fn is_stop(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_closed(),
+            Self::Track(error) => error.is_closed(),
+        }
+    }
 }
 
 type Answer = oneshot::Sender<Result<(), StoreError>>;
@@ -138,7 +156,9 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
 
     /// Whether cut blocks fill the queue.
     pub(crate) fn is_congested(&self) -> bool {
-        self.capacity.upgrade().is_some_and(|queue| queue.capacity() == 0)
+        self.capacity
+            .upgrade()
+            .is_some_and(|queue| queue.capacity() == 0)
     }
 
     /// Cuts a block every block interval until `stop`.
@@ -331,7 +351,9 @@ async fn push_all<T: ?Sized + Record>(
                     .current()
                     .closed
                     .get_or_insert_with(|| reason.as_str().into());
-                on_fatal(reason);
+                if !error.is_stop() {
+                    on_fatal(reason);
+                }
             }
         }
     }
@@ -364,7 +386,7 @@ fn add<'a, T: ?Sized + Record>(
     generator: &'a BlockGenerator<T>,
     intake: &'a Intake,
     info: BlockInfo,
-) -> impl Future<Output = Result<(), BoxError>> + use<'a, T> {
+) -> impl Future<Output = Result<(), PushError>> + use<'a, T> {
     failpoint!("block::before_addition");
     let mut adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
     async move {

@@ -47,6 +47,11 @@ impl BlockStoreError {
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Log(error) if matches!(**error, tidemill_wal::Error::Full { .. }))
     }
+
+    /// Whether the log had been closed: by a stop that doesn't wait.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Log(error) if matches!(**error, tidemill_wal::Error::Closed))
+    }
 }
 
 /// Keeps blocks.
