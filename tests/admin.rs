@@ -1,0 +1,243 @@
+//! The admin side over HTTP, on the real binary.
+
+mod cli_support;
+
+use cli_support::{Place, eventually};
+use serde_json::Value;
+
+const STREAMING: &str = "/api/v1/applications/wordcount/streaming";
+
+#[test]
+fn the_api_tells_what_the_pipeline_does() {
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    daemon.feed("to be\nor not\n");
+    let get = |path: &str| {
+        let answer = daemon.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    };
+    let streaming = |path: &str| get(&format!("{STREAMING}/{path}"));
+    let fed = eventually("the batch is complete", || {
+        let batches = streaming("batches?status=completed");
+        batches
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|batch| batch["inputSize"] == 2)
+            .cloned()
+    });
+    assert_eq!(fed["status"], "COMPLETED");
+    assert_eq!(fed["numCompletedOutputOps"], 2);
+    assert_eq!(fed["batchId"], fed["batchTime"]);
+    let time = &fed["batchTime"];
+    assert_eq!(
+        streaming(&format!("batches/{time}"))["totalDelay"],
+        fed["totalDelay"]
+    );
+    let operations = streaming(&format!("batches/{time}/operations"));
+    assert_eq!(operations[1]["description"], "files");
+    assert_eq!(
+        streaming(&format!("batches/{time}/operations/1")),
+        operations[1]
+    );
+
+    let statistics = streaming("statistics");
+    assert_eq!(statistics["numProcessedRecords"], 2);
+    assert_eq!(statistics["batchDuration"], 100);
+    assert_eq!(statistics["numActiveReceivers"], 1);
+    assert_eq!(streaming("receivers")[0], streaming("receivers/0"));
+    assert_eq!(streaming("receivers/0")["records"], 2);
+
+    assert_eq!(get("/api/v1/applications")[0]["id"], "wordcount");
+    let graph = get("/api/v1/graph");
+    assert_eq!(graph["operators"][0]["uid"], "lines");
+    assert_eq!(graph["outputs"][1]["guarantee"], "idempotent");
+    let wal = get("/api/v1/wal");
+    assert_eq!(wal["logs"][0]["name"], "driver");
+    assert_eq!(wal["logs"][1]["appends"], 1);
+
+    let created = daemon.post("/api/v1/checkpoint", "");
+    assert_eq!(created.status, 200, "{}", created.body);
+    let newest = get("/api/v1/checkpoint");
+    assert!(newest["id"].as_u64() >= created.json()["id"].as_u64());
+    assert_eq!(
+        (&newest["epoch"], &newest["verified"]),
+        (&Value::from(1), &Value::from(true))
+    );
+    assert!(newest["age"].is_u64() && newest["bytes"].is_u64() && newest["time"].is_u64());
+    assert!(
+        !get("/api/v1/checkpoint/history")
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    daemon.stop();
+}
+
+#[test]
+fn metrics_are_prometheus_text() {
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    daemon.feed("one\n");
+    let text = eventually("the batch is counted", || {
+        let answer = daemon.get("/metrics");
+        assert!(
+            answer
+                .head
+                .contains("content-type: text/plain; version=0.0.4"),
+            "{}",
+            answer.head
+        );
+        let counted = answer
+            .body
+            .contains("\ntidemill_records_processed_total 1\n");
+        counted.then_some(answer.body)
+    });
+    for sample in [
+        "tidemill_ready 1",
+        "tidemill_epoch 1",
+        "tidemill_wal_poisoned{log=\"driver\"} 0",
+        "tidemill_receiver_records_total{stream=\"lines\"} 1",
+        "tidemill_wal_sync_duration_seconds_count{log=\"blocks\"} 1",
+    ] {
+        assert!(
+            text.lines().any(|line| line == sample),
+            "{sample} isn't in:\n{text}"
+        );
+    }
+    // Each family once, with help and type in front, and each sample a number.
+    let mut families = Vec::new();
+    for line in text.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            let name = family.split(' ').next().unwrap();
+            assert!(!families.contains(&name), "{name} twice");
+            assert!(text.contains(&format!("# HELP {name} ")));
+            families.push(name);
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(name.starts_with(families.last().unwrap()), "{line}");
+        }
+    }
+    daemon.stop();
+}
+
+#[test]
+fn what_is_wrong_is_told_as_a_problem() {
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    let problem = |method: &str, path: &str, headers: &[&str], status: u16| {
+        let answer = daemon.request(method, path, headers, "");
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+        assert!(
+            answer
+                .head
+                .contains("content-type: application/problem+json"),
+            "{}",
+            answer.head
+        );
+        let body = answer.json();
+        assert_eq!(body["status"], status);
+        assert!(
+            body["detail"].is_string() && body["title"].is_string(),
+            "{body}"
+        );
+    };
+    problem("GET", "/nowhere", &[], 404);
+    problem(
+        "GET",
+        "/api/v1/applications/other/streaming/statistics",
+        &[],
+        404,
+    );
+    problem("GET", &format!("{STREAMING}/batches/1"), &[], 404);
+    problem("GET", &format!("{STREAMING}/batches/soon"), &[], 400);
+    problem("GET", &format!("{STREAMING}/batches?status=lost"), &[], 400);
+    problem("GET", &format!("{STREAMING}/receivers/7"), &[], 404);
+    problem("GET", &format!("{STREAMING}/nothing"), &[], 404);
+    problem("POST", "/healthz", &[], 405);
+    problem("GET", "/api/v1/stop", &[], 405);
+    problem("POST", "/api/v1/stop?graceful=perhaps", &[], 400);
+    problem("POST", "/ingest/line", &[], 404);
+    // A page of another origin, open in somebody's browser.
+    problem(
+        "POST",
+        "/api/v1/stop",
+        &["Origin: http://evil.example"],
+        403,
+    );
+    problem(
+        "POST",
+        "/ingest/lines",
+        &["Origin: http://evil.example"],
+        403,
+    );
+    let page = daemon.get("/");
+    assert_eq!(page.status, 200);
+    assert!(
+        page.head.contains("content-type: text/html"),
+        "{}",
+        page.head
+    );
+    assert!(
+        page.head
+            .contains("content-security-policy: default-src 'none'"),
+        "{}",
+        page.head
+    );
+    daemon.stop();
+}
+
+#[test]
+fn a_token_is_asked_for_everywhere_but_at_healthz() {
+    let place = Place::new();
+    let token = "a-token-of-decent-length";
+    std::fs::write(place.path("token"), format!("{token}\n")).unwrap();
+    let mut daemon = place.start(&["--set", "admin.token_file=token"]);
+    assert_eq!(daemon.get("/healthz").status, 200);
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("GET", "/api/v1/applications"),
+        ("GET", "/nowhere"),
+        ("POST", "/ingest/lines"),
+        ("POST", "/api/v1/stop"),
+    ] {
+        let refused = daemon.request(method, path, &[], "");
+        assert_eq!(refused.status, 401, "{path}");
+        assert!(
+            refused.head.contains("www-authenticate: bearer"),
+            "{}",
+            refused.head
+        );
+        let wrong = daemon.request(
+            method,
+            path,
+            &["Authorization: Bearer a-token-of-decent-lengtH"],
+            "",
+        );
+        assert_eq!(wrong.status, 401, "{path}");
+    }
+    let shown = format!("Authorization: Bearer {token}");
+    assert_eq!(daemon.request("GET", "/readyz", &[&shown], "").status, 200);
+    assert_eq!(
+        daemon
+            .request("POST", "/ingest/lines", &[&shown], "one\n")
+            .status,
+        200
+    );
+
+    let without = place.run(&["stop", "--admin", &daemon.url()]);
+    assert_eq!(without.status.code(), Some(1));
+    let with = place.run(&["stop", "--admin", &daemon.url(), "--token-file", "token"]);
+    assert_eq!(
+        with.status.code(),
+        Some(0),
+        "{}",
+        cli_support::stderr(&with)
+    );
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    assert!(!daemon.log().contains(token));
+}

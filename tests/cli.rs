@@ -1,0 +1,357 @@
+//! The command line, with the real binary: what it prints, writes and exits with.
+
+mod cli_support;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use cli_support::{Place, eventually, stderr, stdout};
+use serde_json::Value;
+
+const COUNTS: [&str; 3] = ["(be,2)", "(or,1)", "(to,2)"];
+
+#[test]
+fn posted_lines_are_counted_and_can_be_looked_at_live_and_after() {
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    daemon.feed("to be or\nto be\n");
+    eventually("the counts are written", || {
+        (place.output_lines() == COUNTS).then_some(())
+    });
+
+    let created = place.run(&["checkpoint", "create", "--admin", &daemon.url()]);
+    assert_eq!(created.status.code(), Some(0), "{}", stderr(&created));
+    look(&place);
+    daemon.stop();
+    look(&place);
+}
+
+/// What works beside a live driver and without one.
+fn look(place: &Place) {
+    let list = place.run(&["checkpoint", "list", "p.toml", "--json"]);
+    let list: Value = serde_json::from_str(&stdout(&list)).unwrap();
+    assert!(list["checkpoints"].as_array().unwrap().len() >= 2, "{list}");
+    assert_eq!(list["checkpoints"][0]["epoch"], 1);
+    let table = stdout(&place.run(&["checkpoint", "list", "sled:data/checkpoint"]));
+    assert!(table.starts_with("ID"), "{table}");
+
+    let verified = place.run(&["checkpoint", "verify", "p.toml"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
+    let show = place.run(&["checkpoint", "show", "p.toml", "--json"]);
+    let show: Value = serde_json::from_str(&stdout(&show)).unwrap();
+    assert_eq!(show["application"], "wordcount");
+    assert_eq!(show["batchInterval"], 100);
+    let text = stdout(&place.run(&["checkpoint", "show", "p.toml"]));
+    assert!(text.contains("counts.count_by_value"), "{text}");
+
+    for location in ["p.toml", "file:data/wal", "data/wal"] {
+        let dump = place.run(&["wal", "dump", location]);
+        assert_eq!(dump.status.code(), Some(0), "{}", stderr(&dump));
+        let entries: Vec<Value> = stdout(&dump)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let of = |log: &'static str| entries.iter().filter(move |entry| entry["log"] == log);
+        let added: Vec<&Value> = of("driver")
+            .filter(|entry| entry["event"] == "BlockAdditionEvent")
+            .collect();
+        assert_eq!((added.len(), &added[0]["records"]), (1, &Value::from(2)));
+        assert!(of("driver").any(|entry| entry["blocks"]["lines"][0] == added[0]["block"]));
+        assert!(of("blocks").any(|entry| entry["block"] == added[0]["block"]));
+        assert!(
+            of("driver")
+                .map(|entry| entry["sequence"].as_u64().unwrap())
+                .is_sorted()
+        );
+    }
+    let verified = place.run(&["wal", "verify", "p.toml"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
+}
+
+#[test]
+fn a_second_driver_is_refused_and_told_who_is_first() {
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    for arguments in [&["run", "p.toml"][..], &["run", "p.toml", "--fresh"]] {
+        let refused = place.run(arguments);
+        assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+        let text = stderr(&refused);
+        assert!(text.contains("`wordcount` (process "), "{text}");
+        assert!(text.contains(&daemon.url()), "{text}");
+    }
+    daemon.feed("still here\n");
+    daemon.stop();
+}
+
+#[test]
+fn a_wrong_pipeline_is_refused_with_its_place_before_anything_is_written() {
+    let place = Place::new();
+    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
+    std::fs::write(
+        place.path("p.toml"),
+        text.replace("from = \"lines\"", "from = \"line\""),
+    )
+    .unwrap();
+    for command in ["run", "check"] {
+        let refused = place.run(&[command, "p.toml"]);
+        assert_eq!(refused.status.code(), Some(2));
+        let text = stderr(&refused);
+        assert!(
+            text.contains("p.toml:15:8: unknown source or stream `line`"),
+            "{text}"
+        );
+        assert!(text.contains("did you mean `lines`?"), "{text}");
+    }
+    assert_eq!(place.names(), ["p.toml"]);
+    for arguments in [
+        &["frobnicate"][..],
+        &["run"],
+        &["checkpoint", "list", "nowhere"],
+    ] {
+        assert_eq!(place.run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(place.run(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_taken_port_is_found_out_before_anything_is_written() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("admin.listen={}", taken.local_addr().unwrap());
+    let refused = place.run(&["run", "p.toml", "--set", &listen]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("can't listen on"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(place.names(), ["p.toml"]);
+}
+
+#[test]
+fn a_fresh_start_moves_the_old_life_aside() {
+    let place = Place::new();
+    place.start(&[]).stop();
+    let mut daemon = place.start(&["--fresh"]);
+    daemon.wait_for_log("moved data/checkpoint aside");
+    daemon.stop();
+    let names = std::fs::read_dir(place.path("data")).unwrap();
+    let names: Vec<String> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for folder in ["checkpoint.superseded-", "wal.superseded-"] {
+        assert_eq!(
+            names.iter().filter(|name| name.starts_with(folder)).count(),
+            1,
+            "{names:?}"
+        );
+    }
+    let show = place.run(&["checkpoint", "list", "p.toml", "--json"]);
+    let show: Value = serde_json::from_str(&stdout(&show)).unwrap();
+    assert_eq!(show["checkpoints"][0]["epoch"], 1);
+}
+
+#[test]
+fn check_tells_the_graph_and_the_guarantees() {
+    let place = Place::new();
+    let checked = place.run(&["check", "p.toml", "--set", "wal.receiver=false"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    let text = stdout(&checked);
+    for part in [
+        "lines  (http)",
+        "└─ counts.split  (flat_map)",
+        "▶ screen  (print)",
+        "lines → files   at most once",
+        "lines → screen  best effort",
+        "wal.receiver = false",
+    ] {
+        assert!(text.contains(part), "{part} isn't in:\n{text}");
+    }
+    assert!(stdout(&place.run(&["check", "p.toml"])).contains("lines → files   exactly once"));
+    assert_eq!(place.names(), ["p.toml"]);
+}
+
+#[test]
+fn status_and_stop_reach_the_daemon() {
+    let place = Place::new();
+    let mut daemon = place.start(&[]);
+    daemon.feed("one\n");
+    let status = || {
+        let status = place.run(&["status", "--json", "--admin", &daemon.url()]);
+        serde_json::from_str::<Value>(&stdout(&status)).unwrap()
+    };
+    eventually("the batch is complete", || {
+        (status()["statistics"]["numProcessedRecords"] == 1).then_some(())
+    });
+    assert_eq!(status()["ready"], true);
+    let text = stdout(&place.run(&["status", "--admin", &daemon.url()]));
+    assert!(text.starts_with("wordcount: active, ready"), "{text}");
+    assert!(text.contains("1 processed"), "{text}");
+
+    let stopped = place.run(&["stop", "--admin", &daemon.url()]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", stderr(&stopped));
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+    let gone = place.run(&["status", "--admin", &daemon.url()]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(
+        stderr(&gone).contains("is the pipeline running"),
+        "{}",
+        stderr(&gone)
+    );
+
+    let mut daemon = place.start(&[]);
+    let stopped = place.run(&["stop", "--now", "--admin", &daemon.url()]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", stderr(&stopped));
+    assert_eq!(daemon.wait().code(), Some(0), "{}", daemon.log());
+}
+
+/// Makes every batch fail that has records or not: its folder's place is taken by a file.
+fn break_output(place: &Place) {
+    let _ = std::fs::remove_dir_all(place.path("out"));
+    // A batch that is just being written may make the folder again.
+    eventually("the output is broken", || {
+        let _ = std::fs::remove_dir_all(place.path("out"));
+        std::fs::write(place.path("out"), "in the way").ok()
+    });
+}
+
+#[test]
+fn a_second_signal_stops_at_once_and_a_stop_that_takes_too_long_says_so() {
+    let place = Place::new();
+    let failing = [
+        "--set",
+        "jobs.max_failures=1",
+        "--set",
+        "jobs.retry_delay=10ms",
+    ];
+    let mut daemon = place.start(&failing);
+    break_output(&place);
+    daemon.wait_for_log("the batch at");
+    let not_ready = daemon.get("/readyz");
+    assert_eq!(not_ready.status, 503, "{}", not_ready.body);
+    assert!(
+        not_ready.json()["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("fails")
+    );
+    assert_eq!(daemon.get("/healthz").status, 200);
+    daemon.signal("TERM");
+    daemon.wait_for_log("stopping gracefully");
+    daemon.signal("INT");
+    assert_eq!(daemon.wait().code(), Some(130), "{}", daemon.log());
+
+    let mut arguments = failing.to_vec();
+    arguments.extend(["--set", "stop.timeout=200ms"]);
+    let checked = std::fs::remove_file(place.path("out"));
+    checked.unwrap();
+    let mut daemon = place.start(&arguments);
+    break_output(&place);
+    daemon.wait_for_log("the batch at");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(1), "{}", daemon.log());
+    eventually("the log says why", || {
+        daemon.log().contains("stop.timeout").then_some(())
+    });
+
+    // Nothing was lost either way: what failed is done now.
+    std::fs::remove_file(place.path("out")).unwrap();
+    let daemon = place.start(&[]);
+    eventually("it is ready", || {
+        (daemon.get("/readyz").status == 200).then_some(())
+    });
+    daemon.stop();
+}
+
+#[test]
+fn damage_is_told_from_a_torn_tail() {
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    daemon.feed("one\n");
+    eventually("it is counted", || {
+        (place.output_lines() == ["(one,1)"]).then_some(())
+    });
+    daemon.stop();
+    let segment = place.segments("driver").pop().unwrap();
+    let whole = std::fs::read(&segment).unwrap();
+
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&segment)
+        .unwrap();
+    file.write_all(&[7; 5]).unwrap();
+    let torn = place.run(&["wal", "verify", "p.toml"]);
+    assert_eq!(torn.status.code(), Some(0), "{}", stderr(&torn));
+    assert!(stdout(&torn).contains("harmless"), "{}", stdout(&torn));
+
+    let mut damaged = whole;
+    damaged[60] ^= 1;
+    std::fs::write(&segment, damaged).unwrap();
+    let found = place.run(&["wal", "verify", "p.toml", "--json"]);
+    assert_eq!(found.status.code(), Some(1));
+    let report: Value = serde_json::from_str(&stdout(&found)).unwrap();
+    assert_eq!(
+        report["driver"]["findings"].as_array().unwrap().len(),
+        1,
+        "{report}"
+    );
+    assert_eq!(
+        report["blocks"]["findings"].as_array().unwrap().len(),
+        0,
+        "{report}"
+    );
+    assert_eq!(place.run(&["wal", "dump", "p.toml"]).status.code(), Some(1));
+    assert_eq!(place.run(&["run", "p.toml"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let place = Place::new();
+    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut command = place.command(&["run", "p.toml"]);
+    command.env("NOTIFY_SOCKET", place.path("notify"));
+    let daemon = cli_support::Daemon::spawn(command);
+    let mut buffer = [0; 1000];
+    let mut told = || {
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    assert!(told().starts_with("READY=1\nSTATUS=wordcount"));
+    daemon.stop();
+    assert!(told().starts_with("STOPPING=1"));
+}
+
+#[test]
+fn the_unit_is_sound_to_systemd() {
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/ops/systemd/tidemill@.service");
+    let unit = std::fs::read_to_string(unit).unwrap();
+    let place = Place::new();
+    let checked = place.path("tidemill@wordcount.service");
+    // It must find the command, which isn't installed.
+    std::fs::write(
+        &checked,
+        unit.replace("/usr/bin/tidemill", env!("CARGO_BIN_EXE_tidemill")),
+    )
+    .unwrap();
+    match Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&checked)
+        .output()
+    {
+        Ok(verified) => {
+            assert!(verified.status.success(), "{}", stderr(&verified));
+            assert!(
+                !stderr(&verified).contains("tidemill@"),
+                "{}",
+                stderr(&verified)
+            );
+        }
+        Err(error) => println!("skipped: systemd-analyze can't be run: {error}"),
+    }
+}
