@@ -100,6 +100,9 @@
 //! | [`scheduler`] | batches and their jobs; listeners and progress |
 //! | [`sink`] | outputs and their guarantees |
 //! | [`pipeline`] | programs made of a TOML file |
+//! | [`admin`] | health, metrics, the HTTP API and ingest, on one address |
+//! | [`cli`] | the `tidemill` command |
+//! | [`failpoints`] | the places where tests kill the process |
 //! | [`admin`], [`cli`] | the HTTP side of a running program; the command `tidemill` |
 //!
 //! The write-ahead log, the checkpoint stores, the disks below them and the configuration are crates of
