@@ -1,5 +1,12 @@
 //! Damaged checkpoints, failing disks, growing logs: nothing acknowledged is lost, and people are told.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 mod support;
 
 use std::path::Path;
@@ -28,7 +35,12 @@ fn totals(builder: Builder) -> (StreamingContext, Feed, Collected<(String, u64)>
 }
 
 /// Runs `seconds` batches, each with a line `a`, and waits until each one's checkpoint is durable.
-fn run_batches(context: &StreamingContext, feed: &Feed, clock: &ManualClock, seconds: std::ops::Range<u64>) {
+fn run_batches(
+    context: &StreamingContext,
+    feed: &Feed,
+    clock: &ManualClock,
+    seconds: std::ops::Range<u64>,
+) {
     for second in seconds {
         feed.send(clock, &["a"]);
         run_to(context, clock, second);
@@ -49,7 +61,11 @@ fn both_stores_on_disk_carry_a_program_over_restarts() {
             // The batches that were missed meanwhile.
             run_to(&context, &clock, start + 1);
             run_batches(&context, &feed, &clock, start + 2..start + 5);
-            assert_eq!(seen.last(), Some(pairs(&[("a", (start - 100) / 10 * 3 + 3)])), "{store}");
+            assert_eq!(
+                seen.last(),
+                Some(pairs(&[("a", (start - 100) / 10 * 3 + 3)])),
+                "{store}"
+            );
             context.stop(start == 110).unwrap();
             clock.advance(SECOND * 6);
         }
@@ -84,7 +100,9 @@ fn a_damaged_newest_checkpoint_costs_time_and_no_data() {
 }
 
 fn newest_file(folder: &Path) -> std::path::PathBuf {
-    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let names = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     names.filter(|path| path.is_file()).max().unwrap()
 }
 
@@ -97,7 +115,11 @@ fn logs_are_cut_behind_the_older_checkpoint() {
     for log in context.logs() {
         let status = log.status;
         assert!(status.appends > 30, "{}: {status:?}", log.name);
-        assert!(status.segments < 12, "{} keeps what no checkpoint needs: {status:?}", log.name);
+        assert!(
+            status.segments < 12,
+            "{} keeps what no checkpoint needs: {status:?}",
+            log.name
+        );
     }
     context.stop(true).unwrap();
 }
@@ -149,9 +171,14 @@ fn a_full_disk_holds_the_engine_up_and_loses_nothing() {
     });
     let (waiting, clock_of_feed) = (feed.clone(), clock.clone());
     let sender = std::thread::spawn(move || waiting.send(&clock_of_feed, &["b"]));
-    eventually("an append was refused", || (disk.operations() > 0).then_some(()));
+    eventually("an append was refused", || {
+        (disk.operations() > 0).then_some(())
+    });
     std::thread::sleep(Duration::from_millis(50));
-    assert!(!sender.is_finished(), "nothing is acknowledged while there is no room");
+    assert!(
+        !sender.is_finished(),
+        "nothing is acknowledged while there is no room"
+    );
     disk.clear_faults();
     sender.join().unwrap();
     eventually("the line is counted", || {

@@ -1,5 +1,12 @@
 //! Every operator against a naive model, over random batches, with a stop and a restart in the middle.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,13 @@
 //! Programs that stop and go on: what was acknowledged is processed once, state and windows come out as
 //! if nothing had happened, and a program that changed keeps what it can.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 mod support;
 
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::keys::{Key, Presence, SectionKeys, sections};
+use crate::key::{Key, Presence};
+use crate::keys::{SectionKeys, sections};
 
 const HEAD: &str = "\
 # Every key of a tidemill pipeline with its meaning and its default.

@@ -23,6 +23,7 @@ mod default_toml;
 mod duration;
 mod error;
 mod function;
+pub mod key;
 pub mod keys;
 mod location;
 mod name;
@@ -52,7 +53,7 @@ pub use function::{
     AggregateFunction, CombineFunction, JsonPointer, MapFunction, PairPart, PartitionFunction,
     Pattern,
 };
-pub use keys::Key;
+pub use key::Key;
 pub use location::Location;
 pub use name::Name;
 pub use names::Input;

@@ -6,7 +6,8 @@
 
 use crate::Location;
 use crate::error::{Problem, Report};
-use crate::keys::{Key, Presence, home_of};
+use crate::key::{Key, Presence};
+use crate::keys::home_of;
 use crate::suggest;
 use crate::tree::{Table, parse_value};
 use crate::value::{Flaw, FromNode};

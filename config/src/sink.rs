@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::error::{Problem, Report};
-use crate::keys::Key;
+use crate::key::Key;
 use crate::section::Section;
 use crate::stream::Streams;
 use crate::tree::{Entry, Table};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Problem, Report};
 use crate::function::MapFunction;
-use crate::keys::Key;
+use crate::key::Key;
 use crate::names::Names;
 use crate::op::{self, OPS, Op, OpKind, OpReader, OpSpec};
 use crate::records::{RecordKind, output};

@@ -162,9 +162,7 @@ fn a_snapshot_beside_an_allocation_still_has_its_blocks() {
     let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
     let uid = OperatorUid::new("lines");
     futures_executor(tracker.add(&uid, block(1))).unwrap();
-    let (allocation, append, _) = tracker
-        .append_allocation(at(10), BTreeMap::new())
-        .unwrap();
+    let (allocation, append, _) = tracker.append_allocation(at(10), BTreeMap::new()).unwrap();
     let snapshot = tracker.snapshot();
     append.wait().unwrap();
     let replayed = recovered(&log, snapshot, at(0));
@@ -179,7 +177,10 @@ fn blocks_that_come_beside_an_allocation_wait_for_the_next() {
     for number in 1..=3 {
         futures_executor(tracker.add(&uid, block(number))).unwrap();
         let allocation = tracker.allocate(at(number), BTreeMap::new()).unwrap();
-        let ids: Vec<_> = allocation.blocks[&uid].iter().map(|block| block.id.number).collect();
+        let ids: Vec<_> = allocation.blocks[&uid]
+            .iter()
+            .map(|block| block.id.number)
+            .collect();
         assert_eq!(ids, [number]);
     }
     assert!(!tracker.has_unallocated());

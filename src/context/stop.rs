@@ -1,10 +1,13 @@
 //! Stopping: at once, or gracefully: receivers first, then every received block, then a last checkpoint.
 //! Nothing acknowledged is lost either way.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{ContextState, Running, StreamingContext};
 use crate::error::{Error, Result};
+
+/// How long clients are given to take their answers when all is stored.
+const ANSWERING: Duration = Duration::from_secs(2);
 
 impl StreamingContext {
     /// Stops. Gracefully: receivers end, everything received is processed, a last checkpoint is written;
@@ -53,6 +56,10 @@ impl StreamingContext {
             for receiver in receivers {
                 drained &= receiver.finish(&runtime, deadline);
             }
+            // Posts that were answered just now still have to reach their clients.
+            let answering = self.ingest().drained();
+            let limit = ANSWERING.min(deadline.saturating_duration_since(Instant::now()));
+            let _ = runtime.block_on(async { tokio::time::timeout(limit, answering).await });
         }
         let is_broken = self.life().is_broken;
         if drained && !is_broken {

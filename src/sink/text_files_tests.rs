@@ -25,17 +25,28 @@ fn sink(disk: &SimDisk) -> TextFiles {
 
 fn words(words: &[&str]) -> Rdd<String> {
     let executor = Executor::new(1, 1).unwrap();
-    Rdd::parallelize(words.iter().map(|word| (*word).to_owned()).collect(), 2, &executor)
+    Rdd::parallelize(
+        words.iter().map(|word| (*word).to_owned()).collect(),
+        2,
+        &executor,
+    )
 }
 
 /// The lines of the batch's folder; `None` when there is no folder.
 fn committed(disk: &SimDisk) -> Option<Vec<String>> {
     let folder = Path::new("/out/counts-7000.txt");
     disk.metadata(folder).unwrap()?;
-    let names: Vec<_> = disk.read_dir(folder).unwrap().into_iter().map(|entry| entry.name).collect();
+    let names: Vec<_> = disk
+        .read_dir(folder)
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
     assert!(names.contains(&SUCCESS.to_owned()), "not whole: {names:?}");
     let parts = names.iter().filter(|name| name.starts_with("part-"));
-    let text = parts.map(|name| disk.read(&folder.join(name)).unwrap().to_vec()).collect::<Vec<_>>();
+    let text = parts
+        .map(|name| disk.read(&folder.join(name)).unwrap().to_vec())
+        .collect::<Vec<_>>();
     let text = String::from_utf8(text.concat()).unwrap();
     Some(text.lines().map(str::to_owned).collect())
 }
@@ -43,7 +54,9 @@ fn committed(disk: &SimDisk) -> Option<Vec<String>> {
 #[test]
 fn a_batch_is_committed_once() {
     let disk = SimDisk::new();
-    sink(&disk).commit(&batch(), &words(&["a", "b", "c"])).unwrap();
+    sink(&disk)
+        .commit(&batch(), &words(&["a", "b", "c"]))
+        .unwrap();
     sink(&disk).commit(&batch(), &words(&["other"])).unwrap();
     disk.power_cut();
     assert_eq!(committed(&disk).unwrap(), ["a", "b", "c"]);
@@ -53,8 +66,15 @@ fn a_batch_is_committed_once() {
 fn an_empty_batch_leaves_an_empty_part() {
     let disk = SimDisk::new();
     let executor = Executor::new(1, 1).unwrap();
-    sink(&disk).commit(&batch(), &Rdd::<String>::empty(&executor)).unwrap();
-    assert_eq!(disk.read(Path::new("/out/counts-7000.txt/part-00000")).unwrap().len(), 0);
+    sink(&disk)
+        .commit(&batch(), &Rdd::<String>::empty(&executor))
+        .unwrap();
+    assert_eq!(
+        disk.read(Path::new("/out/counts-7000.txt/part-00000"))
+            .unwrap()
+            .len(),
+        0
+    );
     assert!(committed(&disk).unwrap().is_empty());
 }
 
@@ -71,7 +91,9 @@ fn a_folder_of_somebody_elses_is_left_alone() {
 fn any_operation_may_fail_and_the_power_may_go_with_it() {
     let operations = {
         let disk = SimDisk::new();
-        sink(&disk).commit(&batch(), &words(&["a", "b", "c"])).unwrap();
+        sink(&disk)
+            .commit(&batch(), &words(&["a", "b", "c"]))
+            .unwrap();
         disk.operations()
     };
     assert!(operations > 10);
@@ -88,12 +110,22 @@ fn any_operation_may_fail_and_the_power_may_go_with_it() {
             }
             let seen = committed(&disk);
             if first.is_ok() {
-                assert_eq!(seen.as_deref().map(<[_]>::len), Some(3), "operation {number}");
+                assert_eq!(
+                    seen.as_deref().map(<[_]>::len),
+                    Some(3),
+                    "operation {number}"
+                );
             }
             // Run again, as after a restart: whole, and the same.
-            sink(&disk).commit(&batch(), &words(&["a", "b", "c"])).unwrap();
+            sink(&disk)
+                .commit(&batch(), &words(&["a", "b", "c"]))
+                .unwrap();
             disk.power_cut();
-            assert_eq!(committed(&disk).unwrap(), ["a", "b", "c"], "operation {number}");
+            assert_eq!(
+                committed(&disk).unwrap(),
+                ["a", "b", "c"],
+                "operation {number}"
+            );
         }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::disk::Disk;
-use crate::durable::{self, create_dir_all_durable, create_durable, is_temporary, write_durable};
+use crate::durable::{self, create_dir_all_durable, create_durable, write_durable};
 use crate::error::Result;
 use crate::objects::{Objects, PutOutcome, check_name};
+use crate::temporary::is_temporary;
 
 /// Objects as files below a folder; a name's `/` are folders. Missing folders are made on the first
 /// write. Files being written have temporary names, which are never listed.

@@ -3,7 +3,7 @@
 //! A name that appears always stands for whole, synced bytes: they are written under a temporary
 //! name beside it and synced before the name is given. A call that returns `Ok` has synced the
 //! folder as well. After a crash a temporary file may be left over; [`sweep_temporaries`] removes
-//! those, and readers skip them by [`is_temporary`].
+//! those, and readers skip them by [`is_temporary`](crate::temporary::is_temporary).
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,7 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint;
 use crate::objects::PutOutcome;
-
-/// How temporary names end. They also start with a dot, so that folder watchers pass them over.
-const TEMPORARY_SUFFIX: &str = ".tmp";
-
-/// Whether `name` (a last path component) is one that this module gives to files not yet in place.
-pub fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)
-}
+use crate::temporary::{TEMPORARY_SUFFIX, is_temporary};
 
 /// The folder that holds `path`; `.` for a bare name.
 pub fn parent_of(path: &Path) -> &Path {

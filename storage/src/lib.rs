@@ -18,6 +18,7 @@ pub mod memory;
 pub mod objects;
 pub mod remote_objects;
 pub mod sim;
+pub mod temporary;
 pub mod url;
 
 pub use disk::{DirEntry, Disk, DiskFile, Metadata};

@@ -40,7 +40,8 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
 
 /// Refuses names that would leave the root, mean another name, or collide with temporary files.
 pub(crate) fn check_name(operation: &'static str, name: &str) -> Result<()> {
-    let good = |part: &str| !matches!(part, "" | "." | "..") && !crate::durable::is_temporary(part);
+    let good =
+        |part: &str| !matches!(part, "" | "." | "..") && !crate::temporary::is_temporary(part);
     if name.split('/').all(good) && !name.contains(['\0', '\\']) {
         return Ok(());
     }

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidemill_storage::durable::{
-    create_dir_all_durable, create_durable, is_temporary, rename_durable, sweep_temporaries,
-    write_durable,
+    create_dir_all_durable, create_durable, rename_durable, sweep_temporaries, write_durable,
 };
+use tidemill_storage::temporary::is_temporary;
 use tidemill_storage::{Disk, Fault, PutOutcome, Result, SimDisk};
 
 const FILE: &str = "/dir/file";

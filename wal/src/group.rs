@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, GROUP_START};
+use crate::format::frame::{FrameHeader, GROUP_START};
 use crate::format::header::SegmentHeader;
-use crate::position::Position;
+use crate::position::{FRAME_HEADER_BYTES, Position};
 use crate::queue::Pending;
 
 /// Parts smaller than this are copied together: a buffer of its own costs the kernel more.

@@ -55,6 +55,7 @@ mod group;
 mod queue;
 mod recover;
 mod scan;
+mod shared;
 mod tail;
 mod wait;
 mod writer;

@@ -5,7 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::format::frame::FRAME_HEADER_BYTES;
+/// Bytes of a frame before its payload.
+pub const FRAME_HEADER_BYTES: usize = 17;
 
 /// The number of an entry: 0 for the first ever, then one by one, over all segments and restarts.
 #[derive(

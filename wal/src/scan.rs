@@ -6,9 +6,9 @@ use bytes::Bytes;
 use tidemill_storage as storage;
 
 use crate::error::{Error, Result};
-use crate::format::frame::{FRAME_HEADER_BYTES, FrameHeader, MAX_PAYLOAD_BYTES};
+use crate::format::frame::{FrameHeader, MAX_PAYLOAD_BYTES};
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
-use crate::position::{Entry, Position, Sequence};
+use crate::position::{Entry, FRAME_HEADER_BYTES, Position, Sequence};
 use crate::segments::Segments;
 
 /// How much is read at once; small enough that an entry kept for long doesn't hold much more.

@@ -20,7 +20,8 @@ use crate::replay::Replay;
 use crate::scan::{Scanner, Step};
 use crate::segments::Segments;
 use crate::segments::disk::DiskSegments;
-use crate::status::{LatencyHistogram, WalStatus};
+use crate::shared::Shared;
+use crate::status::WalStatus;
 use crate::writer::Writer;
 
 /// An open log. Clones are handles to the same log. When the last one is dropped, what was appended
@@ -30,24 +31,6 @@ use crate::writer::Writer;
 #[derive(Clone, Debug)]
 pub struct Wal {
     inner: Arc<Inner>,
-}
-
-/// What writer, handles and replays share.
-pub(crate) struct Shared {
-    pub(crate) segments: Arc<dyn Segments>,
-    pub(crate) queue: Queue,
-    pub(crate) catalog: Mutex<Catalog>,
-    pub(crate) counts: Mutex<Counts>,
-}
-
-/// What has happened since the log was opened.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) appends: u64,
-    pub(crate) syncs: u64,
-    pub(crate) synced_bytes: u64,
-    pub(crate) last_sync_ms: Option<u64>,
-    pub(crate) latency: LatencyHistogram,
 }
 
 struct Inner {

@@ -10,7 +10,7 @@ use crate::options::{Clock, WalOptions};
 use crate::position::Sequence;
 use crate::queue::{Appetite, Pending};
 use crate::segments::{CommitError, SegmentWriter};
-use crate::wal::Shared;
+use crate::shared::Shared;
 
 /// How long to wait for a crowd to come back, as a part of the time the last sync took.
 const PATIENCE_DIVISOR: u32 = 4;

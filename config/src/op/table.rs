@@ -2,7 +2,7 @@
 
 use super::OpKind;
 use super::build::{self, OpReader};
-use crate::keys::Key;
+use crate::key::Key;
 
 /// An operator as pipeline files know it.
 pub(crate) struct OpSpec {

@@ -8,7 +8,7 @@ use super::table::{SECTIONS, TOP};
 use super::{Admin, Backpressure, Checkpoint, Jobs, Log, Receiver, Settings, Stop, Wal};
 use crate::address::Listen;
 use crate::error::{Problem, Report};
-use crate::keys::Key;
+use crate::key::Key;
 use crate::section::Section;
 use crate::tree::Table;
 use crate::value::table;

@@ -1,6 +1,6 @@
 //! The keys of the settings as data.
 
-use crate::keys::Key;
+use crate::key::Key;
 
 pub(super) const TOP: &[Key] = &[
     Key::required(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::table::{COMMON_KEYS, LATER, RECEIVER_KEYS, SOURCES};
 use super::{Limits, Source, SourceKind};
 use crate::error::{Problem, Report};
-use crate::keys::Key;
+use crate::key::Key;
 use crate::section::Section;
 use crate::settings::{Receiver, block_interval};
 use crate::tree::{Entry, Table};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::SourceKind;
-use crate::keys::Key;
+use crate::key::Key;
 use crate::section::Section;
 use crate::settings::positive;
 use crate::value::NonEmpty;

@@ -18,8 +18,6 @@ use crc32fast::Hasher;
 use crate::format::array;
 use crate::position::Sequence;
 
-/// Bytes of a frame before its payload.
-pub const FRAME_HEADER_BYTES: usize = 17;
 /// The largest payload. A length field that says more is damaged, and never used.
 pub const MAX_PAYLOAD_BYTES: u32 = 1 << 30;
 /// Marks the first frame of a group, in the byte of the kind.
@@ -95,6 +93,7 @@ impl FrameHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::FRAME_HEADER_BYTES;
 
     fn frame(binding: u32, payload: &[u8]) -> Vec<u8> {
         let mut header = FrameHeader {
