@@ -1,5 +1,7 @@
 //! The command line, with the real binary: what it prints, writes and exits with.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod cli_support;
 
 use std::io::Write;

@@ -29,7 +29,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run a pipeline in the foreground, going on from its checkpoint
     #[command(after_help = "\
-Ctrl-C or SIGTERM stops gracefully: receivers end, everything received is processed, a last checkpoint
+Ctrl-C or SIGTERM stops gracefully: receivers end, everything received is processed, a last checkpoint \
 is written. A second one stops at once (exit code 130 or 143); nothing acknowledged is lost either way.
 
 Examples:

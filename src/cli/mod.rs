@@ -1,7 +1,8 @@
 //! The command line: one module a command, thin over the library.
 //!
 //! Invariant: results go to standard output, logs and errors to standard error, and the exit code says
-//! what a script can do: see `error`.
+//! what a script can do: 0 done, 1 failed while running, 2 wrong configuration or arguments, 3 another
+//! driver owns the checkpoint location.
 
 mod args;
 mod check;

@@ -237,6 +237,8 @@ impl StreamingContext {
             .into_iter()
             .map(|(time, reason)| format!("the batch at {time} fails: {reason}"))
             .collect();
+        let closed = self.0.ingest.closed_sources().into_iter();
+        obstacles.extend(closed.map(|source| format!("the source `{source}` takes no lines")));
         if self.life().is_broken {
             obstacles.push("a log or the checkpoint store failed; restart to recover".to_owned());
         }

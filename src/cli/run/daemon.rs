@@ -15,6 +15,9 @@ use crate::error::Error;
 /// How much longer than its time-out a stop may take: for the last checkpoint and closing the logs.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// How long "ready" waits for sources to open.
+const SOURCES_LIMIT: Duration = Duration::from_secs(1);
+
 /// Something the daemon has to decide about.
 #[derive(Debug)]
 pub(super) enum Event {
@@ -79,7 +82,11 @@ impl Daemon {
     pub(super) fn run(mut self) -> Result<()> {
         let context = self.context.clone();
         self.in_background("start", move |events| {
-            let _ = events.send(Event::Started(context.start()));
+            let started = context.start();
+            if started.is_ok() {
+                wait_for_sources(&context);
+            }
+            let _ = events.send(Event::Started(started));
         })?;
         loop {
             let event = match self.time_left() {
@@ -220,6 +227,15 @@ impl Daemon {
             }
             .into()
         })
+    }
+}
+
+/// Waits a moment until posts are taken, so that whoever reads "ready" can feed it. A source that can't
+/// be opened is no reason to wait longer: /readyz tells of it.
+fn wait_for_sources(context: &StreamingContext) {
+    let deadline = Instant::now() + SOURCES_LIMIT;
+    while !context.ingest().closed_sources().is_empty() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

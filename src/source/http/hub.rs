@@ -151,6 +151,15 @@ impl Ingest {
             .collect()
     }
 
+    /// The names of sources that take no lines now: not started yet, failed, or stopped.
+    pub fn closed_sources(&self) -> Vec<String> {
+        let sources = self.lock();
+        let closed = sources
+            .iter()
+            .filter(|(_, entry)| !matches!(entry.state, State::Open(_)));
+        closed.map(|(name, _)| name.as_ref().to_owned()).collect()
+    }
+
     /// Where a source with an address of its own listens, once it does.
     pub fn address(&self, source: &str) -> Option<SocketAddr> {
         self.lock().get(source)?.address
