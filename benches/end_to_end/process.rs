@@ -1,9 +1,11 @@
 //! Figures about a whole process: start to ready, `kill -9` to the first batch, memory when idle.
 //!
-//! Each starts this program again as a child: `--child TASK FOLDER`. A child says on its standard output
-//! how far it is, a word a line, and runs until it is killed or its input ends.
+//! Start and memory are the daemon's, with the example that counts words. For recovery this program starts
+//! itself again as a child, `--child TASK FOLDER`, which says on its standard output how far it is, a word
+//! a line, and runs until it is killed or its input ends.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -63,7 +65,74 @@ impl Running {
         self.started.elapsed().as_secs_f64() * 1_000.0
     }
 
-    /// Mebibytes that the child occupies.
+    /// SIGKILL.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A daemon.
+struct Daemon {
+    child: Child,
+    admin: SocketAddr,
+    started: Instant,
+}
+
+impl Daemon {
+    /// Starts the word count in `folder`.
+    fn start(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let admin = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let pipeline = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/config/examples/wordcount.toml"
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        command
+            .args(["run", pipeline, "--set"])
+            .arg(format!("admin.listen={admin}"));
+        command
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let started = Instant::now();
+        let child = command.spawn().unwrap();
+        Self {
+            child,
+            admin,
+            started,
+        }
+    }
+
+    /// Waits until it says that it's ready; returns the milliseconds since its start.
+    fn wait_until_ready(&mut self) -> f64 {
+        while !self.is_ready() {
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "the daemon ended before it was ready: {ended:?}"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.started.elapsed().as_secs_f64() * 1_000.0
+    }
+
+    fn is_ready(&self) -> bool {
+        let Ok(mut connection) = TcpStream::connect(self.admin) else {
+            return false;
+        };
+        let request = "GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
+        let mut status = [0; 12];
+        connection.write_all(request.as_bytes()).is_ok()
+            && connection.read_exact(&mut status).is_ok()
+            && status.ends_with(b"200")
+    }
+
+    /// Mebibytes that it occupies.
     fn resident_mib(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status
@@ -72,26 +141,20 @@ impl Running {
             .unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
+}
 
-    /// SIGKILL.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-/// From the start of the process to an active context, with an empty checkpoint.
+/// From the start of the daemon to its first yes on `/readyz`, with an empty checkpoint.
 pub fn start_to_ready(with: Run<'_>) {
-    let times: Vec<f64> = (0..9)
-        .map(|n| {
-            let mut child = Running::start("count", &with.dir.join(format!("start-{n}")));
-            let ready = child.wait_for("ready");
-            child.kill();
-            ready
-        })
-        .collect();
+    let start = |n| Daemon::start(&with.dir.join(format!("start-{n}"))).wait_until_ready();
+    let times: Vec<f64> = (0..9).map(start).collect();
     Report::new("start_to_ready")
-        .field("process", "library")
         .number("ms_p50", percentile(&times, 0.5))
         .number("ms_max", percentile(&times, 1.0))
         .number("goal_ms", 100.0)
@@ -124,15 +187,13 @@ pub fn recovery(with: Run<'_>) {
         .print();
 }
 
-/// Memory of a process that runs and has nothing to do.
+/// Memory of a daemon that has nothing to do.
 pub fn idle_rss(with: Run<'_>) {
-    let mut child = Running::start("count", &with.dir.join("idle"));
-    child.wait_for("ready");
-    std::thread::sleep(Duration::from_secs(5));
-    let mib = child.resident_mib();
-    child.kill();
+    let mut daemon = Daemon::start(&with.dir.join("idle"));
+    daemon.wait_until_ready();
+    std::thread::sleep(Duration::from_secs(10));
+    let mib = daemon.resident_mib();
     Report::new("idle_rss")
-        .field("process", "library")
         .number("mib", mib)
         .number("goal_mib", 25.0)
         .number("of_the_original", mib / ORIGINAL_IDLE_MIB)
@@ -146,7 +207,6 @@ pub fn child(arguments: &[String]) {
     };
     let folder = Path::new(folder);
     match task.as_str() {
-        "count" => count(folder),
         "fill" => totals(folder, KEYS),
         "resume" => totals(folder, 0),
         other => panic!("no task `{other}`"),
@@ -156,20 +216,6 @@ pub fn child(arguments: &[String]) {
 /// Ends with the parent.
 fn until_input_ends() {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-}
-
-fn count(folder: &Path) {
-    let context = StreamingContext::builder("idle", Duration::from_secs(1))
-        .checkpoint(format!("sled:{}", folder.join("checkpoint").display()))
-        .build()
-        .unwrap();
-    let lines = context.http_stream("lines", Some("127.0.0.1:0".parse().unwrap()));
-    let words =
-        lines.flat_map::<str>(|line, out| line.split_whitespace().for_each(|word| out.emit(word)));
-    words.count_by_value().sink(Discard);
-    context.start().unwrap();
-    println!("ready");
-    until_input_ends();
 }
 
 /// Each key from 0 on, once.

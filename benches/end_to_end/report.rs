@@ -20,12 +20,6 @@ impl Report {
         self
     }
 
-    /// What isn't a number.
-    pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
-        self
-    }
-
     pub fn print(self) {
         println!("{}", Value::Object(self.0));
     }
