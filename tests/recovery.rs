@@ -350,3 +350,39 @@ fn a_checkpoint_can_be_had_at_any_time() {
     });
     context.stop(false).unwrap();
 }
+
+#[test]
+fn a_stop_ends_even_while_a_stuck_batch_holds_up_the_missed_ones() {
+    let (url, clock) = ("memory:stuck", clock_at(100));
+    let program = |is_stuck: bool| {
+        let context = builder(url, &clock)
+            .stop_timeout(Duration::from_millis(50))
+            .build()
+            .unwrap();
+        let (feed, fed) = support::feed();
+        let lines = context.receiver_stream_with("lines", fed, Default::default());
+        let totals = lines
+            .count_by_value()
+            .update_state_by_key(add)
+            .uid("totals");
+        totals.for_each_rdd(move |_, _| if is_stuck { Err("stuck") } else { Ok(()) });
+        let seen = Collected::new();
+        seen.collect(&totals);
+        (context, feed, seen)
+    };
+    let (context, feed, _) = program(true);
+    context.start().unwrap();
+    feed.send(&clock, &["a"]);
+    clock.advance(60 * SECOND);
+    eventually("batches wait behind the stuck one", || {
+        (context.pending_batches() > 5).then_some(())
+    });
+    context.stop(true).unwrap();
+    drop((context, feed));
+
+    let (context, _feed, seen) = program(false);
+    context.start().unwrap();
+    run_to(&context, &clock, 161);
+    assert_eq!(seen.at(161), pairs(&[("a", 1)]));
+    context.stop(false).unwrap();
+}

@@ -1,7 +1,7 @@
 //! What the job generator and the job scheduler ask of the engine.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidemill_storage::failpoint;
 
@@ -13,6 +13,9 @@ use crate::rdd::TaskError;
 use crate::scheduler::{BatchHooks, GenerateBatch};
 use crate::time::Time;
 use crate::uid::OperatorUid;
+
+/// How long the job generator waits for room before it looks whether it's to end.
+const ROOM_POLL: Duration = Duration::from_millis(100);
 
 /// How long to wait before a full log is tried again.
 const FULL_RETRY: Duration = Duration::from_millis(500);
@@ -83,10 +86,10 @@ impl GenerateBatch for Engine {
         self.intake.tracker.last_filled()
     }
 
-    fn wait_for_pending(&self, batches: usize) {
-        if let Some(scheduler) = self.scheduler() {
-            scheduler.wait_for_pending(batches, None);
-        }
+    fn wait_for_pending(&self, batches: usize) -> bool {
+        let until = Instant::now() + ROOM_POLL;
+        self.scheduler()
+            .is_none_or(|scheduler| scheduler.wait_for_pending(batches, Some(until)))
     }
 
     fn fatal(&self, reason: String) {

@@ -55,8 +55,8 @@ pub(crate) trait GenerateBatch: Send + Sync {
     fn generate_batch(&self, time: Time) -> Result<(), String>;
     /// The newest batch that holds data.
     fn last_filled(&self) -> Option<Time>;
-    /// Waits until at most so many batches are incomplete.
-    fn wait_for_pending(&self, batches: usize);
+    /// Waits, but not for long, until at most so many batches are incomplete; whether they are.
+    fn wait_for_pending(&self, batches: usize) -> bool;
     /// Something failed for good.
     fn fatal(&self, reason: String);
 }
@@ -169,15 +169,28 @@ impl Shared {
                 tracing::info!(batches = missed.len(), "making up for missed batches");
             }
             for time in missed {
-                self.batches.wait_for_pending(CATCH_UP_BACKLOG);
-                if self.phase.load(Ordering::Acquire) == STOPPED || !self.tick(time) {
+                if self.has_room() && !self.tick(time) {
                     return;
                 }
             }
-            if !self.tick(due) {
+            if self.is_running() && !self.tick(due) {
                 return;
             }
         }
+    }
+
+    /// Waits until catching up may go on; `false` when it's to end instead.
+    fn has_room(&self) -> bool {
+        while self.is_running() {
+            if self.batches.wait_for_pending(CATCH_UP_BACKLOG) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_running(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == RUNNING
     }
 
     fn tick(&self, time: Time) -> bool {
