@@ -24,39 +24,3 @@ pub const FAILPOINTS: &[&str] = &[
     "sink::before_commit",
     "sink::after_commit",
 ];
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
-    use super::*;
-
-    fn collect(folder: &Path, found: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                collect(&path, found);
-                continue;
-            }
-            let source = std::fs::read(path).unwrap();
-            let source = String::from_utf8_lossy(&source);
-            for (start, pattern) in source.match_indices(concat!("failpoint", "!(\"")) {
-                let name = source[start + pattern.len()..].split('"').next().unwrap();
-                found.insert(name.to_owned());
-            }
-        }
-    }
-
-    #[test]
-    fn the_list_names_every_failpoint_of_the_sources() {
-        let mut found = BTreeSet::new();
-        collect(
-            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
-            &mut found,
-        );
-        let listed: BTreeSet<String> = FAILPOINTS.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(found, listed);
-        assert_eq!(listed.len(), FAILPOINTS.len(), "a name is listed twice");
-    }
-}

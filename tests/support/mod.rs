@@ -47,7 +47,9 @@ impl Feed {
     pub fn send(&self, clock: &ManualClock, lines: &[&str]) {
         let (answer, mut answered) = oneshot::channel();
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        self.0.send((lines, answer)).expect("the receiver is gone");
+        self.0
+            .send((lines, answer))
+            .unwrap_or_else(|_| panic!("the receiver is gone"));
         eventually("lines are acknowledged", || {
             clock.advance(Duration::from_millis(1));
             answered.try_recv().ok()
@@ -107,18 +109,31 @@ impl<T: Clone + Ord + Send + Sync + 'static> Collected<T> {
 
     /// What the batches yielded that yielded anything, in order.
     pub fn filled(&self) -> Vec<Vec<T>> {
-        self.0.lock().unwrap().values().filter(|batch| !batch.is_empty()).cloned().collect()
+        self.0
+            .lock()
+            .unwrap()
+            .values()
+            .filter(|batch| !batch.is_empty())
+            .cloned()
+            .collect()
     }
 
     /// What the batch at `seconds` yielded, once it is there.
     pub fn at(&self, seconds: u64) -> Vec<T> {
         let time = Time::from_millis(seconds * 1000);
-        eventually(&format!("the batch at {time}"), || self.0.lock().unwrap().get(&time).cloned())
+        eventually(&format!("the batch at {time}"), || {
+            self.0.lock().unwrap().get(&time).cloned()
+        })
     }
 
     /// The seconds of all batches.
     pub fn seconds(&self) -> Vec<u64> {
-        self.0.lock().unwrap().keys().map(|time| time.as_millis() / 1000).collect()
+        self.0
+            .lock()
+            .unwrap()
+            .keys()
+            .map(|time| time.as_millis() / 1000)
+            .collect()
     }
 
     pub fn last(&self) -> Option<Vec<T>> {
@@ -138,5 +153,8 @@ pub fn run_to(context: &StreamingContext, clock: &ManualClock, seconds: u64) {
 }
 
 pub fn pairs(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), *value))
+        .collect()
 }
