@@ -52,6 +52,19 @@ impl Launch {
         command
     }
 
+    /// Has the command line verify checkpoints and logs, which no daemon may use.
+    pub fn verify(&self) -> Result<(), String> {
+        let logs = self.places.wal().display().to_string();
+        for (what, place) in [("checkpoint", self.places.checkpoint_url()), ("wal", logs)] {
+            let mut command = Command::new(binary());
+            let output = command.args([what, "verify", &place]).output().unwrap();
+            if !output.status.success() {
+                return Err(format!("{what} verify: {output:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Starts a daemon, with failpoints armed as the crate `fail` writes them.
     pub fn start(&self, failpoints: Option<&str>) -> Daemon {
         let log = self.places.root.join("stderr.log");
@@ -97,16 +110,19 @@ impl Daemon {
         self.ended
     }
 
-    /// Waits until it takes records in; false when it ended before.
-    pub fn wait_ready(&mut self) -> bool {
+    /// Waits until it takes records in.
+    pub fn expect_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if self.ended().is_some() {
-                return false;
+            if let Some(status) = self.ended() {
+                panic!(
+                    "it ended before it was ready: {status}\n{}",
+                    self.last_words()
+                );
             }
             let answer = Connection::open(self.address).and_then(|mut c| c.get("/readyz"));
             if answer.is_ok_and(|answer| answer.status == 200) {
-                return true;
+                return;
             }
             assert!(
                 Instant::now() < deadline,

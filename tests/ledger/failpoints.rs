@@ -84,7 +84,7 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) {
     let needs_torn_log = NEEDS_TORN_LOG.contains(&point);
     if needs_torn_log {
         let mut daemon = trial.launch.start(None);
-        assert!(daemon.wait_ready(), "{}", daemon.last_words());
+        daemon.expect_ready();
         std::thread::sleep(dice.millis(100..300));
         daemon.kill();
         tear_logs(&trial.launch.places.wal(), &mut dice);

@@ -16,7 +16,7 @@ use super::rng::Rng;
 pub const CLIENTS: u32 = 3;
 
 /// How long a client waits where nobody listens, or after a refusal.
-const RETRY: Duration = Duration::from_millis(5);
+const RETRY: Duration = Duration::from_millis(15);
 
 /// Clients that post until they are stopped.
 #[derive(Debug)]

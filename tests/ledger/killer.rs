@@ -3,17 +3,22 @@
 
 use std::time::Duration;
 
+use super::daemon::Daemon;
 use super::rng::{Rng, seed};
 use super::torn::tear_logs;
 use super::trial::Trial;
 use super::workload::{Pipeline, Store};
 
 /// SIGKILLs in each test, unless `TIDEMILL_KILLS` says otherwise.
-const KILLS: u64 = 18;
+const KILLS: u64 = 24;
 
 /// Kills a fed pipeline again and again, then checks everything it ever put out.
 pub fn random_kills(name: &str, pipeline: Pipeline, store: Store) {
-    let seed = seed();
+    kill_with_seed(name, pipeline, store, seed());
+}
+
+/// The same with a seed of its own.
+pub fn kill_with_seed(name: &str, pipeline: Pipeline, store: Store, seed: u64) {
     let kills = std::env::var("TIDEMILL_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     println!("{name}: {kills} kills, TIDEMILL_SEED={seed}");
     // Tests of one run share the seed, but not what they draw from it.
@@ -23,6 +28,17 @@ pub fn random_kills(name: &str, pipeline: Pipeline, store: Store) {
     let mut killed = 0;
     while killed < kills {
         killed += strike(&trial, &mut dice);
+        trial.look();
+    }
+    // However the dice fell: a stop of each kind, and a start behind it.
+    for gracefully in [true, false] {
+        let daemon = running(&trial);
+        std::thread::sleep(dice.millis(30..300));
+        if gracefully {
+            daemon.terminate()
+        } else {
+            daemon.stop_now()
+        }
         trial.look();
     }
     trial.finish();
@@ -46,11 +62,7 @@ fn strike(trial: &Trial, dice: &mut Rng) -> u64 {
         }
         // While it runs.
         choice => {
-            assert!(
-                daemon.wait_ready(),
-                "it ended at once\n{}",
-                daemon.last_words()
-            );
+            daemon.expect_ready();
             std::thread::sleep(dice.millis(30..600));
             if choice >= 95 {
                 daemon.terminate();
@@ -68,6 +80,12 @@ fn strike(trial: &Trial, dice: &mut Rng) -> u64 {
     }
     rest(dice, interval);
     kills
+}
+
+fn running(trial: &Trial) -> Daemon {
+    let mut daemon = trial.launch.start(None);
+    daemon.expect_ready();
+    daemon
 }
 
 /// Now and then it is down for several batches.

@@ -17,6 +17,7 @@
     reason = "tests, helpers included"
 )]
 
+mod checker;
 mod daemon;
 #[cfg(feature = "failpoints")]
 mod failpoints;
@@ -34,6 +35,15 @@ mod workload;
 
 use killer::random_kills;
 use workload::{Pipeline, Store};
+
+/// Seeds that once found something.
+#[test]
+fn random_kills_that_found_something() {
+    // A kill while sled wrote its index snapshot: the location never opened again.
+    killer::kill_with_seed("found-1", Pipeline::Windowed, Store::Sled, 513_387_013_559);
+    // A stop that doesn't wait, between a block and its answer: reported as a failed log.
+    killer::kill_with_seed("found-2", Pipeline::WordCount, Store::Sled, 536_556_197_339);
+}
 
 #[test]
 fn random_kills_wordcount_sled() {

@@ -47,7 +47,7 @@ fn run_to_end(trial: &Trial, file: &str, port: u16) -> (ExitStatus, String) {
 fn second_driver(name: &str, store: Store) {
     let trial = trial(name, store);
     let mut first = trial.launch.start(None);
-    assert!(first.wait_ready(), "{}", first.last_words());
+    first.expect_ready();
     let other_port = super::daemon::free_port(&Rng::new(u64::from(trial.launch.port)));
     let (status, said) = run_to_end(&trial, "pipeline.toml", other_port);
     assert_eq!(status.code(), Some(3), "{said}");
@@ -62,11 +62,7 @@ fn second_driver(name: &str, store: Store) {
     );
     first.kill();
     let mut next = trial.launch.start(None);
-    assert!(
-        next.wait_ready(),
-        "the dead holder blocks: {}",
-        next.last_words()
-    );
+    next.expect_ready();
     next.kill();
     trial.finish();
 }
@@ -85,7 +81,7 @@ fn a_second_driver_is_refused_and_a_dead_one_forgotten_file() {
 fn a_program_without_a_kept_state_is_refused_and_the_old_one_goes_on() {
     let mut trial = trial("changed", Store::Sled);
     let mut first = trial.launch.start(None);
-    assert!(first.wait_ready(), "{}", first.last_words());
+    first.expect_ready();
     // A checkpoint of some state must be there, or nothing would be missed.
     let deadline = std::time::Instant::now() + PATIENCE;
     while trial

@@ -64,11 +64,7 @@ impl Trial {
     /// Stops feeding, lets everything come out, stops gracefully and checks all.
     pub fn finish(mut self) {
         let mut daemon = self.launch.start(None);
-        assert!(
-            daemon.wait_ready(),
-            "it ended at once\n{}",
-            daemon.last_words()
-        );
+        daemon.expect_ready();
         if let Some(feeder) = self.feeder.take() {
             feeder.stop();
         }
@@ -78,6 +74,7 @@ impl Trial {
         self.expect(checked);
         let checked = rules::check(self.launch.places.pipeline, &self.outputs, &self.ledger);
         self.expect(checked);
+        self.expect(self.launch.verify());
         println!("{}: {}", self.root().display(), self.ledger.summary());
         std::fs::remove_dir_all(self.root()).unwrap();
     }
