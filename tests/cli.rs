@@ -77,7 +77,16 @@ fn look(place: &Place) {
 fn a_second_driver_is_refused_and_told_who_is_first() {
     let place = Place::new();
     let daemon = place.start(&[]);
-    for arguments in [&["run", "p.toml"][..], &["run", "p.toml", "--fresh"]] {
+    let same_port = format!(
+        "admin.listen={}",
+        daemon.url().trim_start_matches("http://")
+    );
+    let same_port = ["run", "p.toml", "--set", same_port.as_str()];
+    for arguments in [
+        &["run", "p.toml"][..],
+        &["run", "p.toml", "--fresh"],
+        &same_port,
+    ] {
         let refused = place.run(arguments);
         assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
         let text = stderr(&refused);

@@ -31,6 +31,7 @@ mod reader;
 mod retention;
 mod store;
 
+pub use backend::LOCK_FILE;
 pub use catalog::{SeriesSummary, Summary};
 pub use chunk::{Chunk, ChunkBuilder, Entries, Tombstones, merge};
 pub use draft::{Draft, PartitionChanges, SeriesChanges, WriteFailed, Written};

@@ -7,8 +7,8 @@ use tidemill_storage::{FileLock, Holder, Location, LockError};
 
 use crate::error::{Error, Result};
 
-/// The file that is locked, below a local location's folder.
-const LOCK_FILE: &str = "lock";
+/// The file that a live driver holds locked, in a local location's folder.
+pub const LOCK_FILE: &str = "lock";
 
 /// Who uses which `memory:NAME` of this process.
 static IN_MEMORY: Mutex<BTreeMap<String, Holder>> = Mutex::new(BTreeMap::new());

@@ -9,6 +9,8 @@ mod name;
 mod objects;
 mod sled;
 
+pub use exclusive::LOCK_FILE;
+
 use std::fmt;
 
 use bytes::Bytes;

@@ -7,25 +7,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tidemill_config::{Pipeline, StoreUrl};
-use tidemill_storage::{FileLock, Holder, LocalDisk, LockError, durable};
+use tidemill_storage::{LocalDisk, durable};
 
 use super::super::error::{CliError, Result};
+use super::owner;
 use crate::clock::wall_clock;
-
-/// The lock file of a local checkpoint folder.
-const LOCK_FILE: &str = "lock";
 
 /// Moves the pipeline's checkpoint and log folders to `PATH.superseded-MS` and logs what it moved.
 pub(super) fn move_aside(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<()> {
     let checkpoint = folder("checkpoint", &pipeline.checkpoint.url)?;
     let logs = folder("wal", &pipeline.wal.url)?;
     let now = wall_clock().as_millis();
-    let mut holder = Holder::current(pipeline.name.as_str(), now);
-    holder.admin = admin.map(|address| format!("http://{address}"));
-    let _lock = match checkpoint {
-        Some(path) if path.is_dir() => Some(lock(path, &holder)?),
-        _ => None,
-    };
+    let _lock = owner::take(pipeline, admin)?;
     // Cut short between the two, the next start refuses the half that is left and says so; `--fresh`
     // again then moves that, too.
     let mut moved = false;
@@ -54,13 +47,6 @@ fn folder<'a>(what: &str, url: &'a StoreUrl) -> Result<Option<&'a Path>> {
              step there; choose another location with --set {what}.url=URL"
         ))),
     }
-}
-
-fn lock(path: &Path, holder: &Holder) -> Result<FileLock> {
-    FileLock::acquire(&path.join(LOCK_FILE), holder).map_err(|error| match error {
-        LockError::Held { .. } => CliError::Owned(error.to_string()),
-        other => CliError::Failed(other.to_string()),
-    })
 }
 
 fn superseded(path: &Path, now_ms: u64) -> PathBuf {

@@ -7,11 +7,11 @@
 
 mod daemon;
 mod fresh;
+mod owner;
 mod signals;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use tidemill_config::{Pipeline, SourceKind, format_duration};
 
@@ -22,9 +22,6 @@ use crate::admin::{self, AdminServer, Token};
 use crate::error::Error;
 use crate::pipeline;
 use daemon::{Daemon, Event};
-
-/// How long the answers of sources with an address of their own may take at the end.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Runs a pipeline until it is stopped.
 pub(super) fn run(args: &RunArgs) -> Result<()> {
@@ -39,7 +36,11 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         .as_deref()
         .map(Token::read)
         .transpose()?;
-    let listener = pipeline.admin.listen.map(bind).transpose()?;
+    let listener = match pipeline.admin.listen.map(bind).transpose() {
+        // Most often it is the same pipeline that has the port, which is the more telling answer.
+        Err(error) => return Err(owner::take(&pipeline, None).err().unwrap_or(error)),
+        Ok(listener) => listener,
+    };
     let address = listener.as_ref().map(|(_, address)| *address);
     if args.fresh {
         fresh::move_aside(&pipeline, address)?;
@@ -66,16 +67,10 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     };
     pipeline::build(&context, &pipeline).map_err(|error| Error::Setting(error.to_string()))?;
     let ready = ready_line(&pipeline, address);
-    let ingest = context.ingest().clone();
     let ended = Daemon::new(context, sender, events, ready, pipeline.stop.timeout).run();
     if matches!(ended, Err(CliError::Signal(_))) {
         // At once means at once.
         return ended;
-    }
-    // What was acknowledged is durable; the answers that say so still have to get out.
-    let drained = async { tokio::time::timeout(LAST_ANSWERS, ingest.drained()).await };
-    if runtime.block_on(drained).is_err() {
-        tracing::debug!("an ingest address still had connections open at the end");
     }
     if let Some(server) = server {
         server.shut_down();
