@@ -40,7 +40,7 @@ impl Record {
         let number = self.number;
         words
             .into_iter()
-            .filter(move |(_, every)| number % every == 0)
+            .filter(move |(_, every)| number.is_multiple_of(*every))
             .map(|(word, _)| word)
     }
 

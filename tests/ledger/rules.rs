@@ -12,7 +12,11 @@ pub fn check(pipeline: Pipeline, outputs: &Outputs, ledger: &Ledger) -> Result<(
         return Err(wrong.clone());
     }
     let interval = pipeline.batch_interval().as_millis() as u64;
-    if let Some(time) = outputs.batches.keys().find(|time| **time % interval != 0) {
+    if let Some(time) = outputs
+        .batches
+        .keys()
+        .find(|time| !time.is_multiple_of(interval))
+    {
         return Err(format!(
             "the batch time {time} is no multiple of {interval} ms"
         ));
@@ -25,7 +29,7 @@ pub fn check(pipeline: Pipeline, outputs: &Outputs, ledger: &Ledger) -> Result<(
             let times: Vec<u64> = outputs.batches.keys().copied().collect();
             if let Some(odd) = times
                 .iter()
-                .find(|time| (**time - times[0]) % WINDOW_SLIDE_MS != 0)
+                .find(|time| !(**time - times[0]).is_multiple_of(WINDOW_SLIDE_MS))
             {
                 return Err(format!(
                     "the windows at {} and {odd} are out of step",
