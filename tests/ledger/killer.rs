@@ -12,13 +12,32 @@ use super::workload::{Pipeline, Store};
 /// SIGKILLs in each test, unless `TIDEMILL_KILLS` says otherwise.
 const KILLS: u64 = 24;
 
+/// Waits at durable steps, as a slow disk would: what is between two of them takes no time otherwise, and
+/// hardly a kill falls there, nor does anything else come in between. Batches overrun their interval.
+#[cfg(feature = "failpoints")]
+const SLOW_DISK: &str = "wal::after_group_write=30%sleep(40);sink::before_commit=40%sleep(180);\
+    engine::before_checkpoint_write=20%sleep(50);checkpoint::before_publish=30%sleep(30);\
+    storage::before_dir_sync=10%sleep(20)";
+
 /// Kills a fed pipeline again and again, then checks everything it ever put out.
 pub fn random_kills(name: &str, pipeline: Pipeline, store: Store) {
-    kill_with_seed(name, pipeline, store, seed());
+    kill_with_seed(name, pipeline, store, seed(), None);
 }
 
-/// The same with a seed of its own.
-pub fn kill_with_seed(name: &str, pipeline: Pipeline, store: Store, seed: u64) {
+/// The same on a slow disk.
+#[cfg(feature = "failpoints")]
+pub fn random_kills_on_slow_disk(name: &str, pipeline: Pipeline, store: Store) {
+    kill_with_seed(name, pipeline, store, seed(), Some(SLOW_DISK));
+}
+
+/// The same with a seed of its own, and with these failpoints.
+pub fn kill_with_seed(
+    name: &str,
+    pipeline: Pipeline,
+    store: Store,
+    seed: u64,
+    failpoints: Option<&str>,
+) {
     let kills = std::env::var("TIDEMILL_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     println!("{name}: {kills} kills, TIDEMILL_SEED={seed}");
     // Tests of one run share the seed, but not what they draw from it.
@@ -27,12 +46,12 @@ pub fn kill_with_seed(name: &str, pipeline: Pipeline, store: Store, seed: u64) {
     let mut trial = Trial::new(name, pipeline, store, seed, &rng);
     let mut killed = 0;
     while killed < kills {
-        killed += strike(&trial, &mut dice);
+        killed += strike(&trial, failpoints, &mut dice);
         trial.look();
     }
     // However the dice fell: a stop of each kind, and a start behind it.
     for gracefully in [true, false] {
-        let daemon = running(&trial);
+        let daemon = running(&trial, failpoints);
         std::thread::sleep(dice.millis(30..300));
         if gracefully {
             daemon.terminate()
@@ -45,9 +64,9 @@ pub fn kill_with_seed(name: &str, pipeline: Pipeline, store: Store, seed: u64) {
 }
 
 /// Starts a daemon and ends it in one way or another; returns how many SIGKILLs that took.
-fn strike(trial: &Trial, dice: &mut Rng) -> u64 {
+fn strike(trial: &Trial, failpoints: Option<&str>, dice: &mut Rng) -> u64 {
     let interval = trial.launch.places.pipeline.batch_interval();
-    let mut daemon = trial.launch.start(None);
+    let mut daemon = trial.launch.start(failpoints);
     let mut kills = 1;
     match dice.below(0..100) {
         // While it recovers, or soon after.
@@ -56,7 +75,7 @@ fn strike(trial: &Trial, dice: &mut Rng) -> u64 {
         30..40 => {
             std::thread::sleep(dice.millis(0..60));
             daemon.kill();
-            daemon = trial.launch.start(None);
+            daemon = trial.launch.start(failpoints);
             std::thread::sleep(dice.millis(0..60));
             kills += 1;
         }
@@ -82,8 +101,8 @@ fn strike(trial: &Trial, dice: &mut Rng) -> u64 {
     kills
 }
 
-fn running(trial: &Trial) -> Daemon {
-    let mut daemon = trial.launch.start(None);
+fn running(trial: &Trial, failpoints: Option<&str>) -> Daemon {
+    let mut daemon = trial.launch.start(failpoints);
     daemon.expect_ready();
     daemon
 }

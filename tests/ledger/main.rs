@@ -36,13 +36,43 @@ mod workload;
 use killer::random_kills;
 use workload::{Pipeline, Store};
 
+#[cfg(feature = "failpoints")]
+#[test]
+fn random_kills_slow_wordcount_sled() {
+    killer::random_kills_on_slow_disk("slow-wordcount-sled", Pipeline::WordCount, Store::Sled);
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn random_kills_slow_stateful_file() {
+    killer::random_kills_on_slow_disk("slow-stateful-file", Pipeline::Stateful, Store::File);
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn random_kills_slow_windowed_sled() {
+    killer::random_kills_on_slow_disk("slow-windowed-sled", Pipeline::Windowed, Store::Sled);
+}
+
 /// Seeds that once found something.
 #[test]
 fn random_kills_that_found_something() {
     // A kill while sled wrote its index snapshot: the location never opened again.
-    killer::kill_with_seed("found-1", Pipeline::Windowed, Store::Sled, 513_387_013_559);
+    killer::kill_with_seed(
+        "found-1",
+        Pipeline::Windowed,
+        Store::Sled,
+        513_387_013_559,
+        None,
+    );
     // A stop that doesn't wait, between a block and its answer: reported as a failed log.
-    killer::kill_with_seed("found-2", Pipeline::WordCount, Store::Sled, 536_556_197_339);
+    killer::kill_with_seed(
+        "found-2",
+        Pipeline::WordCount,
+        Store::Sled,
+        536_556_197_339,
+        None,
+    );
 }
 
 #[test]
