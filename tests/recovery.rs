@@ -386,3 +386,31 @@ fn a_stop_ends_even_while_a_stuck_batch_holds_up_the_missed_ones() {
     assert_eq!(seen.at(161), pairs(&[("a", 1)]));
     context.stop(false).unwrap();
 }
+
+#[test]
+fn a_vanished_watch_folder_is_told_and_picked_up_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (watched, away) = (folder.path().join("in"), folder.path().join("away"));
+    std::fs::create_dir(&watched).unwrap();
+    let clock = clock_at(100);
+    let context = builder("memory:vanished", &clock).build().unwrap();
+    let lines = context.text_file_stream(&watched).map(str::to_owned);
+    let seen = Collected::new();
+    seen.collect(&lines);
+    context.start().unwrap();
+    run_to(&context, &clock, 101);
+    assert!(context.obstacles().is_empty());
+    std::fs::rename(&watched, &away).unwrap();
+    run_to(&context, &clock, 102);
+    let obstacles = context.obstacles();
+    assert!(
+        obstacles.len() == 1 && obstacles[0].contains("in"),
+        "{obstacles:?}"
+    );
+    std::fs::write(away.join("late.txt"), "one\ntwo\n").unwrap();
+    std::fs::rename(&away, &watched).unwrap();
+    run_to(&context, &clock, 103);
+    assert_eq!(seen.at(103), ["one", "two"]);
+    assert!(context.obstacles().is_empty());
+    context.stop(false).unwrap();
+}

@@ -239,6 +239,15 @@ impl StreamingContext {
             .collect();
         let closed = self.0.ingest.closed_sources().into_iter();
         obstacles.extend(closed.map(|source| format!("the source `{source}` takes no lines")));
+        let engine = self.engine();
+        for input in engine.iter().flat_map(|engine| &engine.direct) {
+            if let Some(trouble) = input.trouble() {
+                obstacles.push(format!(
+                    "`{}` can't be read: {trouble}",
+                    input.node.core().uid()
+                ));
+            }
+        }
         if self.life().is_broken {
             obstacles.push("a log or the checkpoint store failed; restart to recover".to_owned());
         }

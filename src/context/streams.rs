@@ -178,10 +178,8 @@ impl StreamingContext {
             Ok(Some(rdd))
         });
         let erased = Erased(source, PhantomData);
-        self.inputs().direct.push(DirectInput {
-            node: node.clone(),
-            source: Arc::new(erased),
-        });
+        let input = DirectInput::new(node.clone(), Arc::new(erased));
+        self.inputs().direct.push(input);
         DStream::from_node(node)
     }
 

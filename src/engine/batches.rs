@@ -27,17 +27,9 @@ impl Engine {
         let mut plans = BTreeMap::new();
         let mut records = 0;
         for input in &self.direct {
-            let uid = input.node.core().uid();
-            match input.source.plan(time, previous) {
-                Ok(Some(planned)) => {
-                    records += planned.records.unwrap_or_default();
-                    plans.insert(uid, planned.plan);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(stream = %uid, source = input.source.describe(), %error,
-                        "a source can't be read; the batch goes without it");
-                }
+            if let Some(planned) = input.plan(time, previous) {
+                records += planned.records.unwrap_or_default();
+                plans.insert(input.node.core().uid(), planned.plan);
             }
         }
         (plans, records)

@@ -7,6 +7,7 @@ mod batches;
 mod checkpoint_status;
 mod checkpointer;
 mod cleanup;
+mod direct_input;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -15,21 +16,15 @@ use std::time::Duration;
 pub use checkpoint_status::{CheckpointInfo, CheckpointStatus};
 
 pub(crate) use checkpointer::Checkpointer;
+pub(crate) use direct_input::DirectInput;
 
 use crate::block::Intake;
 use crate::clock::Clock;
-use crate::dstream::{AnyNode, Registry};
+use crate::dstream::Registry;
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
 use crate::scheduler::JobScheduler;
-use crate::source::AnyDirectSource;
 use crate::time::Time;
-
-/// A direct source and the operator that reads it.
-pub(crate) struct DirectInput {
-    pub(crate) node: Arc<dyn AnyNode>,
-    pub(crate) source: Arc<dyn AnyDirectSource>,
-}
 
 /// What doesn't change while the engine runs and goes into each checkpoint.
 pub(crate) struct Identity {
