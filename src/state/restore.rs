@@ -11,6 +11,9 @@ use crate::time::Time;
 pub(crate) type ChunkSource<'a> =
     dyn Fn(&ChunkRef) -> Result<Chunk, tidemill_checkpoint::Error> + Sync + 'a;
 
+/// How many entries are decoded before they are inserted.
+const RUN: usize = 1024;
+
 /// Fills `state` with what `series` holds.
 pub(super) fn restore<K: StateKey, S: StateValue>(
     state: &KeyedState<K, S>,
@@ -64,11 +67,17 @@ fn read_chain<K: StateKey, S: StateValue>(
             usize::try_from(chunk.len()).unwrap_or_default(),
             |entry: &Entry<K, S>| entry.hash,
         );
-        // A base is sorted and names each key once.
-        for (key, value) in chunk.iter() {
-            let Some(value) = value else { continue };
-            let entry = decode(key, value, hasher)?;
-            table.insert_unique(entry.hash, entry, |entry| entry.hash);
+        // A base is sorted and names each key once. Decoding and inserting take turns in runs: an insert
+        // waits for memory, and so they wait together.
+        let mut run = Vec::with_capacity(RUN);
+        let mut entries = chunk.iter();
+        while let Some(first) = entries.next() {
+            for (key, value) in std::iter::once(first).chain(entries.by_ref().take(RUN - 1)) {
+                run.extend(value.map(|value| decode(key, value, hasher)).transpose()?);
+            }
+            for entry in run.drain(..) {
+                table.insert_unique(entry.hash, entry, |entry| entry.hash);
+            }
         }
     }
     for delta in &chain.deltas {
