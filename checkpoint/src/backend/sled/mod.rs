@@ -18,6 +18,7 @@
 
 mod copy;
 mod leftovers;
+mod opening;
 mod pieces;
 
 use std::fmt;
@@ -117,7 +118,7 @@ impl SledBackend {
             .flush_every_ms(None)
             .mode(sled::Mode::LowSpace);
         Ok(Self {
-            database: guarded(index, || config.open())?,
+            database: guarded(index, || opening::open(&config))?,
             files: DiskObjects::new(Arc::new(LocalDisk), location),
             log: None,
             index: index.to_owned(),
