@@ -3,7 +3,7 @@
 //! A name that appears always stands for whole, synced bytes: they are written under a temporary
 //! name beside it and synced before the name is given. A call that returns `Ok` has synced the
 //! folder as well. After a crash a temporary file may be left over; [`sweep_temporaries`] removes
-//! those, and readers skip them by [`is_temporary`](crate::temporary::is_temporary).
+//! those, and readers skip them by [`is_temporary`].
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
