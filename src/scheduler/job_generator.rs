@@ -27,26 +27,28 @@ pub(crate) enum Catchup {
     EveryBatch,
 }
 
-/// The missed ticks in `[next, now]` that must be made up for, and the tick to go on with after them.
-/// The newest tick that is due is never missed: it is run as itself.
-pub(crate) fn missed_times(
+/// The tick to run at `now`, when `next` is the first that hasn't been run; `None` when it isn't due yet.
+///
+/// It is `next` where that changes a result, else the newest that is due: those between are left out.
+/// Decided anew before every tick, since a tick that is made up for takes in what has come meanwhile, and
+/// that may give the ones behind it something to show.
+pub(crate) fn tick_to_run(
     catchup: Catchup,
     next: Time,
     now: Time,
     last_filled: Option<Time>,
     interval: Duration,
-) -> (Vec<Time>, Time) {
+) -> Option<Time> {
     if now < next {
-        return (Vec::new(), next);
+        return None;
     }
-    let due = Time::steps(next, now, interval).next_back().unwrap_or(next);
-    let missed = Time::steps(next, due.minus(interval), interval).filter(|_| next < due);
-    let until = match (catchup, last_filled) {
-        (Catchup::EveryBatch, _) => due,
-        (Catchup::Windows(length), Some(filled)) => filled.plus(length),
-        _ => return (Vec::new(), due),
+    let newest = Time::steps(next, now, interval).next_back().unwrap_or(next);
+    let changes_a_result = match (catchup, last_filled) {
+        (Catchup::EveryBatch, _) => true,
+        (Catchup::Windows(length), Some(filled)) => next <= filled.plus(length),
+        _ => false,
     };
-    (missed.take_while(|time| *time <= until).collect(), due)
+    Some(if changes_a_result { next } else { newest })
 }
 
 /// What a tick does; implemented by the engine.
@@ -147,6 +149,7 @@ impl JobGenerator {
 
 impl Shared {
     fn run(&self) {
+        let mut behind = false;
         loop {
             self.beats.fetch_add(1, Ordering::Relaxed);
             let next = Time::from_millis(self.next.load(Ordering::Acquire));
@@ -158,22 +161,24 @@ impl Shared {
                 }
                 _ => {}
             }
-            let now = self.clock.now();
-            if now < next {
+            let (now, filled) = (self.clock.now(), self.batches.last_filled());
+            let Some(time) = tick_to_run(self.catchup, next, now, filled, self.interval) else {
+                behind = false;
                 self.clock.wait_until(next, &self.wake);
                 continue;
+            };
+            let is_missed = now >= time.plus(self.interval);
+            if is_missed && !behind {
+                let missed = now.since(time).as_millis() / self.interval.as_millis().max(1);
+                tracing::info!(batches = missed, "making up for missed batches");
             }
-            let filled = self.batches.last_filled();
-            let (missed, due) = missed_times(self.catchup, next, now, filled, self.interval);
-            if !missed.is_empty() {
-                tracing::info!(batches = missed.len(), "making up for missed batches");
-            }
-            for time in missed {
-                if self.has_room() && !self.tick(time) {
-                    return;
-                }
-            }
-            if self.is_running() && !self.tick(due) {
+            behind |= is_missed;
+            let may_run = if is_missed {
+                self.has_room()
+            } else {
+                self.is_running()
+            };
+            if may_run && !self.tick(time) {
                 return;
             }
         }
@@ -218,38 +223,65 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn missed(catchup: Catchup, next: u64, now: u64, filled: Option<u64>) -> (Vec<u64>, u64) {
-        let (times, due) = missed_times(catchup, at(next), at(now), filled.map(at), SECOND);
-        (
-            times.iter().map(|time| time.as_millis() / 1000).collect(),
-            due.as_millis() / 1000,
-        )
+    /// The ticks from `next` to `now`, with what came in at each tick as `filled` says.
+    fn ticks(catchup: Catchup, next: u64, now: u64, mut filled: Vec<u64>) -> Vec<u64> {
+        let (mut next, mut ran, mut came) = (next, Vec::new(), Vec::new());
+        filled.retain(|time| {
+            let is_past = *time < next;
+            if is_past {
+                came.push(*time);
+            }
+            !is_past
+        });
+        while let Some(time) = tick_to_run(
+            catchup,
+            at(next),
+            at(now),
+            came.last().copied().map(at),
+            SECOND,
+        ) {
+            let time = time.as_millis() / 1000;
+            ran.push(time);
+            // A tick takes in all that has come up to it.
+            if filled.iter().any(|came| *came <= time) {
+                filled.retain(|came| *came > time);
+                came.push(time);
+            }
+            next = time + 1;
+        }
+        ran
     }
 
     #[test]
-    fn on_time_nothing_is_missed() {
-        assert_eq!(missed(Catchup::EveryBatch, 10, 9, None), (vec![], 10));
-        assert_eq!(missed(Catchup::EveryBatch, 10, 10, None), (vec![], 10));
+    fn a_tick_isnt_run_before_its_time() {
+        assert!(ticks(Catchup::EveryBatch, 10, 9, vec![]).is_empty());
+        assert_eq!(ticks(Catchup::EveryBatch, 10, 10, vec![]), [10]);
     }
 
     #[test]
     fn a_program_without_memory_skips_to_the_newest_tick() {
-        assert_eq!(missed(Catchup::Nothing, 10, 3600, Some(9)), (vec![], 3600));
+        assert_eq!(ticks(Catchup::Nothing, 10, 3600, vec![9]), [3600]);
     }
 
     #[test]
     fn a_window_is_run_until_it_is_empty() {
         let windows = Catchup::Windows(Duration::from_secs(3));
-        assert_eq!(missed(windows, 10, 3600, Some(9)), (vec![10, 11, 12], 3600));
-        assert_eq!(missed(windows, 10, 11, Some(9)), (vec![10], 11));
-        assert_eq!(missed(windows, 10, 3600, None), (vec![], 3600));
+        assert_eq!(ticks(windows, 10, 3600, vec![9]), [10, 11, 12, 3600]);
+        assert_eq!(ticks(windows, 10, 11, vec![9]), [10, 11]);
+        assert_eq!(ticks(windows, 10, 3600, vec![]), [3600]);
+    }
+
+    #[test]
+    fn what_comes_in_while_catching_up_has_all_its_windows_too() {
+        let windows = Catchup::Windows(Duration::from_secs(3));
+        assert_eq!(
+            ticks(windows, 10, 3600, vec![9, 11]),
+            [10, 11, 12, 13, 14, 3600]
+        );
     }
 
     #[test]
     fn state_sees_every_batch() {
-        assert_eq!(
-            missed(Catchup::EveryBatch, 10, 13, None),
-            (vec![10, 11, 12], 13)
-        );
+        assert_eq!(ticks(Catchup::EveryBatch, 10, 13, vec![]), [10, 11, 12, 13]);
     }
 }
