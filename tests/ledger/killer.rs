@@ -15,7 +15,7 @@ const KILLS: u64 = 24;
 /// Waits at durable steps, as a slow disk would: what is between two of them takes no time otherwise, and
 /// hardly a kill falls there, nor does anything else come in between. Batches overrun their interval.
 #[cfg(feature = "failpoints")]
-const SLOW_DISK: &str = "wal::after_group_write=30%sleep(40);sink::before_commit=40%sleep(180);\
+pub const SLOW_DISK: &str = "wal::after_group_write=30%sleep(40);sink::before_commit=40%sleep(180);\
     engine::before_checkpoint_write=20%sleep(50);checkpoint::before_publish=30%sleep(30);\
     storage::before_dir_sync=10%sleep(20)";
 

@@ -75,6 +75,19 @@ fn random_kills_that_found_something() {
     );
 }
 
+/// A seed that found windows left out: records came in while missed batches were made up for.
+#[cfg(feature = "failpoints")]
+#[test]
+fn random_kills_that_found_something_on_a_slow_disk() {
+    killer::kill_with_seed(
+        "found-3",
+        Pipeline::Windowed,
+        Store::Sled,
+        602_763_556_758,
+        Some(killer::SLOW_DISK),
+    );
+}
+
 #[test]
 fn random_kills_wordcount_sled() {
     random_kills("wordcount-sled", Pipeline::WordCount, Store::Sled);
