@@ -119,6 +119,7 @@ mod error;
 pub mod failpoints;
 pub mod graph;
 pub mod pipeline;
+mod problem;
 pub mod rdd;
 pub mod receiver;
 mod recovery;

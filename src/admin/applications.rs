@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
 
-use super::problem::Problem;
 use super::{Admin, Shared};
 use crate::ContextState;
 use crate::clock::wall_clock;
+use crate::problem::Problem;
 use crate::time::{Time, millis};
 
 #[derive(Serialize)]

@@ -8,10 +8,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use super::problem::Problem;
 use super::{Admin, Shared};
 use crate::clock::wall_clock;
 use crate::error::Error;
+use crate::problem::Problem;
 use crate::time::{Time, millis};
 use crate::{CheckpointInfo, CheckpointStatus};
 

@@ -8,8 +8,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
-use super::problem::Problem;
 use super::{Admin, Shared};
+use crate::problem::Problem;
 
 /// How many requests besides ingest may be under way.
 const MAX_REQUESTS: usize = 64;
@@ -32,7 +32,7 @@ pub(super) async fn admitted(
             StatusCode::UNAUTHORIZED,
             "this address asks for a token: send `Authorization: Bearer TOKEN`",
         )
-        .with_header("www-authenticate", "Bearer"));
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
     let changes = !matches!(
         *request.method(),
@@ -83,7 +83,7 @@ pub(super) async fn bounded(request: Request, next: Next) -> Response {
                 let detail =
                     format!("{MAX_REQUESTS} requests are under way, the most there may be");
                 return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-                    .with_header("retry-after", "1")
+                    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
                     .into_response();
             }
         },

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Admin;
-use super::problem::Problem;
 use crate::ContextState;
+use crate::problem::Problem;
 
 #[derive(Serialize)]
 pub(super) struct Health {

@@ -12,8 +12,8 @@ mod graph;
 mod guard;
 mod health;
 mod metrics;
+mod no_such;
 mod page;
-mod problem;
 mod stop;
 mod streaming;
 mod token;
@@ -158,7 +158,7 @@ fn router(shared: Arc<Shared>) -> Router {
         shared.context.ingest().clone(),
         MAX_INGEST_BODY,
     ))
-    .fallback(problem::no_such_path)
-    .method_not_allowed_fallback(problem::no_such_method)
+    .fallback(no_such::no_such_path)
+    .method_not_allowed_fallback(no_such::no_such_method)
     .layer(middleware::from_fn_with_state(shared, guard::admitted))
 }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Admin;
-use super::problem::Problem;
+use crate::problem::Problem;
 
 #[derive(Serialize)]
 pub(super) struct Accepted {

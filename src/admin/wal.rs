@@ -6,7 +6,7 @@ use serde::Serialize;
 use tidemill_wal::WalStatus;
 
 use super::Admin;
-use super::problem::Problem;
+use crate::problem::Problem;
 
 #[derive(Serialize)]
 pub(super) struct Logs {

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
 
-use super::super::problem::Problem;
 use super::super::{Admin, Shared};
 use super::{Parts, number};
+use crate::problem::Problem;
 use crate::scheduler::{BatchInfo, OutputOperationInfo};
 use crate::time::{Time, millis};
 

@@ -12,7 +12,7 @@ use axum::extract::Path;
 use axum::routing::get;
 
 use super::Shared;
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// What is below `/api/v1/applications/{app}/streaming`.
 pub(super) fn routes() -> Router<Arc<Shared>> {

@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
 
-use super::super::problem::Problem;
 use super::super::{Admin, Shared};
 use super::{Parts, number};
 use crate::OperatorUid;
 use crate::clock::wall_clock;
+use crate::problem::Problem;
 use crate::receiver::{ReceiverState, ReceiverStatus};
 use crate::time::Time;
 

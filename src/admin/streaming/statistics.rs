@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 
 use super::super::Admin;
-use super::super::problem::Problem;
+use crate::problem::Problem;
 use crate::receiver::ReceiverState;
 use crate::time::{Time, millis};
 

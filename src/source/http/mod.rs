@@ -3,8 +3,8 @@
 //! An [`HttpSource`] is a receiver that only lends its store to the [`Ingest`] hub; requests find it
 //! there by the source's name, on the admin address or on an address of the source's own.
 
+mod answer;
 mod hub;
-mod problem;
 mod router;
 
 use std::net::SocketAddr;

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::problem::problem;
 use super::{Ingest, IngestError};
+use crate::problem::Problem;
 
 #[derive(Clone)]
 struct Shared {
@@ -60,13 +59,9 @@ async fn take(
     Ok(Json(Taken { records }))
 }
 
-async fn only_post() -> Response {
-    let detail = "lines are sent with POST";
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("POST"));
-    response
+async fn only_post() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "lines are sent with POST")
+        .with_header(header::ALLOW, HeaderValue::from_static("POST"))
 }
 
 /// The whole body, if it is no longer than `limit`.

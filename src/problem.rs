@@ -1,17 +1,17 @@
 //! [`Problem`]: answers that say what went wrong, as `application/problem+json` (RFC 9457).
 
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 /// What went wrong with a request. Its title is the status's meaning.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     reasons: Vec<String>,
-    /// Name, in small letters, and value.
-    header: Option<(&'static str, &'static str)>,
+    /// Boxed to keep results small.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ struct Body<'a> {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
             detail: detail.into(),
@@ -34,30 +34,30 @@ impl Problem {
         }
     }
 
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
     /// The engine isn't in a state to answer that; it may be soon.
-    pub(super) fn not_active() -> Self {
+    pub(crate) fn not_active() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "the pipeline isn't active; see /readyz for why",
         )
-        .with_header("retry-after", "1")
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    pub(super) fn with_reasons(mut self, reasons: Vec<String>) -> Self {
+    pub(crate) fn with_reasons(mut self, reasons: Vec<String>) -> Self {
         self.reasons = reasons;
         self
     }
 
-    pub(super) fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.header = Some((name, value));
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some(Box::new((name, value)));
         self
     }
 }
@@ -74,23 +74,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if let Some((name, value)) = self.header {
-            let value = HeaderValue::from_static(value);
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(name), value);
+        if let Some((name, value)) = self.header.map(|header| *header) {
+            response.headers_mut().insert(name, value);
         }
         response
     }
-}
-
-/// For paths that mean nothing.
-pub(super) async fn no_such_path(uri: Uri) -> Problem {
-    Problem::not_found(format!("there is nothing at {}", uri.path()))
-}
-
-/// For methods that mean nothing at a path.
-pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{method} means nothing at {}", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
