@@ -90,16 +90,3 @@ pub fn sections() -> Vec<SectionKeys> {
     }
     all
 }
-
-/// The section of settings that a key by this name belongs to, if it is exactly one.
-pub(crate) fn home_of(name: &str) -> Option<String> {
-    let mut homes = settings::SECTIONS
-        .iter()
-        .filter(|(_, _, keys)| keys.iter().any(|key| key.name == name))
-        .map(|(section, _, _)| match *section {
-            "" => "the top of the file, before the first [section]".to_owned(),
-            section => format!("[{section}]"),
-        });
-    let home = homes.next()?;
-    homes.next().is_none().then_some(home)
-}

@@ -7,7 +7,7 @@
 use crate::Location;
 use crate::error::{Problem, Report};
 use crate::key::{Key, Presence};
-use crate::keys::home_of;
+use crate::settings::table::home_of;
 use crate::suggest;
 use crate::tree::{Table, parse_value};
 use crate::value::{Flaw, FromNode};

@@ -3,7 +3,7 @@
 //! What they are lives here, their keys and defaults in `table`, and how they are read in `read`.
 
 mod read;
-mod table;
+pub(crate) mod table;
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};

@@ -147,7 +147,7 @@ fn unknown_at_top(root: &Table, sections: &HashSet<&str>, report: &mut Report) {
         let home = if is_section {
             None
         } else {
-            crate::keys::home_of(name)
+            super::table::home_of(name)
         };
         let help = home
             .map(|home| format!("`{name}` is a key of {home}"))
