@@ -334,11 +334,8 @@ impl Engine {
         self.checkpointer.write(cut)
     }
 
-    /// Tells direct sources and cleans up, once a checkpoint is durable.
-    fn after_checkpoint(&self, info: &CheckpointInfo) {
-        self.direct
-            .iter()
-            .for_each(|input| input.source.checkpointed(info.time));
+    /// Cleans up, once a checkpoint is durable.
+    fn after_checkpoint(&self) {
         self.clean_up();
         // A request that came while this one was written is served now, not at the next batch.
         if self.checkpointer.is_requested()
@@ -373,7 +370,7 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
                     ms = info.duration,
                     "checkpoint"
                 );
-                engine.after_checkpoint(&info);
+                engine.after_checkpoint();
             }
             Err(error) if is_final(&error) => engine.troubles.fatal(error),
             Err(error) => {

@@ -1,18 +1,12 @@
 //! A whole dataset folded into one element, lazily.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use super::stage::Stage;
 use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, until_enough};
 
-type Run<A> = dyn Fn(&Executor) -> Result<A, JobError> + Send + Sync;
-
-enum Stage<A> {
-    Pending(Box<Run<A>>),
-    Ready(Arc<Vec<A>>),
-}
-
 /// One partition that holds one element.
-struct Aggregated<A>(Mutex<Stage<A>>);
+struct Aggregated<A>(Stage<Vec<A>>);
 
 impl<A: Data> RddNode<A> for Aggregated<A> {
     fn partitions(&self) -> usize {
@@ -20,19 +14,11 @@ impl<A: Data> RddNode<A> for Aggregated<A> {
     }
 
     fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
-        let mut stage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stage::Pending(run) = &*stage {
-            *stage = Stage::Ready(Arc::new(vec![run(executor)?]));
-        }
-        Ok(())
+        self.0.prepare(executor)
     }
 
     fn compute(&self, _partition: usize, sink: &mut Sink<'_, A>) -> Result<(), Stop> {
-        let ready = match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Stage::Ready(ready) => Arc::clone(ready),
-            Stage::Pending(_) => return Ok(()),
-        };
-        sink(Chunk::Shared(&*ready))
+        sink(Chunk::Shared(&*self.0.ready()?))
     }
 
     fn is_materialized(&self) -> bool {
@@ -65,11 +51,8 @@ impl<T: ?Sized + Element> Rdd<T> {
                 parts.for_each(|part| merge(&mut total, part));
                 Ok(total)
             })?;
-            Ok(whole.into_iter().next().unwrap_or_else(&init))
+            Ok(vec![whole.into_iter().next().unwrap_or_else(&init)])
         };
-        Rdd::new(
-            Aggregated(Mutex::new(Stage::Pending(Box::new(run)))),
-            self.executor(),
-        )
+        Rdd::new(Aggregated(Stage::new(run)), self.executor())
     }
 }

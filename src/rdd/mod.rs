@@ -16,6 +16,7 @@ mod pairs;
 mod repartition;
 mod shuffle;
 mod sources;
+mod stage;
 mod task;
 mod text;
 

@@ -1,15 +1,13 @@
 //! Repartition: elements dealt out evenly, whatever the parent's partitions hold.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use super::stage::Stage;
+use super::{Buffer, Chunk, Element, Executor, JobError, Rdd, RddNode, Sink, Stop};
 
-use super::{Buffer, Chunk, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
-
-type Dealt<T> = Arc<Vec<Vec<<T as Element>::Buffer>>>;
+/// For each parent partition the hands that it dealt, one for each result partition.
+type Dealt<T> = Vec<Vec<<T as Element>::Buffer>>;
 
 struct Repartitioned<T: ?Sized + Element> {
-    parent: Mutex<Option<Rdd<T>>>,
-    /// For each parent partition the hands that it dealt, one for each result partition.
-    dealt: Mutex<Option<Dealt<T>>>,
+    dealt: Stage<Dealt<T>>,
     partitions: usize,
 }
 
@@ -19,41 +17,11 @@ impl<T: ?Sized + Element> RddNode<T> for Repartitioned<T> {
     }
 
     fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
-        let mut dealt = self.dealt.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut parent = self.parent.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(rdd) = &*parent else { return Ok(()) };
-        rdd.node().prepare(executor)?;
-        let hands = executor.run(rdd.partitions(), |index| {
-            let held = rdd.buffer_of(index)?;
-            let mut hands: Vec<T::Buffer> =
-                (0..self.partitions).map(|_| T::Buffer::default()).collect();
-            hands
-                .iter_mut()
-                .for_each(|hand| hand.set_source(held.source()));
-            // Starting at another hand for each partition keeps many small partitions even.
-            let mut turn = index;
-            held.for_each(|value| {
-                if let Some(hand) = hands.get_mut(turn % self.partitions) {
-                    hand.push(value);
-                }
-                turn += 1;
-            });
-            Ok(hands)
-        })?;
-        *dealt = Some(Arc::new(hands));
-        *parent = None;
-        Ok(())
+        self.dealt.prepare(executor)
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, T>) -> Result<(), Stop> {
-        let dealt = self
-            .dealt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let Some(dealt) = dealt else {
-            return Err(TaskError::new("a repartition was read before it ran").into());
-        };
+        let dealt = self.dealt.ready()?;
         dealt
             .iter()
             .filter_map(|hands| hands.get(partition))
@@ -65,17 +33,37 @@ impl<T: ?Sized + Element> RddNode<T> for Repartitioned<T> {
     }
 }
 
+/// Deals the elements of each of `rdd`'s partitions to `partitions` hands.
+fn deal<T: ?Sized + Element>(
+    rdd: &Rdd<T>,
+    partitions: usize,
+    executor: &Executor,
+) -> Result<Dealt<T>, JobError> {
+    rdd.node().prepare(executor)?;
+    executor.run(rdd.partitions(), |index| {
+        let held = rdd.buffer_of(index)?;
+        let mut hands: Vec<T::Buffer> = (0..partitions).map(|_| T::Buffer::default()).collect();
+        hands
+            .iter_mut()
+            .for_each(|hand| hand.set_source(held.source()));
+        // Starting at another hand for each partition keeps many small partitions even.
+        let mut turn = index;
+        held.for_each(|value| {
+            if let Some(hand) = hands.get_mut(turn % partitions) {
+                hand.push(value);
+            }
+            turn += 1;
+        });
+        Ok(hands)
+    })
+}
+
 impl<T: ?Sized + Element> Rdd<T> {
     /// The same elements dealt out evenly to `partitions` partitions.
     #[must_use]
     pub fn repartition(&self, partitions: usize) -> Rdd<T> {
-        Rdd::new(
-            Repartitioned {
-                parent: Mutex::new(Some(self.clone())),
-                dealt: Mutex::new(None),
-                partitions: partitions.max(1),
-            },
-            self.executor(),
-        )
+        let (parent, partitions) = (self.clone(), partitions.max(1));
+        let dealt = Stage::new(move |executor| deal(&parent, partitions, executor));
+        Rdd::new(Repartitioned { dealt, partitions }, self.executor())
     }
 }

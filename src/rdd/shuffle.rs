@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
+use super::stage::Stage;
+use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop};
 
 /// Hashes keys with the application's own seed. The seed is in the checkpoint, so that a key stays in
 /// its partition over restarts, and is random, so that nobody can choose colliding keys.
@@ -127,7 +128,7 @@ where
     Rdd::new(
         Combined {
             partitions,
-            stage: Mutex::new(Stage::Pending(Box::new(run))),
+            stage: Stage::new(run),
         },
         &executor,
     )
@@ -232,16 +233,9 @@ fn merge_tables<E: ?Sized, Q: ?Sized, K: Eq, A>(
     merged
 }
 
-type Run<K, A> = dyn Fn(&Executor) -> Result<Vec<Table<K, A>>, JobError> + Send + Sync;
-
-enum Stage<K, A> {
-    Pending(Box<Run<K, A>>),
-    Ready(Arc<Vec<Table<K, A>>>),
-}
-
 struct Combined<K, A> {
     partitions: usize,
-    stage: Mutex<Stage<K, A>>,
+    stage: Stage<Vec<Table<K, A>>>,
 }
 
 impl<K, A> RddNode<(K, A)> for Combined<K, A>
@@ -254,20 +248,11 @@ where
     }
 
     fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stage::Pending(run) = &*stage {
-            *stage = Stage::Ready(Arc::new(run(executor)?));
-        }
-        Ok(())
+        self.stage.prepare(executor)
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, (K, A)>) -> Result<(), Stop> {
-        let tables = match &*self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
-            Stage::Ready(tables) => Arc::clone(tables),
-            Stage::Pending(_) => {
-                return Err(TaskError::new("a shuffle was read before it ran").into());
-            }
-        };
+        let tables = self.stage.ready()?;
         match tables.get(partition) {
             Some(table) => visit_table(table.iter().map(|entry| &entry.pair), sink),
             None => Ok(()),

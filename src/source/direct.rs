@@ -62,9 +62,6 @@ pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
     /// When the position can't be understood.
     fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
 
-    /// A checkpoint that contains all plans up to the batch at `time` is durable.
-    fn checkpointed(&self, _time: Time) {}
-
     /// No later batch of this run reads the batches up to and with the one at `through` again. After a
     /// restart they may be read again all the same.
     fn released(&self, _through: Time) {}
@@ -83,7 +80,6 @@ pub(crate) trait AnyDirectSource: Send + Sync {
     fn accept(&self, plan: &[u8]) -> Result<(), BoxError>;
     fn position(&self) -> ByteBuf;
     fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
-    fn checkpointed(&self, time: Time);
     fn released(&self, through: Time);
     fn describe(&self) -> String;
     fn is_replayable(&self) -> bool;
@@ -110,9 +106,6 @@ impl<T: ?Sized + Element, S: DirectSource<T>> AnyDirectSource for Erased<T, S> {
     }
     fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
         self.0.restore(position)
-    }
-    fn checkpointed(&self, time: Time) {
-        self.0.checkpointed(time);
     }
     fn released(&self, through: Time) {
         self.0.released(through);
