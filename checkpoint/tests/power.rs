@@ -158,6 +158,28 @@ impl Objects for LateLook {
     fn get(&self, name: &str) -> tidemill_storage::Result<Option<bytes::Bytes>> {
         self.0.get(name)
     }
+    fn get_range(
+        &self,
+        name: &str,
+        offset: u64,
+        len: usize,
+    ) -> tidemill_storage::Result<Option<bytes::Bytes>> {
+        self.0.get_range(name, offset, len)
+    }
+    fn get_versioned(
+        &self,
+        name: &str,
+    ) -> tidemill_storage::Result<Option<(bytes::Bytes, tidemill_storage::Version)>> {
+        self.0.get_versioned(name)
+    }
+    fn put_if(
+        &self,
+        name: &str,
+        bytes: bytes::Bytes,
+        expected: &tidemill_storage::Version,
+    ) -> tidemill_storage::Result<PutOutcome> {
+        self.0.put_if(name, bytes, expected)
+    }
     fn list(&self, prefix: &str) -> tidemill_storage::Result<Vec<(String, u64)>> {
         let mut found = self.0.list(prefix)?;
         if prefix == "epoch" {

@@ -1,22 +1,26 @@
 //! [`DiskObjects`]: a folder of a [`Disk`] as an object store.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::disk::Disk;
 use crate::durable::{self, create_dir_all_durable, create_durable, write_durable};
 use crate::error::Result;
-use crate::objects::{Objects, PutOutcome, check_name};
+use crate::objects::{Objects, PutOutcome, Version, check_name};
 use crate::temporary::is_temporary;
 
 /// Objects as files below a folder; a name's `/` are folders. Missing folders are made on the first
 /// write. Files being written have temporary names, which are never listed.
+///
+/// Conditional replacement excludes the others of this process, not those of other processes: whoever
+/// relies on it there holds a lock on the folder.
 #[derive(Debug, Clone)]
 pub struct DiskObjects {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    replacing: Arc<Mutex<()>>,
 }
 
 impl DiskObjects {
@@ -25,6 +29,7 @@ impl DiskObjects {
         Self {
             disk,
             root: root.into(),
+            replacing: Arc::default(),
         }
     }
 
@@ -63,6 +68,14 @@ impl DiskObjects {
     }
 }
 
+/// A file has no tag of its own: length and checksum tell its bytes apart.
+fn version_of(bytes: &Bytes) -> Version {
+    Version {
+        tag: Some(format!("{}-{:08x}", bytes.len(), crc32fast::hash(bytes))),
+        number: None,
+    }
+}
+
 fn file_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
@@ -84,6 +97,35 @@ impl Objects for DiskObjects {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn get_range(&self, name: &str, offset: u64, len: usize) -> Result<Option<Bytes>> {
+        match self.disk.read_range(&self.path("get", name)?, offset, len) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn get_versioned(&self, name: &str) -> Result<Option<(Bytes, Version)>> {
+        let found = self.get(name)?;
+        Ok(found.map(|bytes| {
+            let version = version_of(&bytes);
+            (bytes, version)
+        }))
+    }
+
+    fn put_if(&self, name: &str, bytes: Bytes, expected: &Version) -> Result<PutOutcome> {
+        let _alone = self
+            .replacing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match self.get_versioned(name)? {
+            Some((_, found)) if found == *expected => {}
+            _ => return Ok(PutOutcome::Conflict),
+        }
+        self.put(name, bytes)?;
+        Ok(PutOutcome::Written)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {

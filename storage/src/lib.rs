@@ -29,7 +29,7 @@ pub use failpoints::FAILPOINTS;
 pub use local::LocalDisk;
 pub use lock::{FileLock, Holder, LockError, read_holder};
 pub use memory::memory_disk;
-pub use objects::{Objects, PutOutcome};
+pub use objects::{Objects, PutOutcome, Version};
 pub use remote_objects::RemoteObjects;
 pub use sim::{Fault, Operation, OperationKind, SimDisk};
 pub use url::{Location, LocationError, open_objects};

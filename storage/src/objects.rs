@@ -15,6 +15,15 @@ pub enum PutOutcome {
     Conflict,
 }
 
+/// What a conditional replacement compares: it changes with every write of other bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The store's tag of the object's bytes.
+    pub(crate) tag: Option<String>,
+    /// The store's number of the write, where it counts them.
+    pub(crate) number: Option<String>,
+}
+
 /// A flat name space of objects below one root. Names are relative, separated by `/`.
 ///
 /// Every call blocks, and every write is durable when it returns. Implementations: any
@@ -27,6 +36,15 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     fn put_new(&self, name: &str, bytes: Bytes) -> Result<PutOutcome>;
     /// Reads an object; `None` when there is none.
     fn get(&self, name: &str) -> Result<Option<Bytes>>;
+    /// Reads up to `len` bytes from `offset`, fewer only at the object's end; `None` when there is no
+    /// such object.
+    fn get_range(&self, name: &str, offset: u64, len: usize) -> Result<Option<Bytes>>;
+    /// Reads an object and what to hand to [`put_if`](Self::put_if); `None` when there is none.
+    fn get_versioned(&self, name: &str) -> Result<Option<(Bytes, Version)>>;
+    /// Replaces an object that is still as it was when `expected` was read;
+    /// [`PutOutcome::Conflict`] when it isn't, or is gone. An answer "changed" to its own retried request
+    /// counts as written: the bytes are compared.
+    fn put_if(&self, name: &str, bytes: Bytes, expected: &Version) -> Result<PutOutcome>;
     /// Names (relative to the root) that start with `prefix/`, in name order, with their sizes.
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>>;
     /// Removes an object; it need not exist. A removed object may come back after a power cut.

@@ -14,11 +14,13 @@ use std::thread;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+};
 use tokio::sync::mpsc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::objects::{Objects, PutOutcome, check_name};
+use crate::objects::{Objects, PutOutcome, Version, check_name};
 
 type Request = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -164,6 +166,65 @@ impl Objects for RemoteObjects {
         match got {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn get_range(&self, name: &str, offset: u64, len: usize) -> Result<Option<Bytes>> {
+        let (store, path) = (Arc::clone(&self.store), self.locate("get", name)?);
+        let end = offset.saturating_add(len as u64);
+        let got = self.wait("get", name, async move {
+            // Stores refuse a range that starts behind the end, so its size is asked for first.
+            let size = store.head(&path).await?.size;
+            if offset >= size || offset >= end {
+                return Ok(Bytes::new());
+            }
+            let range = GetRange::Bounded(offset..end.min(size));
+            let options = GetOptions::default().with_range(Some(range));
+            store.get_opts(&path, options).await?.bytes().await
+        });
+        match got {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn get_versioned(&self, name: &str) -> Result<Option<(Bytes, Version)>> {
+        let (store, path) = (Arc::clone(&self.store), self.locate("get", name)?);
+        let got = self.wait("get", name, async move {
+            let got = store.get(&path).await?;
+            let version = Version {
+                tag: got.meta.e_tag.clone(),
+                number: got.meta.version.clone(),
+            };
+            Ok((got.bytes().await?, version))
+        });
+        match got {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put_if(&self, name: &str, bytes: Bytes, expected: &Version) -> Result<PutOutcome> {
+        let (store, path) = (Arc::clone(&self.store), self.locate("put", name)?);
+        let payload = bytes.clone().into();
+        let mode = PutMode::Update(UpdateVersion {
+            e_tag: expected.tag.clone(),
+            version: expected.number.clone(),
+        });
+        let replaced = self.wait("put", name, async move {
+            store.put_opts(&path, payload, PutOptions::from(mode)).await
+        });
+        match replaced {
+            Ok(_) => Ok(PutOutcome::Written),
+            Err(error) if matches!(error.kind, ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
+                match self.get(name)? {
+                    Some(found) if found == bytes => Ok(PutOutcome::Written),
+                    _ => Ok(PutOutcome::Conflict),
+                }
+            }
             Err(error) => Err(error),
         }
     }
