@@ -59,6 +59,11 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn metadata(&self, path: &Path) -> Result<Option<Metadata>>;
     /// Makes the names in a folder durable.
     fn sync_dir(&self, path: &Path) -> Result<()>;
+    /// Bytes that this process may still write where `path`, which exists, lies; `None` when the disk
+    /// can't tell.
+    fn free_space(&self, _path: &Path) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 /// An open file of a [`Disk`].

@@ -156,6 +156,13 @@ impl Disk for LocalDisk {
             .and_then(|folder| folder.sync_all())
             .map_err(|error| Error::io("sync folder", path, error))
     }
+
+    fn free_space(&self, path: &Path) -> Result<Option<u64>> {
+        // What is reserved for the superuser is not counted.
+        rustix::fs::statvfs(path)
+            .map(|found| Some(found.f_bavail.saturating_mul(found.f_frsize)))
+            .map_err(|error| Error::io("look for free space at", path, error.into()))
+    }
 }
 
 #[derive(Debug)]

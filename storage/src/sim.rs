@@ -92,6 +92,9 @@ pub enum Fault {
     },
 }
 
+/// What the system answers when the disk is full.
+const NO_SPACE: i32 = rustix::io::Errno::NOSPC.raw_os_error();
+
 type FaultPlan = dyn Fn(&Operation) -> Option<Fault> + Send + Sync;
 
 /// A simulated disk. Clones are handles to the same disk.
@@ -107,6 +110,8 @@ struct State {
     /// Counts power cuts: files opened before the last one are dead.
     generation: u64,
     faults: Option<Arc<FaultPlan>>,
+    /// The most bytes that files may hold together.
+    capacity: Option<u64>,
 }
 
 impl fmt::Debug for SimDisk {
@@ -149,6 +154,17 @@ impl SimDisk {
     /// Lets every operation succeed again.
     pub fn clear_faults(&self) {
         self.lock().faults = None;
+    }
+
+    /// Limits the bytes that all files hold together; `None`, as at first: no limit. An append that finds
+    /// less room writes what fits and fails with "no space left", as on a real disk.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.lock().capacity = bytes;
+    }
+
+    /// Bytes that can still be appended; `None` without a limit.
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.lock().free_bytes()
     }
 
     /// How many operations there have been.
@@ -199,6 +215,11 @@ impl State {
             path: path.to_owned(),
             bytes,
         })
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let capacity = self.capacity?;
+        Some(capacity.saturating_sub(self.nodes.used_bytes()))
     }
 
     fn now(&self) -> SystemTime {
@@ -341,6 +362,18 @@ impl Disk for SimDisk {
             Ok(())
         })
     }
+
+    fn free_space(&self, path: &Path) -> Result<Option<u64>> {
+        self.run(
+            OperationKind::List,
+            "look for free space at",
+            path,
+            |state| {
+                state.nodes.find(&parts(path)).ok_or_else(not_found)?;
+                Ok(state.free_bytes())
+            },
+        )
+    }
 }
 
 #[derive(Debug)]
@@ -368,6 +401,15 @@ impl SimFile {
                 ));
             }
             let fault = kind.and_then(|kind| state.consult(kind, &self.path, bytes));
+            let fault = fault.or_else(|| match (kind, state.free_bytes()) {
+                (Some(OperationKind::Append), Some(free)) if free < bytes => {
+                    Some(Fault::ShortAppend {
+                        bytes: free,
+                        errno: NO_SPACE,
+                    })
+                }
+                _ => None,
+            });
             let now = state.now();
             let file = state.nodes.file_mut(self.id)?;
             if let Some(fault) = fault {

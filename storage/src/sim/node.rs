@@ -203,6 +203,24 @@ impl Nodes {
         self.unlink(from)
     }
 
+    /// Bytes of all files that a name leads to.
+    pub(super) fn used_bytes(&self) -> u64 {
+        let mut seen = BTreeSet::new();
+        let mut waiting = vec![ROOT];
+        let mut bytes = 0;
+        while let Some(id) = waiting.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match self.nodes.get(&id) {
+                Some(Node::Dir(dir)) => waiting.extend(dir.names.values().copied()),
+                Some(Node::File(file)) => bytes += file.bytes.len() as u64,
+                None => {}
+            }
+        }
+        bytes
+    }
+
     /// Leaves what is durable, and nothing that no durable name leads to.
     pub(super) fn power_cut(&mut self) {
         let mut kept = BTreeSet::new();
