@@ -115,6 +115,16 @@ pub fn wall_clock() -> Time {
     Time::from_millis(crate::time::millis(since))
 }
 
+/// How long the machine has been up, the time it slept included. Goes on while the process is stopped.
+pub(crate) fn time_since_boot() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+}
+
 /// A clock that stands still until a test moves it.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<Mutex<Manual>>);

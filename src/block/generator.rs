@@ -20,6 +20,7 @@ use super::rate_limit::TokenBucket;
 use super::record::BlockBuilder;
 use super::{Block, BlockId, BlockInfo, BlockStoreError, Intake, Record, TrackerError};
 use crate::clock::{Clock, sleep_until};
+use crate::error::Error;
 use crate::uid::OperatorUid;
 
 /// How many blocks of a receiver are on their way to the logs at once.
@@ -63,6 +64,16 @@ enum PushError {
 }
 
 impl PushError {
+    /// What it means for the engine, when it is final.
+    fn as_fatal(&self) -> Error {
+        match self {
+            Self::Store(BlockStoreError::Log(error)) | Self::Track(TrackerError::Log(error)) => {
+                Error::of_log(error)
+            }
+            other => Error::Fatal(other.to_string()),
+        }
+    }
+
     /// Whether only a stop that doesn't wait was in the way.
     fn is_stop(&self) -> bool {
         match self {
@@ -105,7 +116,7 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
 }
 
 /// Called with what is wrong when a log fails for good.
-pub(crate) type OnFatal = Arc<dyn Fn(String) + Send + Sync>;
+pub(crate) type OnFatal = Arc<dyn Fn(Error) + Send + Sync>;
 
 impl<T: ?Sized + Record> BlockGenerator<T> {
     /// A generator and the task that pushes its blocks; the task ends when the generator is closed and
@@ -352,7 +363,7 @@ async fn push_all<T: ?Sized + Record>(
                     .closed
                     .get_or_insert_with(|| reason.as_str().into());
                 if !error.is_stop() {
-                    on_fatal(reason);
+                    on_fatal(error.as_fatal());
                 }
             }
         }

@@ -24,7 +24,7 @@ pub use events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Ev
 pub use id::{BlockId, BlockInfo};
 pub use record::Record;
 
-pub(crate) use generator::{BlockGenerator, GeneratorOptions, StoreError};
+pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError};
 pub(crate) use rdd::block_rdd;
 pub(crate) use store::{BlockStore, BlockStoreError};
 pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};

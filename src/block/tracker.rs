@@ -14,6 +14,7 @@ use tidemill_wal::{Append, Wal};
 use super::events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
 use super::in_flight::InFlight;
 use super::{BlockId, BlockInfo};
+use crate::error::Error;
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -39,6 +40,14 @@ impl TrackerError {
     /// Whether there was no room, so that trying later may help.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Log(error) if matches!(**error, tidemill_wal::Error::Full { .. }))
+    }
+
+    /// What it means for the engine, when it is final.
+    pub(crate) fn into_fatal(self) -> Error {
+        match self {
+            Self::Log(error) => Error::of_log(&error),
+            Self::Unwritable(_) => Error::Fatal(self.to_string()),
+        }
     }
 
     /// Whether the log had been closed: by a stop that doesn't wait.

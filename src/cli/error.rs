@@ -66,6 +66,15 @@ impl CliError {
         }
     }
 
+    /// Whether the process is to end without finishing anything: a second signal, or a successor.
+    pub(super) fn is_at_once(&self) -> bool {
+        match self {
+            Self::Signal(_) => true,
+            Self::Engine(error) => error.kind() == ErrorKind::OwnedByAnother,
+            _ => false,
+        }
+    }
+
     /// What a failed write to standard output means.
     pub(super) fn writing(error: &io::Error) -> Self {
         match error.kind() {

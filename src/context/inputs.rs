@@ -42,7 +42,7 @@ pub(super) struct StartReceivers<'a> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) intake: Arc<Intake>,
     pub(super) bus: ListenerBus,
-    pub(super) on_fatal: Arc<dyn Fn(String) + Send + Sync>,
+    pub(super) on_fatal: crate::block::OnFatal,
     pub(super) runtime: Handle,
 }
 

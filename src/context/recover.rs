@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::{StartMode, StreamingContext};
 use crate::block::{BlockStore, Intake, Tracker};
 use crate::clock::{Clock, SystemClock, wall_clock};
-use crate::engine::{Boundary, Checkpointer, Engine, Identity, Troubles};
+use crate::engine::{Boundary, Checkpointer, Engine, Identity, LastProof, Troubles};
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_memory};
 use crate::recovery::{Metadata, irreconcilable, replay_driver_log};
@@ -138,6 +138,7 @@ impl StreamingContext {
             intake,
             direct,
             checkpointer,
+            last_proof: LastProof::default(),
             scheduler: OnceLock::new(),
             boundary: Mutex::new(Boundary {
                 complete_through: metadata.complete_through,

@@ -131,7 +131,7 @@ impl StreamingContext {
             clock: Arc::clone(&engine.clock),
             intake: Arc::clone(&engine.intake),
             bus,
-            on_fatal: Arc::new(move |reason| troubles.fatal(Error::Fatal(reason))),
+            on_fatal: Arc::new(move |error| troubles.fatal(error)),
             runtime,
         };
         let mut inputs = self.inputs();

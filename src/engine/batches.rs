@@ -8,7 +8,7 @@ use tidemill_storage::failpoint;
 use super::{Engine, Trouble};
 use crate::block::{Allocation, TrackerError};
 use crate::dstream::Job;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::rdd::TaskError;
 use crate::scheduler::{BatchHooks, GenerateBatch};
 use crate::time::Time;
@@ -54,17 +54,22 @@ impl Engine {
 }
 
 impl GenerateBatch for Engine {
-    fn generate_batch(&self, time: Time) -> Result<(), String> {
+    fn generate_batch(&self, time: Time) -> Result<(), Error> {
+        if let Err(error) = self.prove_ownership()
+            && error.kind() == ErrorKind::OwnedByAnother
+        {
+            return Err(error);
+        }
         let (plans, planned_records) = self.plans(time);
         let allocation = self
             .allocate(time, &plans)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.into_fatal())?;
         for input in &self.direct {
             if let Some(plan) = allocation.plans.get(&input.node.core().uid()) {
                 input
                     .source
                     .accept(plan)
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| Error::Fatal(error.to_string()))?;
             }
         }
         failpoint!("engine::before_submit");
@@ -84,12 +89,16 @@ impl GenerateBatch for Engine {
             .is_none_or(|scheduler| scheduler.wait_for_pending(batches, Some(until)))
     }
 
-    fn fatal(&self, reason: String) {
-        self.troubles.fatal(Error::Fatal(reason));
+    fn fatal(&self, error: Error) {
+        self.troubles.fatal(error);
     }
 }
 
 impl BatchHooks for Engine {
+    fn may_commit(&self) -> Result<(), TaskError> {
+        self.prove_ownership().map_err(TaskError::new)
+    }
+
     fn generate(&self, time: Time) -> Result<Vec<Job>, TaskError> {
         let application = &self.registry.application;
         let jobs = self

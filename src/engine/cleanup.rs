@@ -50,6 +50,10 @@ impl Engine {
         let Some(horizon) = self.checkpointer.oldest_time() else {
             return;
         };
+        if let Err(error) = self.prove_ownership() {
+            tracing::warn!(%error, "nothing is cleaned up now");
+            return;
+        }
         let times: Vec<Time> = {
             let boundary = self.boundary();
             let past = horizon.min(boundary.complete_through.minus(self.memory));

@@ -8,6 +8,7 @@ mod checkpoint_status;
 mod checkpointer;
 mod cleanup;
 mod direct_input;
+mod ownership;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -17,6 +18,7 @@ pub use checkpoint_status::{CheckpointInfo, CheckpointStatus};
 
 pub(crate) use checkpointer::Checkpointer;
 pub(crate) use direct_input::DirectInput;
+pub(crate) use ownership::LastProof;
 
 use crate::block::Intake;
 use crate::clock::Clock;
@@ -44,6 +46,7 @@ pub(crate) struct Engine {
     pub(crate) intake: Arc<Intake>,
     pub(crate) direct: Vec<DirectInput>,
     pub(crate) checkpointer: Checkpointer,
+    pub(crate) last_proof: LastProof,
     /// Weak: the scheduler holds the engine.
     pub(crate) scheduler: OnceLock<Weak<JobScheduler>>,
     /// How long after its batch data may still be read.

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::{Clock, Signal};
+use crate::error::Error;
 use crate::time::Time;
 
 /// Batches that may be waiting while missed ticks are made up for: the cap on the rate of catching up.
@@ -54,13 +55,13 @@ pub(crate) fn tick_to_run(
 /// What a tick does; implemented by the engine.
 pub(crate) trait GenerateBatch: Send + Sync {
     /// Allocates and submits the batch at `time`; an error is final and ends the generator.
-    fn generate_batch(&self, time: Time) -> Result<(), String>;
+    fn generate_batch(&self, time: Time) -> Result<(), Error>;
     /// The newest batch that holds data.
     fn last_filled(&self) -> Option<Time>;
     /// Waits, but not for long, until at most so many batches are incomplete; whether they are.
     fn wait_for_pending(&self, batches: usize) -> bool;
     /// Something failed for good.
-    fn fatal(&self, reason: String);
+    fn fatal(&self, error: Error);
 }
 
 const RUNNING: u8 = 0;
@@ -205,8 +206,8 @@ impl Shared {
                     .store(time.plus(self.interval).as_millis(), Ordering::Release);
                 true
             }
-            Err(reason) => {
-                self.batches.fatal(reason);
+            Err(error) => {
+                self.batches.fatal(error);
                 false
             }
         }

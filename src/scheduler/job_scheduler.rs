@@ -33,6 +33,8 @@ pub(crate) struct SchedulerOptions {
 
 /// What the scheduler does with batches, besides running their jobs.
 pub(crate) trait BatchHooks: Send + Sync {
+    /// Whether this driver may still commit anything.
+    fn may_commit(&self) -> Result<(), TaskError>;
     /// The jobs of the batch at `time`.
     fn generate(&self, time: Time) -> Result<Vec<Job>, TaskError>;
     /// All jobs of the batch have succeeded: makes its effect on state real.
@@ -247,7 +249,10 @@ impl Shared {
             let span =
                 tracing::debug_span!("job", time = time.as_millis(), output = %job.output.uid);
             let _in_span = span.enter();
-            contained(|| (job.work)())
+            contained(|| {
+                self.hooks.may_commit()?;
+                (job.work)()
+            })
         };
         let ended = self.clock.now();
         let failures = self.tell_output(

@@ -254,6 +254,18 @@ impl CheckpointStore {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes sure that no later driver has claimed the location. Costs nothing where a lock keeps others
+    /// out, and one request to a shared store.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when one has: this driver must stop. After any other error nothing is known.
+    pub fn prove_ownership(&self) -> Result<()> {
+        match self.sharing {
+            Sharing::Exclusive => Ok(()),
+            Sharing::Shared => self.check_epoch(),
+        }
+    }
+
     /// Fails when a later driver has claimed the location.
     fn check_epoch(&self) -> Result<()> {
         let found = catalog::highest_epoch(&*self.backend)?;

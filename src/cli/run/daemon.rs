@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::error::{CliError, Result};
 use super::super::notify;
 use crate::StreamingContext;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// How much longer than its time-out a stop may take: for the last checkpoint and closing the logs.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -128,7 +128,8 @@ impl Daemon {
                 None => self.stop(gracefully, None)?,
             },
             Event::Fatal(error) => {
-                if self.stopping.is_some() {
+                // One who was succeeded stops at once: finishing the work at hand is the successor's.
+                if self.stopping.is_some() || error.kind() == ErrorKind::OwnedByAnother {
                     return Ok(Some(Err(error.into())));
                 }
                 tracing::error!(%error, "stopping");

@@ -68,8 +68,9 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     pipeline::build(&context, &pipeline).map_err(|error| Error::Setting(error.to_string()))?;
     let ready = ready_line(&pipeline, address);
     let ended = Daemon::new(context, sender, events, ready, pipeline.stop.timeout).run();
-    if matches!(ended, Err(CliError::Signal(_))) {
-        // At once means at once.
+    if let Err(error) = &ended
+        && error.is_at_once()
+    {
         return ended;
     }
     if let Some(server) = server {
