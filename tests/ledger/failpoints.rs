@@ -1,11 +1,12 @@
-//! A kill at every named failpoint: the first time it is passed, some time later, and again while the
-//! next process recovers; then everything must be as if nothing had happened.
+//! A kill at every named failpoint: in the first run, while the next process recovers, while the one after
+//! that recovers from the recovery, and some time later; then everything must be as if nothing had happened.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use super::daemon::{Daemon, PATIENCE};
 use super::rng::{Rng, seed};
+use super::tally::Tally;
 use super::torn::tear_logs;
 use super::trial::Trial;
 use super::workload::{Pipeline, Store};
@@ -67,19 +68,34 @@ fn is_reachable(point: &str, store: Store) -> bool {
 
 /// Kills a daemon of its own at each of `points`.
 fn kill_at_each(points: &[&str], store: Store) {
-    let seed = seed();
+    kill_at_each_with(points, store, seed());
+}
+
+/// The same with a seed of its own; says what was done.
+pub fn kill_at_each_with(points: &[&str], store: Store, seed: u64) -> Tally {
     println!(
         "{} failpoints on {store:?}: TIDEMILL_SEED={seed}",
         points.len()
     );
+    let mut tally = Tally::default();
     for (number, point) in points.iter().enumerate() {
-        kill_at(point, store, seed, &Rng::new(seed).part(number as u64));
+        tally.absorb(&kill_at(
+            point,
+            store,
+            seed,
+            &Rng::new(seed).part(number as u64),
+        ));
     }
+    tally
 }
 
-fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) {
+/// In which life of the location a point kills.
+const PHASES: [&str; 3] = ["first run", "recovery", "recovery of the recovery"];
+
+fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
     let name = format!("{}-{store:?}", point.replace("::", "-"));
     let mut dice = rng.part(1);
+    let mut tally = Tally::default();
     let mut trial = Trial::new(&name, Pipeline::Stateful, store, seed, rng);
     let needs_torn_log = NEEDS_TORN_LOG.contains(&point);
     if needs_torn_log {
@@ -87,32 +103,49 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) {
         daemon.expect_ready();
         std::thread::sleep(dice.millis(100..300));
         daemon.kill();
-        tear_logs(&trial.launch.places.wal(), &mut dice);
     }
     let at_once = format!("{point}=return");
     let is_reachable = is_reachable(point, store);
-    let mut daemon = trial.launch.start(Some(&at_once));
-    let reached = dies(&mut daemon, if is_reachable { PATIENCE } else { NEVER });
-    let said = daemon.last_words();
-    assert_eq!(
-        reached, is_reachable,
-        "seed {seed}, {point} on {store:?}: reached?\n{said}"
-    );
-    end(daemon);
-    trial.look();
-    if is_reachable {
-        let later = format!("{point}={}*off->return", dice.below(1..12));
-        for armed in [&later, &at_once] {
-            if needs_torn_log {
-                tear_logs(&trial.launch.places.wal(), &mut dice);
-            }
-            let mut daemon = trial.launch.start(Some(armed));
-            dies(&mut daemon, TRY);
-            end(daemon);
-            trial.look();
+    for phase in PHASES {
+        if needs_torn_log {
+            tear_logs(&trial.launch.places.wal(), &mut dice);
+        }
+        let is_first = phase == PHASES[0];
+        let limit = match (is_reachable, is_first) {
+            (true, true) => PATIENCE,
+            (true, false) => TRY,
+            (false, _) => NEVER,
+        };
+        let mut daemon = trial.launch.start(Some(&at_once));
+        let reached = dies(&mut daemon, limit);
+        let said = daemon.last_words();
+        assert!(
+            reached == is_reachable || (is_reachable && !is_first),
+            "seed {seed}, {point} on {store:?}: reached: {reached}\n{said}"
+        );
+        if reached {
+            tally.count(format!("SIGKILL at a failpoint, {phase}"));
+        }
+        end(daemon);
+        trial.look();
+        if !is_reachable {
+            break;
         }
     }
+    if is_reachable {
+        let later = format!("{point}={}*off->return", dice.below(1..12));
+        if needs_torn_log {
+            tear_logs(&trial.launch.places.wal(), &mut dice);
+        }
+        let mut daemon = trial.launch.start(Some(&later));
+        if dies(&mut daemon, TRY) {
+            tally.count("SIGKILL at a failpoint, passed some times before");
+        }
+        end(daemon);
+        trial.look();
+    }
     trial.finish();
+    tally
 }
 
 /// Whether SIGKILL ended it within `limit`; nobody but its failpoint sends that. Any other end fails.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::daemon::Daemon;
 use super::rng::{Rng, seed};
+use super::tally::Tally;
 use super::torn::tear_logs;
 use super::trial::Trial;
 use super::workload::{Pipeline, Store};
@@ -40,13 +41,25 @@ pub fn kill_with_seed(
 ) {
     let kills = std::env::var("TIDEMILL_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     println!("{name}: {kills} kills, TIDEMILL_SEED={seed}");
+    kill_so_often(name, pipeline, store, seed, failpoints, kills);
+}
+
+/// One trial of so many kills; says what it did.
+pub fn kill_so_often(
+    name: &str,
+    pipeline: Pipeline,
+    store: Store,
+    seed: u64,
+    failpoints: Option<&str>,
+    kills: u64,
+) -> Tally {
     // Tests of one run share the seed, but not what they draw from it.
     let rng = Rng::new(seed).part(pipeline as u64 * 2 + store as u64);
     let mut dice = rng.part(1);
     let mut trial = Trial::new(name, pipeline, store, seed, &rng);
-    let mut killed = 0;
-    while killed < kills {
-        killed += strike(&trial, failpoints, &mut dice);
+    let mut tally = Tally::default();
+    while tally.kills() < kills {
+        strike(&trial, failpoints, &mut dice, &mut tally);
         trial.look();
     }
     // However the dice fell: a stop of each kind, and a start behind it.
@@ -61,44 +74,52 @@ pub fn kill_with_seed(
         trial.look();
     }
     trial.finish();
+    tally
 }
 
-/// Starts a daemon and ends it in one way or another; returns how many SIGKILLs that took.
-fn strike(trial: &Trial, failpoints: Option<&str>, dice: &mut Rng) -> u64 {
+/// Starts a daemon and ends it in one way or another, and counts how.
+fn strike(trial: &Trial, failpoints: Option<&str>, dice: &mut Rng, tally: &mut Tally) {
     let interval = trial.launch.places.pipeline.batch_interval();
     let mut daemon = trial.launch.start(failpoints);
-    let mut kills = 1;
-    match dice.below(0..100) {
-        // While it recovers, or soon after.
-        0..30 => std::thread::sleep(dice.millis(0..150)),
-        // Twice in quick succession.
+    let disk = if failpoints.is_some() {
+        " on a slow disk"
+    } else {
+        ""
+    };
+    let kind = match dice.below(0..100) {
+        0..30 => {
+            std::thread::sleep(dice.millis(0..150));
+            "while it recovers or soon after"
+        }
         30..40 => {
             std::thread::sleep(dice.millis(0..60));
             daemon.kill();
+            tally.count(format!("SIGKILL twice in quick succession{disk}"));
             daemon = trial.launch.start(failpoints);
             std::thread::sleep(dice.millis(0..60));
-            kills += 1;
+            "twice in quick succession"
         }
-        // While it runs.
         choice => {
             daemon.expect_ready();
             std::thread::sleep(dice.millis(30..600));
             if choice >= 95 {
                 daemon.terminate();
-                return 0;
+                return tally.count("graceful stop");
             }
             if choice >= 90 {
                 daemon.stop_now();
-                return 0;
+                return tally.count("stop at once");
             }
+            "while it runs"
         }
-    }
+    };
     daemon.kill();
+    tally.count(format!("SIGKILL {kind}{disk}"));
     if dice.chance(15) {
         tear_logs(&trial.launch.places.wal(), dice);
+        tally.count("last write of each log cut short");
     }
     rest(dice, interval);
-    kills
 }
 
 fn running(trial: &Trial, failpoints: Option<&str>) -> Daemon {

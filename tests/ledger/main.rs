@@ -27,9 +27,15 @@ mod killer;
 mod output;
 mod ownership;
 mod records;
+#[cfg(feature = "failpoints")]
+#[path = "../support/report.rs"]
+mod report;
 mod rng;
 mod rules;
+mod tally;
 mod torn;
+#[cfg(feature = "failpoints")]
+mod torture;
 mod trial;
 mod workload;
 

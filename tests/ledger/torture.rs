@@ -1,0 +1,127 @@
+//! The long form, `make torture`: trial after trial in a few lanes, until there were enough kills; then
+//! every failpoint on both stores. A violation is noted with its seed, and the run goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::failpoints::kill_at_each_with;
+use super::killer::{SLOW_DISK, kill_so_often};
+use super::report::report;
+use super::rng::{Rng, seed};
+use super::tally::Tally;
+use super::workload::{Pipeline, Store};
+
+/// Random kills, unless `TIDEMILL_TORTURE_KILLS` says otherwise.
+const KILLS: u64 = 10_000;
+/// Kills of one trial: so many that it is checked now and then, so few that a seed is soon repeated.
+const KILLS_A_TRIAL: u64 = 60;
+/// Trials at once: daemons wait for disks and ticks most of the time.
+const LANES: u64 = 4;
+
+/// What all lanes have in common.
+#[derive(Default)]
+struct Run {
+    kills: AtomicU64,
+    tally: Mutex<Tally>,
+    violations: Mutex<Vec<String>>,
+}
+
+impl Run {
+    /// Does a trial; what it panics with is a violation.
+    fn attempt(&self, what: &str, trial: impl FnOnce() -> Tally) {
+        match catch_unwind(AssertUnwindSafe(trial)) {
+            Ok(tally) => self.tally.lock().unwrap().absorb(&tally),
+            Err(panic) => {
+                let said = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()))
+                    .unwrap_or_default();
+                println!("VIOLATION in {what}: {said}");
+                let mut violations = self.violations.lock().unwrap();
+                violations.push(format!("{what}: {said}"));
+            }
+        }
+    }
+
+    fn end(self, suite: &str) {
+        let violations = self.violations.into_inner().unwrap();
+        for (fault, count) in self.tally.into_inner().unwrap().iter() {
+            println!("{suite}: {fault}: {count}");
+            report(suite, fault, count, 0);
+        }
+        report(suite, "all of these", 0, violations.len() as u64);
+        assert!(violations.is_empty(), "{}", violations.join("\n\n"));
+    }
+}
+
+/// The trial of this number, if there are to be more.
+fn trial(run: &Run, number: u64, seed: u64) {
+    let mut dice = Rng::new(seed).part(number);
+    let pipelines = [Pipeline::WordCount, Pipeline::Stateful, Pipeline::Windowed];
+    let pipeline = pipelines[dice.below(0..3) as usize];
+    let store = [Store::Sled, Store::File][dice.below(0..2) as usize];
+    let slow = dice.chance(25).then_some(SLOW_DISK);
+    let own_seed = dice.below(0..1_000_000_000_000);
+    let name = format!("torture-{number}");
+    let what = format!(
+        "{pipeline:?} on {store:?}, slow: {}, seed {own_seed}",
+        slow.is_some()
+    );
+    run.attempt(&what, || {
+        kill_so_often(&name, pipeline, store, own_seed, slow, KILLS_A_TRIAL)
+    });
+}
+
+#[test]
+#[ignore = "long: make torture"]
+fn torture_random_kills() {
+    let wanted =
+        std::env::var("TIDEMILL_TORTURE_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let seed = seed();
+    println!("at least {wanted} kills, TIDEMILL_SEED={seed}");
+    let (run, next) = (Run::default(), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while run.kills.load(Ordering::Relaxed) < wanted {
+                    trial(&run, next.fetch_add(1, Ordering::Relaxed), seed);
+                    let kills = run.tally.lock().unwrap().kills();
+                    run.kills.store(kills, Ordering::Relaxed);
+                    println!("{kills} of {wanted} kills");
+                }
+            });
+        }
+    });
+    run.end("random kills of the daemon");
+}
+
+#[test]
+#[ignore = "long: make torture"]
+fn torture_failpoints() {
+    let seed = seed();
+    println!("every failpoint, TIDEMILL_SEED={seed}");
+    let points = [
+        tidemill_storage::FAILPOINTS,
+        tidemill_wal::FAILPOINTS,
+        tidemill_checkpoint::FAILPOINTS,
+        tidemill::FAILPOINTS,
+    ]
+    .concat();
+    let run = Run::default();
+    std::thread::scope(|scope| {
+        for store in [Store::Sled, Store::File] {
+            for half in points.chunks(points.len().div_ceil(2)) {
+                let run = &run;
+                scope.spawn(move || {
+                    for point in half {
+                        let what = format!("{point} on {store:?}, seed {seed}");
+                        run.attempt(&what, || kill_at_each_with(&[point], store, seed));
+                    }
+                });
+            }
+        }
+    });
+    run.end("every failpoint of the daemon");
+}
