@@ -117,6 +117,8 @@ pub mod dstream;
 mod engine;
 mod error;
 pub mod failpoints;
+#[doc(hidden)]
+pub mod formats;
 pub mod graph;
 pub mod pipeline;
 mod problem;

@@ -25,6 +25,8 @@ mod envelope;
 mod error;
 mod failpoints;
 mod fold;
+#[doc(hidden)]
+pub mod formats;
 mod id;
 mod manifest;
 mod reader;

@@ -103,7 +103,7 @@ impl Block {
         (self.len() + self.offsets.len() * size_of::<u32>()) as u64
     }
 
-    fn encoding(&self) -> Encoding {
+    pub(crate) fn encoding(&self) -> Encoding {
         match &self.bytes {
             BlockBytes::Text(_) => Encoding::Text,
             BlockBytes::Binary(_) => Encoding::MessagePack,
@@ -150,10 +150,20 @@ impl Block {
         let offsets: Vec<u32> = (0..offsets_len / 4)
             .map_while(|_| offsets.try_get_u32_le().ok())
             .collect();
-        if !offsets.is_sorted() {
-            return Err("a block's offsets don't ascend".to_owned());
+        if offsets.first() != Some(&0) || !offsets.is_sorted() {
+            return Err("a block's offsets don't ascend from 0".to_owned());
         }
         let block = Self::new(header.encoding, payload.to_vec(), offsets)?;
+        if let BlockBytes::Text(text) = &block.bytes
+            && let Some(offset) = block
+                .offsets
+                .iter()
+                .find(|offset| !text.is_char_boundary(**offset as usize))
+        {
+            return Err(format!(
+                "a record of a text block starts within a character, at offset {offset}"
+            ));
+        }
         Ok((header.stream, header.id, block))
     }
 }
@@ -181,6 +191,49 @@ mod tests {
                 "cut at {cut}"
             );
         }
+    }
+
+    /// To write a new format's file: UPDATE_GOLDEN=1. Those of an old format are never changed.
+    #[test]
+    fn the_first_format_can_be_read_for_ever() {
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/block/golden/block_v1.bin");
+        let data = "to beor täg".as_bytes().to_vec();
+        let block = Block::new(Encoding::Text, data, vec![0, 5, 5, 12]).unwrap();
+        let (stream, id) = (
+            OperatorUid::new("lines"),
+            BlockId {
+                epoch: 1,
+                number: 7,
+            },
+        );
+        let written = joined(&block.to_parts(&stream, id).unwrap());
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &written).unwrap();
+        }
+        let held = Bytes::from(std::fs::read(&path).unwrap());
+        assert_eq!(held, written, "today's writer writes the same bytes");
+        let (read_stream, read_id, read) = Block::from_payload(held).unwrap();
+        assert_eq!((read_stream, read_id), (stream, id));
+        assert_eq!(read.offsets, block.offsets);
+        assert_eq!(read.bytes.as_bytes(), block.bytes.as_bytes());
+    }
+
+    #[test]
+    fn records_that_start_elsewhere_are_refused() {
+        let read = |text: &str, offsets: Vec<u32>| {
+            let block = Block::new(Encoding::Text, text.into(), offsets).unwrap();
+            let id = BlockId {
+                epoch: 1,
+                number: 2,
+            };
+            let parts = block.to_parts(&OperatorUid::new("lines"), id).unwrap();
+            Block::from_payload(joined(&parts)).map(|_| ())
+        };
+        assert_eq!(read("täg", vec![0, 3, 4]), Ok(()));
+        assert!(read("täg", vec![0, 2, 4]).unwrap_err().contains("offset 2"));
+        assert!(read("tag", vec![1, 2, 3]).unwrap_err().contains("from 0"));
+        assert!(read("tag", vec![0, 2, 1, 3]).is_err());
     }
 
     proptest! {

@@ -64,6 +64,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// The version in front of every event that is written.
+    pub(crate) const FORMAT: u8 = FORMAT;
+    /// The kinds of entries, and the event that each is.
+    pub(crate) const KINDS: [(u8, &str); 3] = [
+        (BLOCK_ADDITION, "BlockAdditionEvent"),
+        (BATCH_ALLOCATION, "BatchAllocationEvent"),
+        (BATCH_CLEANUP, "BatchCleanupEvent"),
+    ];
+
     /// The entry's kind and payload.
     pub(crate) fn encode(&self) -> Result<(u8, Bytes), String> {
         let mut out = BytesMut::with_capacity(256).writer();

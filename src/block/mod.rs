@@ -26,7 +26,7 @@ pub use record::Record;
 
 pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError};
 pub(crate) use rdd::block_rdd;
-pub(crate) use store::{BlockStore, BlockStoreError};
+pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError};
 pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};
 
 /// Where received data goes: its store and its tracker.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::rdd::BoxError;
 
 /// The version in front of every plan and position.
-pub(super) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// Writes a plan or a position.
 ///

@@ -21,4 +21,5 @@ pub use queue::{QueueHandle, QueueSource};
 pub use rate::{RateOptions, RateSource};
 pub use socket::{Converter, Lines, SocketOptions, SocketReceiver};
 
+pub(crate) use codec::VERSION as CODEC_VERSION;
 pub(crate) use direct::{AnyDirectSource, Erased};

@@ -1,0 +1,73 @@
+//! The stored forms that no other part of the public face reads: for fuzz targets, and for the test that
+//! holds `docs/formats.md` against the code. Not for programs; it changes without notice.
+
+use bytes::Bytes;
+use tidemill_storage::Holder;
+
+use crate::claim::{self, Claim, Fence};
+use crate::envelope;
+use crate::error::Result;
+use crate::id::{CheckpointId, Epoch};
+use crate::manifest::{self, Manifest};
+
+/// The kinds of records in envelopes: their magic and the version that is written.
+pub const ENVELOPES: [([u8; 8], u16); 3] = [
+    (manifest::KIND.magic, manifest::KIND.version),
+    (claim::CLAIM.magic, claim::CLAIM.version),
+    (claim::FENCE.magic, claim::FENCE.version),
+];
+
+/// Bytes of an envelope in front of the body.
+pub const ENVELOPE_BYTES: usize = envelope::HEADER;
+
+/// Reads a manifest as that of checkpoint `id`.
+///
+/// # Errors
+/// As the store, when it reads one.
+pub fn decode_manifest(place: &str, id: u64, bytes: &Bytes) -> Result<Manifest> {
+    Manifest::decode(place, CheckpointId(id), bytes)
+}
+
+/// Writes a manifest.
+///
+/// # Errors
+/// When serde refuses.
+pub fn encode_manifest(manifest: &Manifest) -> Result<Bytes> {
+    manifest.encode()
+}
+
+/// Reads a claim: epoch, holder and nonce. Claims are only read to name a holder, so whatever can't be
+/// read is `None`.
+pub fn decode_claim(bytes: &Bytes) -> Option<(u64, Holder, u64)> {
+    Claim::decode(bytes).map(|claim| (claim.epoch.0, claim.holder, claim.nonce))
+}
+
+/// Writes a claim.
+///
+/// # Errors
+/// When serde refuses.
+pub fn encode_claim((epoch, holder, nonce): (u64, Holder, u64)) -> Result<Bytes> {
+    let epoch = Epoch(epoch);
+    let claim = Claim {
+        epoch,
+        holder,
+        nonce,
+    };
+    claim.encode()
+}
+
+/// Reads a fence's epoch; `None` for another kind of record.
+pub fn decode_fence(place: &str, bytes: &Bytes) -> Option<Result<u64>> {
+    Fence::decode(place, bytes).map(|fence| fence.map(|fence| fence.epoch.0))
+}
+
+/// Writes a fence.
+///
+/// # Errors
+/// When serde refuses.
+pub fn encode_fence(epoch: u64) -> Result<Bytes> {
+    Fence {
+        epoch: Epoch(epoch),
+    }
+    .encode()
+}
