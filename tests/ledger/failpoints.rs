@@ -14,6 +14,26 @@ use super::workload::{Pipeline, Store};
 /// Failpoints that these daemons never pass, with the reason.
 const UNREACHABLE: &[(&str, Option<Store>, &str)] = &[
     (
+        "sink::before_staging",
+        None,
+        "outputs go to a disk, which has a rename",
+    ),
+    (
+        "sink::before_decision",
+        None,
+        "outputs go to a disk, which has a rename",
+    ),
+    (
+        "sink::after_decision",
+        None,
+        "outputs go to a disk, which has a rename",
+    ),
+    (
+        "sink::before_publishing",
+        None,
+        "outputs go to a disk, which has a rename",
+    ),
+    (
         "checkpoint::before_fence",
         None,
         "a lock keeps others out of a local store: nothing to fence",
@@ -42,6 +62,31 @@ const UNREACHABLE: &[(&str, Option<Store>, &str)] = &[
         "checkpoint::after_file_sync",
         Some(Store::File),
         "there is no database",
+    ),
+    (
+        "wal::before_quarantine_link",
+        None,
+        "only `wal repair` sets segments aside",
+    ),
+    (
+        "wal::after_quarantine_link",
+        None,
+        "only `wal repair` sets segments aside",
+    ),
+    (
+        "wal::after_quarantine_replace",
+        None,
+        "only `wal repair` sets segments aside",
+    ),
+    (
+        "wal::before_quarantine_move",
+        None,
+        "only `wal repair` sets segments aside",
+    ),
+    (
+        "wal::after_quarantine_move",
+        None,
+        "only `wal repair` sets segments aside",
     ),
 ];
 

@@ -15,4 +15,9 @@ pub const FAILPOINTS: &[&str] = &[
     "wal::before_segment_delete",
     "wal::after_segment_delete",
     "wal::after_segment_delete_sync",
+    "wal::before_quarantine_link",
+    "wal::after_quarantine_link",
+    "wal::after_quarantine_replace",
+    "wal::before_quarantine_move",
+    "wal::after_quarantine_move",
 ];

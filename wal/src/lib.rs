@@ -33,7 +33,8 @@
 //! damaged: an error. If not, the bad frame belongs to the last group written, and is taken for one
 //! that a crash interrupted: it and all behind it is cut off and reported. (Damage within the last
 //! group of a log can't be told from an interrupted write; that is the limit of any log without a
-//! second place to write to.) A bad frame in any other segment is damage, always.
+//! second place to write to; who knows from one how far the log went says so, see
+//! [`WalOptions::known_end`].) A bad frame in any other segment is damage, always.
 //!
 //! Opening reads the headers of all segments and the frames of the last one; the frames of the others
 //! are verified whenever they are read ([`Wal::replay`], [`Wal::read`], [`LogReader::verify`]).
@@ -45,6 +46,7 @@ pub mod format;
 pub mod options;
 pub mod position;
 pub mod reader;
+pub mod repair;
 pub mod replay;
 pub mod segments;
 pub mod status;

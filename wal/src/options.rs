@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::position::Sequence;
+
 /// What a log is for, so that one isn't opened as another. The log gives the numbers no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogKind(pub u16);
@@ -28,6 +30,9 @@ pub struct WalOptions {
     pub segment_age: Duration,
     /// Bytes of payload after which a group is written though more is waiting.
     pub max_group_bytes: usize,
+    /// All entries before this one are known, from a second place, to have been durable: a log that ends
+    /// before it is damaged, however much its end looks torn. Nothing is cut off then.
+    pub known_end: Sequence,
 }
 
 impl WalOptions {
@@ -39,6 +44,7 @@ impl WalOptions {
             segment_bytes: 64 << 20,
             segment_age: Duration::from_secs(600),
             max_group_bytes: 8 << 20,
+            known_end: Sequence(0),
         }
     }
 }

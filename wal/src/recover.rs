@@ -63,6 +63,15 @@ pub(crate) fn recover(
         let mut scanner = Scanner::new(Arc::clone(segments), last.header);
         torn_tail = tail::examine(&mut scanner, file, last.bytes)?;
         if let Some(torn) = &torn_tail {
+            let (next, known) = (scanner.next_sequence(), options.known_end);
+            if next < known {
+                let problem = format!(
+                    "{}; all entries before {known} are known to have been synced, so this is no \
+                     interrupted write",
+                    torn.problem
+                );
+                return Err(scanner.damaged(torn.offset, problem));
+            }
             tracing::warn!(
                 file = torn.file,
                 torn.offset,
@@ -74,6 +83,12 @@ pub(crate) fn recover(
             last.bytes = torn.offset;
         }
         catalog.end = scanner.next_sequence();
+    }
+    if catalog.end < options.known_end {
+        return Err(Error::BeyondEnd {
+            wanted: Sequence(options.known_end.0.saturating_sub(1)),
+            next: catalog.end,
+        });
     }
     let (oldest_sequence, next_sequence) = (catalog.oldest(), catalog.end);
     Ok((

@@ -1,0 +1,155 @@
+//! [`examine()`]: every byte of a log, sorted into what is good and what is not.
+
+use std::ops::Range;
+
+use super::frames;
+use crate::error::{Error, Result};
+use crate::format::array;
+use crate::format::header::{HEADER_BYTES, SegmentHeader};
+use crate::options::LogKind;
+use crate::position::Sequence;
+
+/// A stretch of a segment behind its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Frames that verify, one after the other.
+    Good {
+        /// Where they are.
+        offsets: Range<usize>,
+        /// Their numbers.
+        entries: Range<Sequence>,
+    },
+    /// Bytes that are no frame of the log.
+    Bad(Bad),
+}
+
+/// Bytes that are no frame of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// Where they are.
+    pub offsets: Range<usize>,
+    /// The first entry that is lost with them.
+    pub from: Sequence,
+    /// The first good entry behind; `None` when none follows in the segment.
+    pub to: Option<Sequence>,
+    /// Whether a group was begun behind them, so that they had been synced.
+    pub proven_synced: bool,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// One segment, read.
+#[derive(Debug, Clone)]
+pub struct ExaminedSegment {
+    /// The number it is named by.
+    pub name: Sequence,
+    /// The file.
+    pub file: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Their CRC-32: whether the file is still the one that was read.
+    pub checksum: u32,
+    /// Its header: as it is there, or as the frames prove it.
+    pub header: Option<SegmentHeader>,
+    /// What is wrong with the header's bytes, if anything.
+    pub header_problem: Option<String>,
+    /// What is behind the header.
+    pub pieces: Vec<Piece>,
+}
+
+/// A log, read.
+#[derive(Debug, Clone, Default)]
+pub struct Examined {
+    /// Its segments in order.
+    pub segments: Vec<ExaminedSegment>,
+}
+
+impl ExaminedSegment {
+    /// The number behind its last good entry.
+    pub(super) fn end(&self) -> Sequence {
+        let good = self.pieces.iter().rev().find_map(|piece| match piece {
+            Piece::Good { entries, .. } => Some(entries.end),
+            Piece::Bad(_) => None,
+        });
+        good.unwrap_or(self.name)
+    }
+}
+
+/// Looks at the segments of a log of `kind`, each given by its number, file name and bytes.
+///
+/// # Errors
+/// [`Error::NewerVersion`] and [`Error::OtherKind`] when a segment is intact and not ours to repair.
+pub fn examine<'a>(
+    kind: LogKind,
+    segments: impl IntoIterator<Item = (Sequence, &'a str, &'a [u8])>,
+) -> Result<Examined> {
+    let mut examined = Vec::new();
+    let mut epochs = vec![0];
+    for (name, file, bytes) in segments {
+        let segment = examine_one(kind, name, file, bytes, &epochs)?;
+        if let Some(header) = &segment.header {
+            epochs.push(header.epoch);
+        }
+        examined.push(segment);
+    }
+    Ok(Examined { segments: examined })
+}
+
+fn examine_one(
+    kind: LogKind,
+    name: Sequence,
+    file: &str,
+    bytes: &[u8],
+    epochs: &[u64],
+) -> Result<ExaminedSegment> {
+    let front = bytes.get(..HEADER_BYTES).unwrap_or(bytes);
+    let (header, header_problem) = match SegmentHeader::decode(file, name, front) {
+        Ok(header) if header.log_kind != kind => {
+            return Err(Error::OtherKind {
+                file: file.to_owned(),
+                found: header.log_kind,
+                expected: kind,
+            });
+        }
+        Ok(header) => (Some(header), None),
+        Err(Error::Corrupt { problem, .. }) => {
+            (proven_header(kind, name, bytes, epochs), Some(problem))
+        }
+        Err(other) => return Err(other),
+    };
+    let pieces = header
+        .as_ref()
+        .map(|header| frames::pieces(header, bytes))
+        .unwrap_or_default();
+    Ok(ExaminedSegment {
+        name,
+        file: file.to_owned(),
+        bytes: bytes.len() as u64,
+        checksum: crc32fast::hash(bytes),
+        header,
+        header_problem,
+        pieces,
+    })
+}
+
+/// The header that a segment must have had, since its first frame verifies under it. Only the epoch isn't
+/// known: it is the field as it stands, that with one bit turned, or that of a segment before.
+fn proven_header(
+    kind: LogKind,
+    name: Sequence,
+    bytes: &[u8],
+    epochs: &[u64],
+) -> Option<SegmentHeader> {
+    let field = array(bytes, 16).map(u64::from_le_bytes);
+    let turned = field
+        .into_iter()
+        .flat_map(|field| (0..64).map(move |bit| field ^ (1 << bit)));
+    let before = epochs.iter().rev().copied();
+    let candidates = field.into_iter().chain(before).chain(turned);
+    let headers = candidates.map(|epoch| SegmentHeader {
+        log_kind: kind,
+        epoch,
+        first: name,
+    });
+    headers.into_iter().find(|header| frames::proves(header, bytes))
+}

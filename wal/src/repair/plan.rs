@@ -1,0 +1,351 @@
+//! [`Plan`]: what is to become of each segment of a damaged log, and what would be lost. Pure.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::examine::{Bad, Examined, ExaminedSegment, Piece};
+use super::holes;
+use crate::error::{Error, Result};
+use crate::format::header::{HEADER_BYTES, SegmentHeader};
+use crate::options::LogKind;
+use crate::position::{Position, Sequence};
+
+/// What the log's owner knows and wants.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// What the log is for.
+    pub log_kind: LogKind,
+    /// The kind of the entries that stand for lost ones.
+    pub hole_kind: u8,
+    /// Where each entry depends on those before it: the first entry that is still needed. The log is
+    /// cut at the first loss from there on. `None` where entries stand for themselves.
+    pub cut_from: Option<Sequence>,
+    /// Somebody knows that all entries before this one were durable: an end before it is no torn tail.
+    pub known_end: Sequence,
+    /// Positions that somebody noted: holes are made just there.
+    pub noted: BTreeMap<Sequence, Position>,
+}
+
+/// A part of a repaired segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// These bytes of the damaged one.
+    Copy(Range<usize>),
+    /// Holes for these entries, filled up to an offset where good frames follow.
+    Holes {
+        /// The lost entries.
+        entries: Range<Sequence>,
+        /// Where the next part starts; `None` at the end.
+        end: Option<usize>,
+    },
+}
+
+/// What is to become of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It stays.
+    Keep,
+    /// It is set aside, and one of these parts comes in its place.
+    Replace {
+        /// The header, made again.
+        header: SegmentHeader,
+        /// What follows it.
+        parts: Vec<Part>,
+    },
+    /// It is set aside: what is lost before it makes it useless.
+    SetAside,
+}
+
+/// One segment's part of a plan.
+#[derive(Debug, Clone)]
+pub struct SegmentPlan {
+    /// The segment.
+    pub segment: ExaminedSegment,
+    /// What becomes of it.
+    pub action: Action,
+}
+
+/// Entries that won't be in the log any more, or bytes that are wrong without costing one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// The segment.
+    pub file: String,
+    /// Where in it.
+    pub offset: u64,
+    /// The entries; empty when only bytes between entries are wrong.
+    pub entries: Range<Sequence>,
+    /// Whether they can still be read: they are lost because those before them are.
+    pub is_readable: bool,
+    /// Whether more entries than these may have been there: nobody knows how far the log went.
+    pub may_be_more: bool,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// What is to be done about a damaged log.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Every segment, in order.
+    pub segments: Vec<SegmentPlan>,
+    /// All that is wrong, in order.
+    pub losses: Vec<Loss>,
+    /// The number that the log ends with when it is cut.
+    pub cut_at: Option<Sequence>,
+    /// Whether the log has a torn end, which the next opening cuts off.
+    pub has_torn_tail: bool,
+    policy: Policy,
+}
+
+impl Plan {
+    /// Decides.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when two segments hold the same entries: no damage does that, so which of them
+    /// is right is for people to say.
+    pub fn new(examined: &Examined, policy: Policy) -> Result<Self> {
+        let mut plan = Self {
+            segments: Vec::new(),
+            losses: Vec::new(),
+            cut_at: None,
+            has_torn_tail: false,
+            policy,
+        };
+        let mut epoch = examined
+            .segments
+            .iter()
+            .find_map(|segment| Some(segment.header.as_ref()?.epoch))
+            .unwrap_or_default();
+        let followers = examined.segments.iter().skip(1).map(Some).chain([None]);
+        for (segment, follower) in examined.segments.iter().zip(followers) {
+            if plan.cut_at.is_some() {
+                plan.set_aside(segment);
+                continue;
+            }
+            epoch = segment.header.map_or(epoch, |header| header.epoch);
+            let action = Work::on(&mut plan, segment, follower, epoch)?;
+            plan.segments.push(SegmentPlan {
+                segment: segment.clone(),
+                action,
+            });
+        }
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to repair.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.losses.is_empty()
+    }
+
+    /// The bytes that come in the place of `damaged`.
+    #[must_use]
+    pub fn repaired(&self, header: &SegmentHeader, parts: &[Part], damaged: &[u8]) -> Vec<u8> {
+        let mut out = header.encode().to_vec();
+        for part in parts {
+            match part {
+                Part::Copy(range) => {
+                    out.extend_from_slice(damaged.get(range.clone()).unwrap_or_default());
+                }
+                Part::Holes { entries, end } => {
+                    let Policy {
+                        hole_kind, noted, ..
+                    } = &self.policy;
+                    holes::append(&mut out, header, entries.clone(), *end, *hole_kind, noted);
+                }
+            }
+        }
+        out
+    }
+
+    fn set_aside(&mut self, segment: &ExaminedSegment) {
+        if segment.end() > segment.name {
+            self.losses.push(Loss {
+                file: segment.file.clone(),
+                offset: HEADER_BYTES as u64,
+                entries: segment.name..segment.end(),
+                is_readable: true,
+                may_be_more: false,
+                problem: "its entries depend on lost ones".to_owned(),
+            });
+        }
+        self.segments.push(SegmentPlan {
+            segment: segment.clone(),
+            action: Action::SetAside,
+        });
+    }
+}
+
+/// The work on one segment.
+struct Work<'a> {
+    plan: &'a mut Plan,
+    segment: &'a ExaminedSegment,
+    parts: Vec<Part>,
+    is_changed: bool,
+}
+
+impl<'a> Work<'a> {
+    fn on(
+        plan: &'a mut Plan,
+        segment: &'a ExaminedSegment,
+        follower: Option<&ExaminedSegment>,
+        epoch: u64,
+    ) -> Result<Action> {
+        let header = segment.header.unwrap_or(SegmentHeader {
+            log_kind: plan.policy.log_kind,
+            epoch,
+            first: segment.name,
+        });
+        let mut work = Self {
+            plan,
+            segment,
+            parts: Vec::new(),
+            is_changed: false,
+        };
+        work.header();
+        let reached = work.pieces(follower)?;
+        let limit = follower.map_or(work.plan.policy.known_end, |next| next.name);
+        if work.plan.cut_at.is_none() && reached < limit {
+            let problem = match segment.header {
+                Some(_) => format!("the segment ends before entry {reached}"),
+                None => "nothing of it can be read without its header".to_owned(),
+            };
+            work.lose(segment.bytes, reached..limit, None, problem);
+        }
+        Ok(match work.is_changed {
+            true => Action::Replace {
+                header,
+                parts: work.parts,
+            },
+            false => Action::Keep,
+        })
+    }
+
+    /// A header that had to be made again is a finding; what it costs, if anything, comes behind.
+    fn header(&mut self) {
+        let Some(problem) = &self.segment.header_problem else {
+            return;
+        };
+        let problem = match self.segment.header {
+            Some(_) => format!("{problem}; the frames prove what it was, so nothing is lost by it"),
+            None => problem.clone(),
+        };
+        let may_be_more = self.segment.header.is_none();
+        let nothing = self.segment.name..self.segment.name;
+        self.note(0, nothing, may_be_more, problem);
+        self.is_changed = true;
+    }
+
+    /// Goes over the pieces; returns the number behind what is kept.
+    fn pieces(&mut self, follower: Option<&ExaminedSegment>) -> Result<Sequence> {
+        let mut reached = self.segment.name;
+        let mut pieces = self.segment.pieces.iter();
+        while let Some(piece) = pieces.next() {
+            match piece {
+                Piece::Good { offsets, entries } => {
+                    check_overlap(self.segment, offsets, entries, follower)?;
+                    self.parts.push(Part::Copy(offsets.clone()));
+                    reached = entries.end;
+                }
+                Piece::Bad(bad) if follower.is_none() && self.is_torn(bad) => {
+                    self.plan.has_torn_tail = true;
+                    return Ok(reached.max(self.plan.policy.known_end));
+                }
+                Piece::Bad(bad) => {
+                    let Some(to) = bad.to else {
+                        // How many entries these bytes were, the next segment or nobody knows.
+                        let limit =
+                            follower.map_or(self.plan.policy.known_end, |next| next.name);
+                        let lost = bad.from..limit.max(bad.from);
+                        self.lose(bad.offsets.start as u64, lost, None, bad.problem.clone());
+                        return Ok(limit.max(bad.from));
+                    };
+                    let lost = bad.from..to;
+                    let end = Some(bad.offsets.end);
+                    self.lose(bad.offsets.start as u64, lost, end, bad.problem.clone());
+                    reached = to;
+                    if self.plan.cut_at.is_some() {
+                        self.rest_is_lost(pieces.as_slice());
+                        return Ok(reached);
+                    }
+                }
+            }
+        }
+        Ok(reached)
+    }
+
+    /// Whether a crash may have left it so: then the next opening cuts it off.
+    fn is_torn(&self, bad: &Bad) -> bool {
+        !bad.proven_synced && bad.from >= self.plan.policy.known_end
+    }
+
+    fn lose(&mut self, offset: u64, lost: Range<Sequence>, end: Option<usize>, problem: String) {
+        self.is_changed = true;
+        self.note(offset, lost.clone(), false, problem);
+        let cut_at = self.plan.policy.cut_from.filter(|from| lost.end > *from);
+        let Some(cut_from) = cut_at else {
+            if lost.start < lost.end {
+                self.parts.push(Part::Holes {
+                    entries: lost,
+                    end,
+                });
+            }
+            return;
+        };
+        let cut_at = cut_from.max(lost.start);
+        if lost.start < cut_at {
+            self.parts.push(Part::Holes {
+                entries: lost.start..cut_at,
+                end: None,
+            });
+        }
+        self.plan.cut_at = Some(cut_at);
+    }
+
+    /// Good entries behind a cut.
+    fn rest_is_lost(&mut self, pieces: &[Piece]) {
+        for piece in pieces {
+            let Piece::Good { offsets, entries } = piece else {
+                continue;
+            };
+            self.plan.losses.push(Loss {
+                file: self.segment.file.clone(),
+                offset: offsets.start as u64,
+                entries: entries.clone(),
+                is_readable: true,
+                may_be_more: false,
+                problem: "its entries depend on lost ones".to_owned(),
+            });
+        }
+    }
+
+    fn note(&mut self, offset: u64, entries: Range<Sequence>, may_be_more: bool, problem: String) {
+        self.plan.losses.push(Loss {
+            file: self.segment.file.clone(),
+            offset,
+            entries,
+            is_readable: false,
+            may_be_more,
+            problem,
+        });
+    }
+}
+
+fn check_overlap(
+    segment: &ExaminedSegment,
+    offsets: &Range<usize>,
+    entries: &Range<Sequence>,
+    follower: Option<&ExaminedSegment>,
+) -> Result<()> {
+    match follower {
+        Some(next) if entries.end > next.name => Err(Error::Corrupt {
+            file: segment.file.clone(),
+            offset: offsets.start as u64,
+            problem: format!(
+                "it holds entries up to {}, but {} starts with {}: two segments with the same \
+                 entries, of which repair can't choose one",
+                entries.end, next.file, next.name
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
