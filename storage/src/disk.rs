@@ -43,6 +43,9 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn read(&self, path: &Path) -> Result<Bytes>;
     /// Reads up to `len` bytes from `offset`; fewer only at the file's end.
     fn read_range(&self, path: &Path, offset: u64, len: usize) -> Result<Bytes>;
+    /// Writes over bytes that an existing file has, from `offset`. They are durable once the file is synced,
+    /// through a handle that was opened before.
+    fn rewrite(&self, path: &Path, offset: u64, bytes: &[u8]) -> Result<()>;
     /// Renames a file or folder; an existing file of the new name is replaced, a folder is not.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
     /// Gives an existing file a second name that must not exist yet: the atomic "create if absent".

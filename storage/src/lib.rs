@@ -31,5 +31,5 @@ pub use lock::{FileLock, Holder, LockError, read_holder};
 pub use memory::memory_disk;
 pub use objects::{Objects, PutOutcome, Version};
 pub use remote_objects::RemoteObjects;
-pub use sim::{Fault, Operation, OperationKind, SimDisk};
+pub use sim::{Fault, Gate, Operation, OperationKind, SimDisk};
 pub use url::{Location, LocationError, open_objects};

@@ -1,19 +1,24 @@
 //! [`SimDisk`]: a disk in memory that forgets what wasn't synced.
 //!
 //! Every file keeps two versions of its bytes, the one a reader sees and the one that would survive
-//! a power cut; every folder keeps two versions of its names. Writes change the first,
-//! [`DiskFile::sync_data`] and [`Disk::sync_dir`] copy it to the second, and
-//! [`SimDisk::power_cut`] copies the second back. It is stricter than most real file systems
-//! (which write things back by themselves, and sync a new file's name along with its bytes), so
-//! whatever survives here survives there.
+//! a power cut, and what led from one to the other; every folder does the same with its names. Writes
+//! change the first, [`DiskFile::sync_data`] and [`Disk::sync_dir`] copy it to the second.
+//!
+//! Two power cuts end this. [`SimDisk::power_cut`] leaves what was synced and nothing else.
+//! [`SimDisk::power_cut_torn`] also leaves an arbitrary part of the rest, sector by sector and name by
+//! name, later ones without earlier ones; the essay of `tear` says which. Neither is the worse
+//! one: code that counts on bytes being gone fails only on the second. Both are stricter than
+//! most real file systems, so whatever survives here survives there.
 //!
 //! Before it takes effect every operation is shown to one hook ([`SimDisk::set_faults`]), which can
-//! let it fail. Determinism: no clock and no randomness; modification times count operations.
+//! let it fail or take its time. Determinism: no clock, and no randomness but that of a seed;
+//! modification times count operations.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, IoSlice};
-use std::path::{Component, Path, PathBuf};
+use std::io;
+use std::path::{Component, Path};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -22,78 +27,21 @@ use bytes::Bytes;
 use crate::disk::{DirEntry, Disk, DiskFile, Metadata};
 use crate::error::{Error, Result};
 
+mod dir;
+mod fault;
+mod file;
+mod gate;
+mod handle;
 mod node;
-use node::{FileNode, Node, NodeId, Nodes};
+mod random;
+mod tear;
 
-/// What kind of operation is about to happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OperationKind {
-    /// [`Disk::create_new`].
-    Create,
-    /// [`Disk::open`].
-    Open,
-    /// [`Disk::read`] or [`Disk::read_range`].
-    Read,
-    /// [`Disk::rename`].
-    Rename,
-    /// [`Disk::link_new`].
-    Link,
-    /// [`Disk::remove_file`] or [`Disk::remove_dir_all`].
-    Remove,
-    /// [`Disk::create_dir`].
-    CreateDir,
-    /// [`Disk::read_dir`] or [`Disk::metadata`].
-    List,
-    /// [`Disk::sync_dir`].
-    SyncDir,
-    /// [`DiskFile::append`].
-    Append,
-    /// [`DiskFile::set_len`].
-    SetLen,
-    /// [`DiskFile::sync_data`] or [`DiskFile::sync_all`].
-    SyncFile,
-}
-
-impl OperationKind {
-    /// Whether it can change what a reader sees or what a power cut leaves.
-    pub fn changes_something(self) -> bool {
-        !matches!(self, Self::Open | Self::Read | Self::List)
-    }
-}
-
-/// An operation that is about to happen.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Operation {
-    /// Its place among all operations of this disk, from 0.
-    pub number: u64,
-    /// What it is.
-    pub kind: OperationKind,
-    /// What it is done to (the old name of a rename, the new name of a link).
-    pub path: PathBuf,
-    /// How many bytes are to be appended; 0 for anything else.
-    pub bytes: u64,
-}
-
-/// How an operation is to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// With this error number, having changed nothing. A failed file sync leaves the bytes that
-    /// weren't synced visible but lost: a later sync succeeds without them, as on Linux.
-    Errno(i32),
-    /// An append stops after so many bytes, then fails with this error number.
-    ShortAppend {
-        /// Bytes that are still appended.
-        bytes: u64,
-        /// The error number it then fails with.
-        errno: i32,
-    },
-}
-
-/// What the system answers when the disk is full.
-const NO_SPACE: i32 = rustix::io::Errno::NOSPC.raw_os_error();
+use fault::{DEVICE_FAILED, Failure, NO_SPACE};
+pub use fault::{Fault, Operation, OperationKind};
+use file::FileNode;
+pub use gate::Gate;
+use handle::SimFile;
+use node::{Node, NodeId, Nodes};
 
 type FaultPlan = dyn Fn(&Operation) -> Option<Fault> + Send + Sync;
 
@@ -110,6 +58,8 @@ struct State {
     /// Counts power cuts: files opened before the last one are dead.
     generation: u64,
     faults: Option<Arc<FaultPlan>>,
+    /// All operations since recording began.
+    recorded: Option<Vec<Operation>>,
     /// The most bytes that files may hold together.
     capacity: Option<u64>,
 }
@@ -131,9 +81,20 @@ impl SimDisk {
     /// Cuts the power and boots again: unsynced bytes and names are gone. Files that were open answer
     /// every further call with an error, as if their process had died.
     pub fn power_cut(&self) {
+        self.boot(None);
+    }
+
+    /// As [`power_cut`](Self::power_cut), but any part of what wasn't synced may have reached the medium:
+    /// any of a file's sectors, any of the lengths it had, and any of the changes made to a folder. The
+    /// seed says which, so that what happened can be repeated.
+    pub fn power_cut_torn(&self, seed: u64) {
+        self.boot(Some(seed));
+    }
+
+    fn boot(&self, torn: Option<u64>) {
         let mut state = self.lock();
         state.generation += 1;
-        state.nodes.power_cut();
+        state.nodes.power_cut(torn);
     }
 
     /// An independent copy of the disk as it is now, without the hook.
@@ -149,6 +110,25 @@ impl SimDisk {
     /// the disk itself.
     pub fn set_faults(&self, plan: impl Fn(&Operation) -> Option<Fault> + Send + Sync + 'static) {
         self.lock().faults = Some(Arc::new(plan));
+    }
+
+    /// Lets the next sync of a file or folder that `which` picks fail, and no other. See [`Fault::Errno`]
+    /// for what that leaves.
+    pub fn fail_sync_once(&self, which: impl Fn(&Path) -> bool + Send + Sync + 'static) {
+        let failed = AtomicBool::new(false);
+        self.set_faults(move |operation| {
+            let hit = is_sync(operation.kind) && which(&operation.path);
+            let first = hit && !failed.swap(true, Ordering::Relaxed);
+            first.then_some(Fault::Errno(DEVICE_FAILED))
+        });
+    }
+
+    /// Lets every sync of a file or folder that `which` picks fail from now on.
+    pub fn fail_sync_for_ever(&self, which: impl Fn(&Path) -> bool + Send + Sync + 'static) {
+        self.set_faults(move |operation| {
+            let hit = is_sync(operation.kind) && which(&operation.path);
+            hit.then_some(Fault::Errno(DEVICE_FAILED))
+        });
     }
 
     /// Lets every operation succeed again.
@@ -167,6 +147,16 @@ impl SimDisk {
         self.lock().free_bytes()
     }
 
+    /// Remembers every operation from now on, for [`recorded`](Self::recorded).
+    pub fn record(&self) {
+        self.lock().recorded = Some(Vec::new());
+    }
+
+    /// The operations since [`record`](Self::record), those that failed included.
+    pub fn recorded(&self) -> Vec<Operation> {
+        self.lock().recorded.clone().unwrap_or_default()
+    }
+
     /// How many operations there have been.
     pub fn operations(&self) -> u64 {
         self.lock().operations
@@ -174,6 +164,34 @@ impl SimDisk {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts an operation and shows it to the hook; says how it is to fail, if it is.
+    fn begin(
+        &self,
+        kind: OperationKind,
+        path: &Path,
+        bytes: u64,
+    ) -> (MutexGuard<'_, State>, Option<Failure>) {
+        let mut state = self.lock();
+        match state.consult(kind, path, bytes) {
+            None => (state, None),
+            Some(Fault::Errno(errno)) => (state, Some(Failure { errno, appended: 0 })),
+            Some(Fault::ShortAppend { bytes, errno }) => {
+                let appended = bytes;
+                (state, Some(Failure { errno, appended }))
+            }
+            Some(Fault::Delay(time)) => {
+                drop(state);
+                std::thread::sleep(time);
+                (self.lock(), None)
+            }
+            Some(Fault::Stall(gate)) => {
+                drop(state);
+                gate.pass();
+                (self.lock(), None)
+            }
+        }
     }
 
     /// Does one operation, unless the hook lets it fail.
@@ -184,37 +202,33 @@ impl SimDisk {
         path: &Path,
         work: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> Result<T> {
-        let mut state = self.lock();
-        let result = match state.consult(kind, path, 0) {
-            Some(Fault::Errno(errno) | Fault::ShortAppend { errno, .. }) => {
-                Err(io::Error::from_raw_os_error(errno))
-            }
+        let (mut state, failure) = self.begin(kind, path, 0);
+        let result = match failure {
+            Some(failure) => Err(io::Error::from_raw_os_error(failure.errno)),
             None => work(&mut state),
         };
         result.map_err(|error| Error::io(name, path, error))
     }
 
     fn file(&self, path: &Path, id: NodeId, generation: u64) -> Box<dyn DiskFile> {
-        Box::new(SimFile {
-            disk: self.clone(),
-            path: path.to_owned(),
-            id,
-            generation,
-        })
+        Box::new(SimFile::new(self.clone(), path, id, generation))
     }
 }
 
 impl State {
     fn consult(&mut self, kind: OperationKind, path: &Path, bytes: u64) -> Option<Fault> {
-        let number = self.operations;
-        self.operations += 1;
-        let plan = self.faults.as_ref()?;
-        plan(&Operation {
-            number,
+        let operation = Operation {
+            number: self.operations,
             kind,
             path: path.to_owned(),
             bytes,
-        })
+        };
+        self.operations += 1;
+        let fault = self.faults.as_ref().and_then(|plan| plan(&operation));
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(operation);
+        }
+        fault
     }
 
     fn free_bytes(&self) -> Option<u64> {
@@ -225,6 +239,10 @@ impl State {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.operations)
     }
+}
+
+fn is_sync(kind: OperationKind) -> bool {
+    matches!(kind, OperationKind::SyncFile | OperationKind::SyncDir)
 }
 
 fn not_found() -> io::Error {
@@ -284,6 +302,21 @@ impl Disk for SimDisk {
         })
     }
 
+    fn rewrite(&self, path: &Path, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.run(OperationKind::Rewrite, "write over", path, |state| {
+            let id = state.nodes.find(&parts(path)).ok_or_else(not_found)?;
+            let now = state.now();
+            let file = state.nodes.file_mut(id)?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            if start.saturating_add(bytes.len()) > file.bytes().len() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            file.write(start, bytes);
+            file.modified = now;
+            Ok(())
+        })
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.run(OperationKind::Rename, "rename", from, |state| {
             state.nodes.rename(&parts(from), &parts(to))
@@ -314,7 +347,7 @@ impl Disk for SimDisk {
                 return Ok(());
             };
             state.nodes.dir_mut(id)?;
-            state.nodes.unlink(&parts(path))
+            state.nodes.unlink_all(&parts(path))
         })
     }
 
@@ -334,7 +367,7 @@ impl Disk for SimDisk {
     fn read_dir(&self, path: &Path) -> Result<Vec<DirEntry>> {
         self.run(OperationKind::List, "list", path, |state| {
             let id = state.nodes.find(&parts(path)).ok_or_else(not_found)?;
-            let names: BTreeMap<String, NodeId> = state.nodes.dir_mut(id)?.names.clone();
+            let names: BTreeMap<String, NodeId> = state.nodes.dir_mut(id)?.names().clone();
             let describe = |(name, id)| {
                 Some(DirEntry {
                     name,
@@ -357,8 +390,7 @@ impl Disk for SimDisk {
     fn sync_dir(&self, path: &Path) -> Result<()> {
         self.run(OperationKind::SyncDir, "sync folder", path, |state| {
             let id = state.nodes.find(&parts(path)).ok_or_else(not_found)?;
-            let dir = state.nodes.dir_mut(id)?;
-            dir.durable = dir.names.clone();
+            state.nodes.dir_mut(id)?.sync();
             Ok(())
         })
     }
@@ -373,106 +405,5 @@ impl Disk for SimDisk {
                 Ok(state.free_bytes())
             },
         )
-    }
-}
-
-#[derive(Debug)]
-struct SimFile {
-    disk: SimDisk,
-    path: PathBuf,
-    id: NodeId,
-    generation: u64,
-}
-
-impl SimFile {
-    /// As [`SimDisk::run`], for an operation on an open file; `faulty` does what is left of it when
-    /// the hook lets it fail.
-    fn run<T>(
-        &self,
-        (kind, name, bytes): (Option<OperationKind>, &'static str, u64),
-        faulty: impl FnOnce(&mut FileNode, Fault),
-        work: impl FnOnce(&mut FileNode) -> T,
-    ) -> Result<T> {
-        let mut state = self.disk.lock();
-        let run = || {
-            if state.generation != self.generation {
-                return Err(io::Error::other(
-                    "the power was cut since the file was opened",
-                ));
-            }
-            let fault = kind.and_then(|kind| state.consult(kind, &self.path, bytes));
-            let fault = fault.or_else(|| match (kind, state.free_bytes()) {
-                (Some(OperationKind::Append), Some(free)) if free < bytes => {
-                    Some(Fault::ShortAppend {
-                        bytes: free,
-                        errno: NO_SPACE,
-                    })
-                }
-                _ => None,
-            });
-            let now = state.now();
-            let file = state.nodes.file_mut(self.id)?;
-            if let Some(fault) = fault {
-                faulty(file, fault);
-                let (Fault::Errno(errno) | Fault::ShortAppend { errno, .. }) = fault;
-                return Err(io::Error::from_raw_os_error(errno));
-            }
-            if matches!(kind, Some(OperationKind::Append | OperationKind::SetLen)) {
-                file.modified = now;
-            }
-            Ok(work(file))
-        };
-        run().map_err(|error| Error::io(name, &self.path, error))
-    }
-
-    fn sync(&mut self) -> Result<()> {
-        let what = (Some(OperationKind::SyncFile), "sync", 0);
-        self.run(what, |file, _| file.lose_unsynced(), FileNode::sync)
-    }
-}
-
-impl DiskFile for SimFile {
-    fn append(&mut self, buffers: &mut [IoSlice<'_>]) -> Result<()> {
-        let total = buffers.iter().map(|buffer| buffer.len() as u64).sum();
-        let what = (Some(OperationKind::Append), "append to", total);
-        let short = |file: &mut FileNode, fault: Fault| {
-            let Fault::ShortAppend { bytes, .. } = fault else {
-                return;
-            };
-            let all: Vec<u8> = buffers
-                .iter()
-                .flat_map(|buffer| buffer.iter().copied())
-                .collect();
-            let kept = usize::try_from(bytes).unwrap_or(usize::MAX).min(all.len());
-            file.append(all.get(..kept).unwrap_or_default());
-        };
-        self.run(what, short, |file| {
-            buffers.iter().for_each(|buffer| file.append(buffer))
-        })
-    }
-
-    fn len(&self) -> Result<u64> {
-        self.run(
-            (None, "look up", 0),
-            |_, _| (),
-            |file| file.bytes().len() as u64,
-        )
-    }
-
-    fn set_len(&mut self, len: u64) -> Result<()> {
-        let what = (Some(OperationKind::SetLen), "cut", 0);
-        self.run(
-            what,
-            |_, _| (),
-            |file| file.set_len(usize::try_from(len).unwrap_or(usize::MAX)),
-        )
-    }
-
-    fn sync_data(&mut self) -> Result<()> {
-        self.sync()
-    }
-
-    fn sync_all(&mut self) -> Result<()> {
-        self.sync()
     }
 }

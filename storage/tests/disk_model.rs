@@ -20,6 +20,7 @@ enum Step {
     Create(usize, Vec<u8>),
     Append(usize, Vec<u8>),
     Cut(usize, u8),
+    Rewrite(usize, u8, Vec<u8>),
     Read(usize, u8, u8),
     Rename(usize, usize),
     Link(usize, usize),
@@ -40,6 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
         (path(), bytes()).prop_map(|(p, b)| Step::Create(p, b)),
         (path(), bytes()).prop_map(|(p, b)| Step::Append(p, b)),
         (path(), 0..12_u8).prop_map(|(p, n)| Step::Cut(p, n)),
+        (path(), 0..12_u8, bytes()).prop_map(|(p, o, b)| Step::Rewrite(p, o, b)),
         (path(), 0..12_u8, 0..12_u8).prop_map(|(p, o, n)| Step::Read(p, o, n)),
         (path(), path()).prop_map(|(a, b)| Step::Rename(a, b)),
         (path(), path()).prop_map(|(a, b)| Step::Link(a, b)),
@@ -72,6 +74,9 @@ fn apply(disk: &dyn Disk, root: &Path, step: &Step) -> String {
         Step::Cut(path, len) => disk
             .open(&at(*path))
             .and_then(|mut file| file.set_len(u64::from(*len)))
+            .map(|()| String::new()),
+        Step::Rewrite(path, offset, bytes) => disk
+            .rewrite(&at(*path), u64::from(*offset), bytes)
             .map(|()| String::new()),
         Step::Read(path, offset, len) => disk
             .read_range(&at(*path), u64::from(*offset), usize::from(*len))

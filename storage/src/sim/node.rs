@@ -1,15 +1,17 @@
-//! The files and folders of a simulated disk, each with what is visible and what is durable.
+//! The nodes of a simulated disk, and the walk from names to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::Range;
 use std::time::SystemTime;
 
+use super::dir::{ChangeId, DirNode};
+use super::file::FileNode;
+use super::tear::Tear;
 use crate::disk::Metadata;
 
 /// Names a node, as an inode number does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NodeId(u64);
+pub(super) struct NodeId(pub(super) u64);
 
 const ROOT: NodeId = NodeId(0);
 
@@ -25,84 +27,13 @@ impl Node {
     }
 }
 
-/// A folder: the names it shows, and those that a power cut leaves.
-#[derive(Debug, Clone, Default)]
-pub(super) struct DirNode {
-    pub(super) names: BTreeMap<String, NodeId>,
-    pub(super) durable: BTreeMap<String, NodeId>,
-}
-
-/// A file: the bytes it shows, and those that a power cut leaves.
-#[derive(Debug, Clone)]
-pub(super) struct FileNode {
-    bytes: Vec<u8>,
-    durable: Vec<u8>,
-    /// Both versions are the same up to here (but for `lost`), so that a sync costs what is new.
-    common: usize,
-    /// Visible bytes that a failed sync gave up: they read as zeros after a power cut.
-    lost: Vec<Range<usize>>,
-    pub(super) modified: SystemTime,
-}
-
-impl FileNode {
-    pub(super) fn new(modified: SystemTime) -> Self {
-        Self {
-            bytes: Vec::new(),
-            durable: Vec::new(),
-            common: 0,
-            lost: Vec::new(),
-            modified,
-        }
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(super) fn append(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    pub(super) fn set_len(&mut self, len: usize) {
-        self.bytes.resize(len, 0);
-        self.common = self.common.min(len);
-        for range in &mut self.lost {
-            *range = range.start.min(len)..range.end.min(len);
-        }
-        self.lost.retain(|range| !range.is_empty());
-    }
-
-    pub(super) fn sync(&mut self) {
-        self.durable.truncate(self.common);
-        self.durable
-            .extend_from_slice(self.bytes.get(self.common..).unwrap_or_default());
-        for range in &self.lost {
-            if let Some(bytes) = self.durable.get_mut(range.clone()) {
-                bytes.fill(0);
-            }
-        }
-        self.common = self.bytes.len();
-    }
-
-    /// A sync failed: the kernel has marked the pages clean, though they were never written.
-    pub(super) fn lose_unsynced(&mut self) {
-        if self.common < self.bytes.len() {
-            self.lost.push(self.common..self.bytes.len());
-        }
-    }
-
-    fn power_cut(&mut self) {
-        self.bytes = self.durable.clone();
-        self.common = self.bytes.len();
-        self.lost.clear();
-    }
-}
-
-/// All nodes of a disk, and the walk from names to them.
+/// All nodes of a disk.
 #[derive(Debug, Clone)]
 pub(super) struct Nodes {
     nodes: BTreeMap<NodeId, Node>,
     next: u64,
+    /// Counts the changes of names.
+    changes: u64,
 }
 
 impl Default for Nodes {
@@ -110,6 +41,7 @@ impl Default for Nodes {
         Self {
             nodes: BTreeMap::from([(ROOT, Node::empty_dir())]),
             next: 1,
+            changes: 0,
         }
     }
 }
@@ -119,7 +51,7 @@ impl Nodes {
         parts
             .iter()
             .try_fold(ROOT, |id, part| match self.nodes.get(&id)? {
-                Node::Dir(dir) => dir.names.get(part).copied(),
+                Node::Dir(dir) => dir.names().get(part).copied(),
                 Node::File(_) => None,
             })
     }
@@ -143,7 +75,7 @@ impl Nodes {
     pub(super) fn metadata(&self, id: NodeId) -> Option<Metadata> {
         Some(match self.nodes.get(&id)? {
             Node::File(file) => Metadata {
-                len: file.bytes.len() as u64,
+                len: file.bytes().len() as u64,
                 is_dir: false,
                 modified: file.modified,
             },
@@ -155,6 +87,11 @@ impl Nodes {
         })
     }
 
+    fn change(&mut self) -> ChangeId {
+        self.changes += 1;
+        ChangeId(self.changes)
+    }
+
     /// The folder that holds the last part, and the last part.
     fn split<'a>(&mut self, parts: &'a [String]) -> io::Result<(&mut DirNode, &'a String)> {
         let (name, parents) = parts.split_last().ok_or(io::ErrorKind::InvalidInput)?;
@@ -163,11 +100,12 @@ impl Nodes {
     }
 
     pub(super) fn link_new(&mut self, parts: &[String], id: NodeId) -> io::Result<()> {
+        let change = self.change();
         let (dir, name) = self.split(parts)?;
-        if dir.names.contains_key(name) {
+        if dir.names().contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        dir.names.insert(name.clone(), id);
+        dir.set(change, name, Some(id));
         Ok(())
     }
 
@@ -180,9 +118,28 @@ impl Nodes {
     }
 
     pub(super) fn unlink(&mut self, parts: &[String]) -> io::Result<()> {
+        let change = self.change();
         let (dir, name) = self.split(parts)?;
-        dir.names.remove(name);
+        dir.set(change, name, None);
         Ok(())
+    }
+
+    /// Removes a folder as the system has to: name by name from the bottom, so that a torn power cut
+    /// can leave it half empty.
+    pub(super) fn unlink_all(&mut self, parts: &[String]) -> io::Result<()> {
+        if parts.is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let id = self.find(parts).ok_or(io::ErrorKind::NotFound)?;
+        let names: Vec<_> = self.dir_mut(id)?.names().clone().into_iter().collect();
+        for (name, id) in names {
+            let below = [parts, &[name]].concat();
+            match self.nodes.get(&id) {
+                Some(Node::Dir(_)) => self.unlink_all(&below)?,
+                _ => self.unlink(&below)?,
+            }
+        }
+        self.unlink(parts)
     }
 
     pub(super) fn rename(&mut self, from: &[String], to: &[String]) -> io::Result<()> {
@@ -198,9 +155,12 @@ impl Nodes {
             }
             _ => {}
         }
+        let change = self.change();
         let (dir, name) = self.split(to)?;
-        dir.names.insert(name.clone(), id);
-        self.unlink(from)
+        dir.set(change, name, Some(id));
+        let (dir, name) = self.split(from)?;
+        dir.set(change, name, None);
+        Ok(())
     }
 
     /// Bytes of all files that a name leads to.
@@ -213,31 +173,52 @@ impl Nodes {
                 continue;
             }
             match self.nodes.get(&id) {
-                Some(Node::Dir(dir)) => waiting.extend(dir.names.values().copied()),
-                Some(Node::File(file)) => bytes += file.bytes.len() as u64,
+                Some(Node::Dir(dir)) => waiting.extend(dir.names().values().copied()),
+                Some(Node::File(file)) => bytes += file.bytes().len() as u64,
                 None => {}
             }
         }
         bytes
     }
 
-    /// Leaves what is durable, and nothing that no durable name leads to.
-    pub(super) fn power_cut(&mut self) {
+    /// Leaves what is durable, what is let through of the rest if the cut is a torn one, and nothing that no
+    /// name leads to then.
+    pub(super) fn power_cut(&mut self, torn: Option<u64>) {
+        let mut tear = torn.map(|seed| Tear::new(seed, self.stale_bytes(seed)));
         let mut kept = BTreeSet::new();
         let mut waiting = vec![ROOT];
         while let Some(id) = waiting.pop() {
             if !kept.insert(id) {
                 continue;
             }
+            if let Some(tear) = &mut tear {
+                tear.turn_to(id);
+            }
             match self.nodes.get_mut(&id) {
                 Some(Node::Dir(dir)) => {
-                    dir.names = dir.durable.clone();
-                    waiting.extend(dir.names.values().copied());
+                    dir.power_cut(tear.as_mut());
+                    waiting.extend(dir.names().values().copied());
                 }
-                Some(Node::File(file)) => file.power_cut(),
+                Some(Node::File(file)) => file.power_cut(tear.as_mut()),
                 None => {}
             }
         }
         self.nodes.retain(|id, _| kept.contains(id));
+    }
+
+    /// What some file, perhaps a removed one, has on the medium.
+    fn stale_bytes(&self, seed: u64) -> Vec<u8> {
+        let files: Vec<&FileNode> = self
+            .nodes
+            .values()
+            .filter_map(|node| match node {
+                Node::File(file) => Some(file),
+                Node::Dir(_) => None,
+            })
+            .collect();
+        files
+            .get(Tear::stale_of(seed, files.len()))
+            .map(|file| file.durable().to_vec())
+            .unwrap_or_default()
     }
 }
