@@ -14,6 +14,8 @@
     missing_docs
 )]
 
+mod acknowledgement;
+mod dirty_checkpoint;
 mod lines;
 mod log_append;
 mod pace;
@@ -45,6 +47,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("wal_append_256B_64tasks", log_append::figure),
     ("small_batches", small_batches::figure),
     ("start_to_ready", process::start_to_ready),
+    ("acknowledgement_under_load", acknowledgement::figure),
+    ("checkpoint_1m_dirty_keys", dirty_checkpoint::figure),
     ("recovery_1m_keys", process::recovery),
     ("idle_rss", process::idle_rss),
 ];

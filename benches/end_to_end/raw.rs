@@ -129,3 +129,19 @@ pub fn memory_copy() -> f64 {
     }
     copied as f64 / started.elapsed().as_secs_f64()
 }
+
+/// Milliseconds that each write of `group` bytes and its sync took.
+pub fn sync_times(dir: &Path, group: usize) -> Vec<f64> {
+    let path = dir.join("raw-sync");
+    let mut file = File::create(&path).unwrap();
+    let bytes = vec![b'x'; group];
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while started.elapsed() < TURN {
+        let from = Instant::now();
+        file.write_all(&bytes).unwrap();
+        file.sync_data().unwrap();
+        times.push(from.elapsed().as_secs_f64() * 1_000.0);
+    }
+    std::fs::remove_file(&path).unwrap();
+    times
+}

@@ -26,6 +26,7 @@ mod http;
 mod killer;
 mod output;
 mod ownership;
+mod place;
 mod records;
 #[cfg(feature = "failpoints")]
 #[path = "../support/report.rs"]

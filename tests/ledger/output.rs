@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
 
+use super::place::OutputPlace;
 use super::records::Record;
 
 /// The words that a batch's folder counts.
@@ -19,7 +19,7 @@ pub struct Counts {
 /// All folders seen so far, by batch time.
 #[derive(Debug)]
 pub struct Outputs {
-    folder: PathBuf,
+    place: OutputPlace,
     run: u64,
     pub batches: BTreeMap<u64, Counts>,
 }
@@ -33,9 +33,9 @@ fn time_of(name: &str) -> Option<u64> {
 }
 
 impl Outputs {
-    pub fn new(folder: PathBuf, run: u64) -> Self {
+    pub fn new(place: OutputPlace, run: u64) -> Self {
         Self {
-            folder,
+            place,
             run,
             batches: BTreeMap::new(),
         }
@@ -43,9 +43,11 @@ impl Outputs {
 
     /// Reads folders that are new. They must be whole the moment they are there.
     pub fn refresh(&mut self) -> Result<(), String> {
-        for name in names(&self.folder)? {
-            if let Some(time) = time_of(&name).filter(|time| !self.batches.contains_key(time)) {
-                let counts = read_batch(&self.folder.join(name), self.run)?;
+        for name in self.place.names()? {
+            if let Some(time) = time_of(&name).filter(|time| !self.batches.contains_key(time))
+                && self.place.is_in_place(&name)?
+            {
+                let counts = self.read_batch(&name)?;
                 self.batches.insert(time, counts);
             }
         }
@@ -55,24 +57,21 @@ impl Outputs {
     /// At the end: nothing but committed batches is left, and each is as it was at first sight.
     pub fn check_final(&mut self) -> Result<(), String> {
         self.refresh()?;
-        let names = names(&self.folder)?;
+        let names = self.place.names()?;
         for name in &names {
-            let path = self.folder.join(name);
+            let path = self.place.path(name);
             let Some(time) = time_of(name) else {
-                return Err(format!("{} is left over", path.display()));
+                return Err(format!("{path} is left over"));
             };
-            if self.batches.get(&time) != Some(&read_batch(&path, self.run)?) {
-                return Err(format!(
-                    "{} has changed since it was put in place",
-                    path.display()
-                ));
+            if self.batches.get(&time) != Some(&self.read_batch(name)?) {
+                return Err(format!("{path} has changed since it was put in place"));
             }
         }
         match names.len() == self.batches.len() {
             true => Ok(()),
             false => Err(format!(
                 "a batch in {} was taken away again",
-                self.folder.display()
+                self.place.path("")
             )),
         }
     }
@@ -82,57 +81,36 @@ impl Outputs {
     }
 
     /// The folder of a batch, for messages.
-    pub fn path(&self, time: u64) -> PathBuf {
-        self.folder.join(format!("counts-{time}.txt"))
+    pub fn path(&self, time: u64) -> String {
+        self.place.path(&format!("counts-{time}.txt"))
     }
-}
 
-fn names(folder: &Path) -> Result<Vec<String>, String> {
-    let failed = |error| format!("{}: {error}", folder.display());
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(
-            entry
-                .map_err(failed)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Reads a batch's folder, which must hold `_SUCCESS`, gapless parts and nothing else.
-fn read_batch(folder: &Path, run: u64) -> Result<Counts, String> {
-    let mut files = names(folder)?;
-    let wanted = (0..files.len().saturating_sub(1)).map(|part| format!("part-{part:05}"));
-    let wanted: Vec<String> = std::iter::once("_SUCCESS".to_owned())
-        .chain(wanted)
-        .collect();
-    if files != wanted || files.len() < 2 {
-        return Err(format!("{} isn't whole: {files:?}", folder.display()));
-    }
-    let mut counts = Counts::default();
-    let mut hasher = DefaultHasher::new();
-    for file in files.drain(1..) {
-        let path = folder.join(&file);
-        let failed = |reason: String| format!("{}: {reason}", path.display());
-        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-        (file, &text).hash(&mut hasher);
-        if !text.is_empty() && !text.ends_with('\n') {
-            return Err(failed("its last line is cut off".to_owned()));
+    /// Reads a batch's folder, which must hold `_SUCCESS`, gapless parts and nothing else.
+    fn read_batch(&self, name: &str) -> Result<Counts, String> {
+        let mut files = self.place.files(name)?;
+        let wanted = (0..files.len().saturating_sub(1)).map(|part| format!("part-{part:05}"));
+        let wanted: Vec<String> = std::iter::once("_SUCCESS".to_owned())
+            .chain(wanted)
+            .collect();
+        if files != wanted || files.len() < 2 {
+            return Err(format!("{} isn't whole: {files:?}", self.place.path(name)));
         }
-        for line in text.lines() {
-            counts.add(line, run).map_err(failed)?;
+        let mut counts = Counts::default();
+        let mut hasher = DefaultHasher::new();
+        for file in files.drain(1..) {
+            let failed = |reason: String| format!("{}/{file}: {reason}", self.place.path(name));
+            let text = self.place.read(name, &file)?;
+            (&file, &text).hash(&mut hasher);
+            if !text.is_empty() && !text.ends_with('\n') {
+                return Err(failed("its last line is cut off".to_owned()));
+            }
+            for line in text.lines() {
+                counts.add(line, self.run).map_err(failed)?;
+            }
         }
+        counts.digest = hasher.finish();
+        Ok(counts)
     }
-    counts.digest = hasher.finish();
-    Ok(counts)
 }
 
 impl Counts {

@@ -49,26 +49,20 @@ fn each_counts_its_records(outputs: &Outputs, ledger: &Ledger) -> Result<(), Str
         for (record, count) in &counts.records {
             let word = record.word(ledger.run);
             if *count != 1 {
-                return Err(format!(
-                    "{}: `{word}` counts {count}, not 1",
-                    path.display()
-                ));
+                return Err(format!("{path}: `{word}` counts {count}, not 1"));
             }
             match ledger.fate(*record) {
                 Some(Fate::Acknowledged | Fate::InDoubt) => {}
                 Some(Fate::Refused) => {
-                    return Err(format!("{}: `{word}` was refused", path.display()));
+                    return Err(format!("{path}: `{word}` was refused"));
                 }
-                None => return Err(format!("{}: `{word}` was never sent", path.display())),
+                None => return Err(format!("{path}: `{word}` was never sent")),
             }
         }
         let fold = count_common(counts.records.keys().copied());
         if counts.common != fold {
             let found = &counts.common;
-            return Err(format!(
-                "{}: {found:?}, its records have {fold:?}",
-                path.display()
-            ));
+            return Err(format!("{path}: {found:?}, its records have {fold:?}"));
         }
     }
     Ok(())

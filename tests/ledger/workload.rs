@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::place::OutputPlace;
+
 /// One of the pipelines that newcomers run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pipeline {
@@ -87,8 +89,8 @@ impl Places {
         self.root.join("wal")
     }
 
-    pub fn outputs(&self) -> PathBuf {
-        self.root.join("out")
+    pub fn outputs(&self) -> OutputPlace {
+        OutputPlace::Folder(self.root.join("out"))
     }
 
     /// The pipeline's file; written when a trial begins.
