@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::http::Answer;
 use super::output::Outputs;
+use super::place::OutputPlace;
 use super::records::{Ledger, Record};
 use super::rules;
 use super::workload::Pipeline;
@@ -48,7 +49,7 @@ fn verdict(pipeline: Pipeline, folders: &[(u64, &[u32])]) -> Result<(), String> 
     for (time, numbers) in folders {
         write(root.path(), *time, numbers, "");
     }
-    let mut outputs = Outputs::new(root.path().to_owned(), RUN);
+    let mut outputs = Outputs::new(OutputPlace::Folder(root.path().to_owned()), RUN);
     outputs.check_final()?;
     rules::check(pipeline, &outputs, &ledger())
 }
@@ -106,7 +107,7 @@ fn folders_are_whole_and_stay_as_they_are() {
     let counts = |more: &str| {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), 200, &[0, 1, 2, 3], more);
-        let mut outputs = Outputs::new(root.path().to_owned(), RUN);
+        let mut outputs = Outputs::new(OutputPlace::Folder(root.path().to_owned()), RUN);
         outputs.check_final()?;
         rules::check(Pipeline::WordCount, &outputs, &ledger())
     };
@@ -116,7 +117,7 @@ fn folders_are_whole_and_stay_as_they_are() {
     expect("cut off", counts("(gate,"));
 
     let root = tempfile::tempdir().unwrap();
-    let mut outputs = Outputs::new(root.path().to_owned(), RUN);
+    let mut outputs = Outputs::new(OutputPlace::Folder(root.path().to_owned()), RUN);
     write(root.path(), 200, &[0], "");
     outputs.check_final().unwrap();
     let folder = root.path().join("counts-200.txt");
@@ -130,7 +131,7 @@ fn folders_are_whole_and_stay_as_they_are() {
 
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join(".counts-600.txt.tmp")).unwrap();
-    let mut outputs = Outputs::new(root.path().to_owned(), RUN);
+    let mut outputs = Outputs::new(OutputPlace::Folder(root.path().to_owned()), RUN);
     assert_eq!(outputs.refresh(), Ok(()));
     expect("left over", outputs.check_final());
 }
