@@ -36,7 +36,7 @@ mod node;
 mod random;
 mod tear;
 
-use fault::{DEVICE_FAILED, Failure, NO_SPACE};
+use fault::{DEVICE_FAILED, Failure, INTERRUPTED, NO_SPACE};
 pub use fault::{Fault, Operation, OperationKind};
 use file::FileNode;
 pub use gate::Gate;
@@ -176,10 +176,16 @@ impl SimDisk {
         let mut state = self.lock();
         match state.consult(kind, path, bytes) {
             None => (state, None),
-            Some(Fault::Errno(errno)) => (state, Some(Failure { errno, appended: 0 })),
+            Some(Fault::Errno(errno)) => (state, Some(Failure::new(errno))),
             Some(Fault::ShortAppend { bytes, errno }) => {
-                let appended = bytes;
-                (state, Some(Failure { errno, appended }))
+                let mut failure = Failure::new(errno);
+                failure.appended = bytes;
+                (state, Some(failure))
+            }
+            Some(Fault::Killed) => {
+                let mut failure = Failure::new(INTERRUPTED);
+                failure.loses = false;
+                (state, Some(failure))
             }
             Some(Fault::Delay(time)) => {
                 drop(state);

@@ -107,3 +107,19 @@ fn a_file_whose_power_was_cut_while_it_waited_is_dead() {
     assert!(late.unwrap_err().to_string().contains("power"));
     assert!(disk.read(Path::new("/f")).unwrap().is_empty());
 }
+
+#[test]
+fn a_killed_process_leaves_what_it_wrote_to_the_next_one() {
+    let disk = SimDisk::new();
+    let mut file = disk.create_new(Path::new("/f")).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    file.append(&mut [IoSlice::new(b"bytes")]).unwrap();
+    disk.set_faults(|_| Some(Fault::Killed));
+    file.sync_data().unwrap_err();
+    file.append(&mut [IoSlice::new(b"more")]).unwrap_err();
+    disk.clear_faults();
+    let mut file = disk.open(Path::new("/f")).unwrap();
+    file.sync_data().unwrap();
+    disk.power_cut();
+    assert_eq!(disk.read(Path::new("/f")).unwrap().as_ref(), b"bytes");
+}

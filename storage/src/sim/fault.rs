@@ -75,6 +75,9 @@ pub enum Fault {
         /// The error number it then fails with.
         errno: i32,
     },
+    /// The process was killed before it: nothing happens, not even what a failed sync does. Tests that let
+    /// every later operation fail in this way, and then look at the disk afresh, have killed its user.
+    Killed,
     /// It takes so much longer, during which the disk does what others ask of it, and then succeeds.
     Delay(Duration),
     /// As [`Fault::Delay`], until the gate is open.
@@ -87,8 +90,22 @@ pub(super) struct Failure {
     pub(super) errno: i32,
     /// How much of an append is done before.
     pub(super) appended: u64,
+    /// Whether a sync that fails gives the unsynced bytes up.
+    pub(super) loses: bool,
 }
 
-/// What the system answers when the device fails, and when the disk is full.
+impl Failure {
+    pub(super) fn new(errno: i32) -> Self {
+        Self {
+            errno,
+            appended: 0,
+            loses: true,
+        }
+    }
+}
+
+/// What the system answers to a killed process (nobody sees it), when the device fails, and when the disk
+/// is full.
+pub(super) const INTERRUPTED: i32 = rustix::io::Errno::CANCELED.raw_os_error();
 pub(super) const DEVICE_FAILED: i32 = rustix::io::Errno::IO.raw_os_error();
 pub(super) const NO_SPACE: i32 = rustix::io::Errno::NOSPC.raw_os_error();

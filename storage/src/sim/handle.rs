@@ -49,9 +49,10 @@ impl SimFile {
             let failure = failure.or_else(|| {
                 let free = state.free_bytes()?;
                 let full = kind == OperationKind::Append && free < bytes;
-                full.then_some(Failure {
-                    errno: NO_SPACE,
-                    appended: free,
+                full.then(|| {
+                    let mut failure = Failure::new(NO_SPACE);
+                    failure.appended = free;
+                    failure
                 })
             });
             let now = state.now();
@@ -70,7 +71,12 @@ impl SimFile {
 
     fn sync(&mut self) -> Result<()> {
         let what = (OperationKind::SyncFile, "sync", 0);
-        self.run(what, |file, _| file.lose_unsynced(), FileNode::sync)
+        let lose = |file: &mut FileNode, failure: Failure| {
+            if failure.loses {
+                file.lose_unsynced();
+            }
+        };
+        self.run(what, lose, FileNode::sync)
     }
 }
 
