@@ -58,8 +58,14 @@ impl Claim {
 
     /// Reads a claim; only for naming its holder, so anything unreadable is `None`.
     pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
-        let (_, body) = envelope::open(CLAIM, CLAIM.name, bytes).ok()?;
-        rmp_serde::from_slice(&body).ok()
+        Self::verify(CLAIM.name, bytes).ok()
+    }
+
+    /// Reads a claim, checked.
+    pub(crate) fn verify(place: &str, bytes: &Bytes) -> Result<Self> {
+        let (_, body) = envelope::open(CLAIM, place, bytes)?;
+        rmp_serde::from_slice(&body)
+            .map_err(|error| Error::damaged(place, format!("its body can't be read: {error}")))
     }
 }
 

@@ -13,6 +13,7 @@ use tidemill_storage::Location;
 use crate::backend::{self, Backend, Folder, Name};
 use crate::catalog::{self, Summary};
 use crate::chunk::Chunk;
+use crate::claim::Claim;
 use crate::error::{Error, Result};
 use crate::id::{CheckpointId, ChunkId};
 use crate::manifest::{ChunkRef, Manifest};
@@ -31,6 +32,9 @@ pub struct CheckpointReader {
 pub struct Verification {
     /// Each checkpoint, newest first.
     pub checkpoints: Vec<Verified>,
+    /// Claims of epochs that can't be read. They do no harm: a claim counts by its name alone, what is in
+    /// it only says who made it.
+    pub claims: Vec<Finding>,
     /// Chunks that no readable manifest names: left by an interrupted write, swept by the next one.
     pub orphans: Vec<String>,
 }
@@ -177,6 +181,7 @@ impl CheckpointReader {
                 location: self.location.clone(),
             });
         }
+        let claims = self.damaged_claims()?;
         let orphan = |name: &Name| matches!(name, Name::Chunk(id) if !named.contains(id));
         let orphans = stored
             .into_iter()
@@ -184,6 +189,7 @@ impl CheckpointReader {
             .map(|name| self.backend.place(name));
         Ok(Verification {
             checkpoints,
+            claims,
             orphans: orphans.collect(),
         })
     }
@@ -191,6 +197,20 @@ impl CheckpointReader {
     fn check(&self, reference: &ChunkRef) -> Option<Finding> {
         let error = self.read_chunk(reference).err()?;
         Some(self.finding(Name::Chunk(reference.id), &error))
+    }
+
+    fn damaged_claims(&self) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for name in self.backend.list(Folder::Claims)? {
+            // One that is gone by now belonged to an earlier epoch.
+            let Some(bytes) = self.backend.get(name)? else {
+                continue;
+            };
+            if let Err(error) = Claim::verify(&self.backend.place(name), &bytes) {
+                findings.push(self.finding(name, &error));
+            }
+        }
+        Ok(findings)
     }
 
     fn finding(&self, name: Name, error: &Error) -> Finding {

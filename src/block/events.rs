@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{BlockId, BlockInfo};
+use super::{BlockId, BlockInfo, GIVEN_UP};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -92,6 +92,14 @@ impl Event {
     /// # Errors
     /// Says what is wrong with it; the caller adds where it is.
     pub fn decode(kind: u8, payload: &[u8]) -> Result<Self, String> {
+        if kind == GIVEN_UP {
+            return Err(
+                "this entry was lost to damage and given up by `wal repair`, since the newest \
+                 checkpoint didn't need it; what is read now does: use a newer checkpoint, or start \
+                 anew with --fresh"
+                    .to_owned(),
+            );
+        }
         let body = match payload.split_first() {
             Some((&FORMAT, body)) => body,
             Some((version, _)) => {
@@ -193,5 +201,7 @@ mod tests {
                 .contains("format 2")
         );
         assert!(Event::decode(99, &payload).unwrap_err().contains("kind 99"));
+        let given_up = Event::decode(GIVEN_UP, &[]).unwrap_err();
+        assert!(given_up.contains("wal repair"), "{given_up}");
     }
 }

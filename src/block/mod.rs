@@ -29,6 +29,10 @@ pub(crate) use rdd::block_rdd;
 pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError};
 pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};
 
+/// The kind of an entry, in either log, that stands for one that was lost to damage and that somebody
+/// decided to go on without (`tidemill wal repair`).
+pub(crate) const GIVEN_UP: u8 = 126;
+
 /// Where received data goes: its store and its tracker.
 pub(crate) struct Intake {
     pub(crate) tracker: Tracker,

@@ -58,6 +58,10 @@ impl<T: ?Sized + Record> RddNode<T> for Blocks<T> {
                     batch goes on without it");
                 Ok(())
             }
+            Err(error @ BlockStoreError::GivenUp { .. }) => {
+                tracing::warn!("{error}; its batch goes on without it");
+                Ok(())
+            }
             Err(error) => Err(TaskError::new(error).into()),
         }
     }

@@ -10,7 +10,7 @@ use tidemill_wal::Wal;
 use tokio::sync::Notify;
 
 use super::in_flight::InFlight;
-use super::{Block, BlockId, BlockInfo};
+use super::{Block, BlockId, BlockInfo, GIVEN_UP};
 use crate::uid::OperatorUid;
 
 /// The kind of the block log's entries.
@@ -29,6 +29,15 @@ pub(crate) enum BlockStoreError {
         stream: OperatorUid,
         id: BlockId,
         reason: String,
+    },
+    /// A block was lost to damage, and somebody decided to go on without it.
+    #[error(
+        "block {id} of `{stream}` ({records} records) was lost to damage and given up by `wal repair`"
+    )]
+    GivenUp {
+        stream: OperatorUid,
+        id: BlockId,
+        records: u64,
     },
     /// A block was in memory only, and that memory is gone.
     #[error(
@@ -206,6 +215,14 @@ impl BlockStore {
         let entry = log
             .read(position)
             .map_err(|error| BlockStoreError::Log(Arc::new(error)))?;
+        if entry.kind == GIVEN_UP {
+            let (stream, id, records) = (stream.clone(), info.id, info.records);
+            return Err(BlockStoreError::GivenUp {
+                stream,
+                id,
+                records,
+            });
+        }
         let unreadable = |reason| BlockStoreError::Unreadable {
             stream: stream.clone(),
             id: info.id,

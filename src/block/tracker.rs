@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use tidemill_storage::failpoint;
-use tidemill_wal::{Append, Wal};
+use tidemill_wal::{Append, Position, Wal};
 
 use super::events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
 use super::in_flight::InFlight;
@@ -308,7 +308,11 @@ impl Tracker {
             unallocated: known.unallocated.clone(),
             allocated: known.allocated.clone(),
             last_allocated: known.last_allocated,
-            replay_from: known.in_flight.first().unwrap_or(next),
+            // A log without room takes numbers back that are still noted as in flight.
+            replay_from: known
+                .in_flight
+                .first()
+                .map_or(next, |first| first.min(next)),
             contained: known.ahead.clone(),
         }
     }
@@ -387,14 +391,30 @@ impl TrackerSnapshot {
         Ok(())
     }
 
+    /// The end of the block log, as far as it can be told from here: a block is durable before anybody
+    /// names it (R1).
+    pub(crate) fn end_of_blocks(&self) -> u64 {
+        let ends = self.positions().map(|position| position.sequence.next().0);
+        ends.max().unwrap_or_default()
+    }
+
     /// The first entry of the block log that is needed; `None` when none is.
     pub(crate) fn first_block(&self) -> Option<u64> {
-        let waiting = self.unallocated.values().flatten();
-        let allocated = self
-            .allocated
-            .values()
-            .flat_map(|batch| batch.blocks.values().flatten());
-        let sequences = waiting.chain(allocated).filter_map(|block| block.position);
-        sequences.map(|position| position.sequence.0).min()
+        self.positions().map(|position| position.sequence.0).min()
+    }
+
+    /// Where the blocks are that wait or are in a batch.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = Position> + '_ {
+        self.blocks().filter_map(|(_, block)| block.position)
+    }
+
+    /// The blocks that wait or are in a batch, each with its stream.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (&OperatorUid, &BlockInfo)> {
+        let waiting = self.unallocated.iter();
+        let waiting = waiting.flat_map(|(uid, blocks)| blocks.iter().map(move |block| (uid, block)));
+        let allocated = self.allocated.values().flat_map(|batch| &batch.blocks);
+        let allocated =
+            allocated.flat_map(|(uid, blocks)| blocks.iter().map(move |block| (uid, block)));
+        waiting.chain(allocated)
     }
 }

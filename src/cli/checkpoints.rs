@@ -94,6 +94,7 @@ pub(super) fn verify(args: &CheckpointArgs) -> Result<()> {
             "whole": verification.is_whole(),
             "newestIsWhole": verification.newest_is_whole(),
             "checkpoints": checkpoints,
+            "claims": verification.claims,
             "orphans": verification.orphans,
         }))?;
     } else {
@@ -130,6 +131,12 @@ fn show(out: &mut Output, verification: &Verification) -> Result<()> {
         for finding in &checkpoint.findings {
             out.line(format!("  {}: {}", finding.place, finding.problem))?;
         }
+    }
+    for claim in &verification.claims {
+        out.line(format!(
+            "harmless: {}: {}; an epoch counts by its claim's name, its contents only say whose it was",
+            claim.place, claim.problem
+        ))?;
     }
     if !verification.orphans.is_empty() {
         out.line(format!(

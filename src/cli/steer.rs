@@ -150,6 +150,17 @@ fn show(out: &mut Output, name: &str, all: &Value) -> Result<()> {
             "              {failures} couldn't be written; the last: {error}"
         ))?;
     }
+    for skipped in all
+        .pointer("/checkpoint/skippedAtRecovery")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        out.line(format!(
+            "  WARNING     the start passed over a damaged checkpoint, {}",
+            skipped.as_str().unwrap_or_default()
+        ))?;
+    }
     for log in all
         .get("logs")
         .and_then(Value::as_array)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidemill_checkpoint::Location;
 use tidemill_storage::{Disk, LocalDisk, memory_disk};
-use tidemill_wal::{LogKind, Wal, WalOptions};
+use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
 
 use super::settings::Settings;
 use crate::error::{Error, Result};
@@ -64,12 +64,14 @@ impl Locations {
         folder: &str,
         kind: LogKind,
         epoch: u64,
+        known_end: u64,
     ) -> Result<(Wal, String)> {
         let folder = self.logs.join(folder);
         let place = format!("the log in {}", folder.display());
         let mut options = WalOptions::new(kind, epoch);
         options.segment_bytes = settings.segment_bytes;
         options.segment_age = settings.segment_age;
+        options.known_end = Sequence(known_end);
         let opened = Wal::open(Arc::clone(&self.disk), &folder, options);
         let (log, recovered) = opened.map_err(|error| Error::Log {
             log: place.clone(),

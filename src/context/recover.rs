@@ -54,8 +54,14 @@ impl StreamingContext {
         self.restore_states(&store, newest.manifest.as_ref(), &metadata)?;
 
         let epoch = store.epoch().0;
-        let (driver_log, driver_place) =
-            locations.open_log(settings, DRIVER_LOG_DIR, DRIVER_LOG_KIND, epoch)?;
+        let known_end = metadata.tracker.replay_from;
+        let (driver_log, driver_place) = locations.open_log(
+            settings,
+            DRIVER_LOG_DIR,
+            DRIVER_LOG_KIND,
+            epoch,
+            known_end,
+        )?;
         if is_new && driver_log.next_sequence().0 > 0 {
             return Err(Error::Unreadable {
                 place: driver_place,
@@ -69,10 +75,11 @@ impl StreamingContext {
         failpoint!("recovery::before_replay");
         let replayed = replay_driver_log(&driver_log, &driver_place, &mut metadata)?;
         failpoint!("recovery::after_replay");
+        let known_end = metadata.tracker.end_of_blocks();
         let block_log = match settings.receiver_log {
             true => Some(
                 locations
-                    .open_log(settings, BLOCK_LOG_DIR, BLOCK_LOG_KIND, epoch)?
+                    .open_log(settings, BLOCK_LOG_DIR, BLOCK_LOG_KIND, epoch, known_end)?
                     .0,
             ),
             false => None,

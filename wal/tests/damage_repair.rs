@@ -241,7 +241,7 @@ fn a_repair_that_was_interrupted_can_be_run_again() {
             let disk = log.disk.snapshot();
             let plan = Plan::new(&look(&disk).unwrap(), policy(cut_from, 0)).unwrap();
             let allowed = disk.operations() + interrupted;
-            disk.set_faults(move |operation| (operation.index >= allowed).then_some(Fault::Errno(5)));
+            disk.set_faults(move |operation| (operation.number >= allowed).then_some(Fault::Errno(5)));
             let done = do_it(&disk, &plan, "1");
             disk.clear_faults();
             disk.power_cut();

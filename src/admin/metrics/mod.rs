@@ -160,6 +160,9 @@ fn checkpoints(text: &mut Exposition, shared: &Shared) {
     text.counter("tidemill_checkpoints_written_total", help, status.written);
     let help = "Checkpoints that couldn't be written since the start.";
     text.counter("tidemill_checkpoint_failures_total", help, status.failures);
+    let help = "Damaged checkpoints that this start passed over for an older one.";
+    let skipped = status.skipped_at_recovery.len();
+    text.gauge("tidemill_checkpoint_skipped_at_recovery", help, skipped);
     let in_flight = u8::from(status.in_flight.is_some());
     text.gauge(
         "tidemill_checkpoint_in_flight",
