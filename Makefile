@@ -21,10 +21,11 @@ WHOLE := --workspace --features $(FEATURES)
 TOOLS := $(CURDIR)/target/tools
 DENY_VERSION := 0.20.2
 
-.PHONY: help tools test lint deny advisories bench run
+.PHONY: help tools test torture lint deny advisories bench run
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
+	@echo 'make torture the long form: 10,000 kills, every failed I/O, power cuts; ends with a table'
 	@echo 'make lint    format, clippy, rustdoc, licences and advisories of dependencies'
 	@echo 'make bench   all benchmarks'
 	@echo 'make run     the word count of config/examples, fed by HTTP on 127.0.0.1:4040'
@@ -51,6 +52,18 @@ test: tools
 	else \
 	    set -x; $(CARGO) test --no-fail-fast --lib --bins --tests --examples $(WHOLE) -- --show-output; \
 	fi
+
+# The long form of the fault matrix. Seeds are printed; TIDEMILL_SEED repeats one. Each suite adds to the
+# report, and its table is printed at the end.
+REPORT := $(CURDIR)/target/torture.jsonl
+LONG := env TIDEMILL_TORTURE_REPORT=$(REPORT) TIDEMILL_BINARY=$(CURDIR)/target/release/tidemill
+
+torture: tools
+	$(CARGO) build --release --features $(FEATURES)
+	rm -f $(REPORT)
+	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_random
+	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_failpoints
+	@$(LONG) $(CARGO) test --quiet --features $(FEATURES) --test ledger -- --ignored --nocapture torture_summary
 
 lint: tools
 	$(CARGO) fmt --all --check

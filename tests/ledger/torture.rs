@@ -1,6 +1,7 @@
 //! The long form, `make torture`: trial after trial in a few lanes, until there were enough kills; then
 //! every failpoint on both stores. A violation is noted with its seed, and the run goes on.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ const KILLS: u64 = 10_000;
 /// Kills of one trial: so many that it is checked now and then, so few that a seed is soon repeated.
 const KILLS_A_TRIAL: u64 = 60;
 /// Trials at once: daemons wait for disks and ticks most of the time.
-const LANES: u64 = 4;
+const LANES: u64 = 8;
 
 /// What all lanes have in common.
 #[derive(Default)]
@@ -124,4 +125,29 @@ fn torture_failpoints() {
         }
     });
     run.end("every failpoint of the daemon");
+}
+
+/// Prints the table of what all suites reported to the file that `TIDEMILL_TORTURE_REPORT` names.
+#[test]
+#[ignore = "the end of make torture"]
+fn torture_summary() {
+    let path = std::env::var("TIDEMILL_TORTURE_REPORT").expect("TIDEMILL_TORTURE_REPORT is set");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut rows: BTreeMap<(String, String), [u64; 2]> = BTreeMap::new();
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let words = |name: &str| line[name].as_str().unwrap().to_owned();
+        let row = rows.entry((words("suite"), words("fault"))).or_default();
+        row[0] += line["faults"].as_u64().unwrap();
+        row[1] += line["violations"].as_u64().unwrap();
+    }
+    println!("| suite | fault | injected | violations |\n|---|---|---:|---:|");
+    let mut total = [0, 0];
+    for ((suite, fault), [faults, violations]) in &rows {
+        println!("| {suite} | {fault} | {faults} | {violations} |");
+        total[0] += faults;
+        total[1] += violations;
+    }
+    println!("| all | | {} | {} |", total[0], total[1]);
+    assert_eq!(total[1], 0, "violations");
 }
