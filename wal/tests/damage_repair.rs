@@ -17,7 +17,7 @@ use std::sync::Arc;
 use common::*;
 use tidemill_storage::{Disk, Fault, SimDisk};
 use tidemill_wal::repair::{Action, Examined, Plan, Policy, QuarantineReport, carry_out, examine};
-use tidemill_wal::{Error, LogKind, LogReader, Position, Sequence};
+use tidemill_wal::{Entry, Error, LogKind, LogReader, Position, Sequence};
 
 const HOLE: u8 = 9;
 
@@ -46,21 +46,7 @@ fn log() -> Log {
 }
 
 fn look(disk: &SimDisk) -> Result<Examined, Error> {
-    let names: Vec<String> = segments(disk)
-        .into_iter()
-        .filter(|name| name.ends_with(".wal"))
-        .collect();
-    let read: Vec<(Sequence, String, Vec<u8>)> = names
-        .iter()
-        .map(|name| {
-            let number = Sequence(name.trim_end_matches(".wal").parse().unwrap());
-            (number, format!("{DIR}/{name}"), read(disk, name))
-        })
-        .collect();
-    let borrowed = read
-        .iter()
-        .map(|(number, file, bytes)| (*number, file.as_str(), &bytes[..]));
-    examine(LogKind(1), borrowed)
+    examine(disk, Path::new(DIR), LogKind(1), &mut |_| {})
 }
 
 fn policy(cut_from: Option<u64>, known_end: u64) -> Policy {
@@ -129,9 +115,18 @@ fn holes_stand_for_what_is_lost_and_all_else_stays_where_it_was() {
         do_it(&disk, &plan, "1").unwrap();
         disk.power_cut();
         assert!(is_sound(&disk), "{what}");
-        assert_eq!(read(&disk, &format!("quarantine-1/{name}")), bytes, "{what}");
-        assert!(Plan::new(&look(&disk).unwrap(), policy).unwrap().is_whole());
+        assert_eq!(
+            read(&disk, &format!("quarantine-1/{name}")),
+            bytes,
+            "{what}"
+        );
+        let mut handed = Vec::new();
+        let mut each = |entry: Entry| handed.push(entry);
+        let examined = examine(&disk, Path::new(DIR), LogKind(1), &mut each).unwrap();
+        assert!(Plan::new(&examined, policy).unwrap().is_whole());
         let wal = open(&disk);
+        let replayed = wal.replay(Sequence(0)).unwrap().map(Result::unwrap);
+        assert_eq!(replayed.collect::<Vec<_>>(), handed, "{what}");
         assert_eq!(wal.next_sequence(), Sequence(end), "{what}");
         for (position, text) in &log.entries {
             let entry = wal.read(*position).unwrap();
@@ -139,8 +134,15 @@ fn holes_stand_for_what_is_lost_and_all_else_stays_where_it_was() {
             assert_eq!(entry.kind == HOLE, is_lost, "{what}: {position:?}");
             assert!(is_lost || common::text(&entry) == *text, "{what}");
         }
-        let kinds = wal.replay(Sequence(0)).unwrap().map(|entry| entry.unwrap().kind);
-        assert_eq!(kinds.filter(|kind| *kind == HOLE).count(), lost.len(), "{what}");
+        let kinds = wal
+            .replay(Sequence(0))
+            .unwrap()
+            .map(|entry| entry.unwrap().kind);
+        assert_eq!(
+            kinds.filter(|kind| *kind == HOLE).count(),
+            lost.len(),
+            "{what}"
+        );
     }
 }
 
@@ -177,7 +179,11 @@ fn a_log_is_cut_where_a_needed_entry_is_lost() {
             for entry in wal.replay(Sequence(needed)).unwrap() {
                 let entry = entry.unwrap();
                 let (position, text) = &log.entries[entry.sequence.0 as usize];
-                assert_eq!((entry.position, &common::text(&entry)), (*position, text), "{what}");
+                assert_eq!(
+                    (entry.position, &common::text(&entry)),
+                    (*position, text),
+                    "{what}"
+                );
             }
             assert_eq!(append(&wal, "new").sequence.0, next);
         }
@@ -192,14 +198,18 @@ fn a_torn_end_is_left_to_the_next_opening_unless_it_was_known_to_be_durable() {
     bytes[log.last_group as usize + 3] ^= 1;
     overwrite(&log.disk, &name, &bytes);
     let count = log.entries.len() as u64;
-    let plan = |known_end| Plan::new(&look(&log.disk).unwrap(), policy(Some(0), known_end)).unwrap();
+    let plan =
+        |known_end| Plan::new(&look(&log.disk).unwrap(), policy(Some(0), known_end)).unwrap();
     assert!(plan(count - 1).is_whole() && plan(count - 1).has_torn_tail);
     assert!(!plan(count).is_whole() && !plan(count).has_torn_tail);
     // So it is with opening: what is known to have been synced isn't cut off.
     let mut known = options();
     known.known_end = Sequence(count);
     let error = try_open(&log.disk, known.clone()).unwrap_err();
-    let Error::Corrupt { offset, problem, .. } = &error else {
+    let Error::Corrupt {
+        offset, problem, ..
+    } = &error
+    else {
         panic!("{error}")
     };
     assert_eq!(*offset, log.last_group);
@@ -241,13 +251,19 @@ fn a_repair_that_was_interrupted_can_be_run_again() {
             let disk = log.disk.snapshot();
             let plan = Plan::new(&look(&disk).unwrap(), policy(cut_from, 0)).unwrap();
             let allowed = disk.operations() + interrupted;
-            disk.set_faults(move |operation| (operation.number >= allowed).then_some(Fault::Errno(5)));
+            disk.set_faults(move |operation| {
+                (operation.number >= allowed).then_some(Fault::Errno(5))
+            });
             let done = do_it(&disk, &plan, "1");
             disk.clear_faults();
             disk.power_cut();
             let plan = Plan::new(&look(&disk).unwrap(), policy(cut_from, 0)).unwrap();
             do_it(&disk, &plan, "2").unwrap();
-            assert_eq!(texts(&open(&disk), 0), meant, "stopped at operation {interrupted}");
+            assert_eq!(
+                texts(&open(&disk), 0),
+                meant,
+                "stopped at operation {interrupted}"
+            );
             let kept = ["quarantine-1", "quarantine-2"].iter().any(|folder| {
                 let path = Path::new(DIR).join(folder).join(&name);
                 disk.read(&path).is_ok_and(|kept| kept == bytes)
@@ -267,23 +283,31 @@ fn what_is_not_ours_or_has_changed_is_left_alone() {
     let log = log();
     let name = segments(&log.disk).remove(0);
     let good = read(&log.disk, &name);
-    let file = format!("{DIR}/{name}");
     let mut newer = good.clone();
     newer[8] = 2;
     let crc = crc32fast::hash(&newer[..36]);
     newer[36..40].copy_from_slice(&crc.to_le_bytes());
-    let error = examine(LogKind(1), [(Sequence(0), file.as_str(), &newer[..])]).unwrap_err();
+    overwrite(&log.disk, &name, &newer);
+    let error = look(&log.disk).unwrap_err();
     assert!(matches!(error, Error::NewerVersion { .. }), "{error}");
-    let error = examine(LogKind(2), [(Sequence(0), file.as_str(), &good[..])]).unwrap_err();
+    overwrite(&log.disk, &name, &good);
+    let error = examine(&log.disk, Path::new(DIR), LogKind(2), &mut |_| {}).unwrap_err();
     assert!(matches!(error, Error::OtherKind { .. }), "{error}");
 
     let mut bytes = good.clone();
     bytes[60] ^= 1;
     overwrite(&log.disk, &name, &bytes);
     let plan = Plan::new(&look(&log.disk).unwrap(), policy(None, 0)).unwrap();
-    assert!(plan.segments.iter().any(|segment| segment.action == Action::Keep));
+    assert!(
+        plan.segments
+            .iter()
+            .any(|segment| segment.action == Action::Keep)
+    );
     overwrite(&log.disk, &name, &good);
     let error = do_it(&log.disk, &plan, "1").unwrap_err();
-    assert!(error.to_string().contains("something writes to the log"), "{error}");
+    assert!(
+        error.to_string().contains("something writes to the log"),
+        "{error}"
+    );
     assert_eq!(read(&log.disk, &name), good);
 }

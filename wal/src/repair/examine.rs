@@ -1,13 +1,16 @@
 //! [`examine()`]: every byte of a log, sorted into what is good and what is not.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use tidemill_storage::Disk;
 
 use super::frames;
 use crate::error::{Error, Result};
 use crate::format::array;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::options::LogKind;
-use crate::position::Sequence;
+use crate::position::{Entry, Sequence};
 
 /// A stretch of a segment behind its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,24 +78,46 @@ impl ExaminedSegment {
     }
 }
 
-/// Looks at the segments of a log of `kind`, each given by its number, file name and bytes.
+/// Reads the segments in `dir`, a log of `kind`, and hands every entry that verifies to `each`, in order.
+/// One segment is in memory at a time.
 ///
 /// # Errors
-/// [`Error::NewerVersion`] and [`Error::OtherKind`] when a segment is intact and not ours to repair.
-pub fn examine<'a>(
+/// When the disk fails; [`Error::NewerVersion`] and [`Error::OtherKind`] when a segment is intact and not
+/// ours to repair.
+pub fn examine(
+    disk: &dyn Disk,
+    dir: &Path,
     kind: LogKind,
-    segments: impl IntoIterator<Item = (Sequence, &'a str, &'a [u8])>,
+    each: &mut dyn FnMut(Entry),
 ) -> Result<Examined> {
+    let names = disk.read_dir(dir)?.into_iter();
+    let mut segments: Vec<(Sequence, PathBuf)> = names
+        .filter_map(|entry| Some((number_of(&entry.name)?, dir.join(&entry.name))))
+        .collect();
+    segments.sort_unstable();
     let mut examined = Vec::new();
     let mut epochs = vec![0];
-    for (name, file, bytes) in segments {
-        let segment = examine_one(kind, name, file, bytes, &epochs)?;
+    for (name, path) in segments {
+        let (bytes, file) = (disk.read(&path)?, path.display().to_string());
+        let segment = examine_one(kind, name, &file, &bytes, &epochs)?;
         if let Some(header) = &segment.header {
             epochs.push(header.epoch);
+        }
+        for piece in &segment.pieces {
+            if let Piece::Good { offsets, .. } = piece {
+                frames::entries(name, &bytes, offsets.clone(), each);
+            }
         }
         examined.push(segment);
     }
     Ok(Examined { segments: examined })
+}
+
+/// The number that a segment's file is named by; `None` for other files.
+fn number_of(name: &str) -> Option<Sequence> {
+    let digits = name.strip_suffix(".wal")?;
+    let is_plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_plain).map(Sequence)
 }
 
 fn examine_one(
@@ -151,5 +176,7 @@ fn proven_header(
         epoch,
         first: name,
     });
-    headers.into_iter().find(|header| frames::proves(header, bytes))
+    headers
+        .into_iter()
+        .find(|header| frames::proves(header, bytes))
 }

@@ -1,8 +1,12 @@
 //! The frames of a segment's bytes: which verify, and what lies between those that do.
 
+use std::ops::Range;
+
+use bytes::Bytes;
+
 use crate::format::frame::{FrameHeader, MAX_PAYLOAD_BYTES};
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
-use crate::position::{FRAME_HEADER_BYTES, Sequence};
+use crate::position::{Entry, FRAME_HEADER_BYTES, Position, Sequence};
 
 use super::examine::{Bad, Piece};
 
@@ -43,8 +47,7 @@ pub(super) fn pieces(header: &SegmentHeader, bytes: &[u8]) -> Vec<Piece> {
     let (mut offset, mut next) = (HEADER_BYTES.min(bytes.len()), header.first);
     while offset < bytes.len() {
         let start = (offset, next);
-        while let Some(good) =
-            frame_at(bytes, offset, binding).filter(|good| good.sequence == next)
+        while let Some(good) = frame_at(bytes, offset, binding).filter(|good| good.sequence == next)
         {
             (offset, next) = (good.end, next.next());
         }
@@ -58,9 +61,8 @@ pub(super) fn pieces(header: &SegmentHeader, bytes: &[u8]) -> Vec<Piece> {
             break;
         }
         let behind = next_good(bytes, offset, next, binding);
-        let (end, reached) = behind.map_or((bytes.len(), None), |(at, good)| {
-            (at, Some(good.sequence))
-        });
+        let (end, reached) =
+            behind.map_or((bytes.len(), None), |(at, good)| (at, Some(good.sequence)));
         pieces.push(Piece::Bad(Bad {
             offsets: offset..end,
             from: next,
@@ -74,14 +76,35 @@ pub(super) fn pieces(header: &SegmentHeader, bytes: &[u8]) -> Vec<Piece> {
     pieces
 }
 
+/// Hands out the entries of a stretch of good frames.
+pub(super) fn entries(
+    segment: Sequence,
+    bytes: &Bytes,
+    offsets: Range<usize>,
+    each: &mut dyn FnMut(Entry),
+) {
+    let mut offset = offsets.start;
+    while let Some(header) = bytes.get(offset..offsets.end).and_then(FrameHeader::decode) {
+        let position = Position {
+            segment,
+            offset: offset as u64,
+            len: header.len,
+            sequence: header.sequence,
+        };
+        let start = offset.saturating_add(FRAME_HEADER_BYTES);
+        offset = start.saturating_add(header.len as usize);
+        each(Entry {
+            position,
+            sequence: header.sequence,
+            kind: header.kind(),
+            payload: bytes.slice(start..offset.min(bytes.len())),
+        });
+    }
+}
+
 /// The first good frame behind the bad one at `offset` whose number can be there: every frame in between
 /// takes bytes.
-fn next_good(
-    bytes: &[u8],
-    offset: usize,
-    next: Sequence,
-    binding: u32,
-) -> Option<(usize, Good)> {
+fn next_good(bytes: &[u8], offset: usize, next: Sequence, binding: u32) -> Option<(usize, Good)> {
     (offset + 1..bytes.len()).find_map(|at| {
         let header = FrameHeader::decode(bytes.get(at..)?)?;
         let missing = header.sequence.0.checked_sub(next.0)?;

@@ -36,7 +36,9 @@ pub(super) fn append(
         };
         // Later holes need their own bytes.
         let left = usize::try_from(lost.end.0.saturating_sub(number.saturating_add(1)));
-        let needed = left.unwrap_or(usize::MAX).saturating_mul(FRAME_HEADER_BYTES);
+        let needed = left
+            .unwrap_or(usize::MAX)
+            .saturating_mul(FRAME_HEADER_BYTES);
         let most = end.map_or(usize::MAX, |end| end.saturating_sub(needed));
         let until = until.unwrap_or(least).min(most).max(least);
         push(out, header, Sequence(number), until - least, kind);

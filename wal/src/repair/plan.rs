@@ -253,8 +253,7 @@ impl<'a> Work<'a> {
                 Piece::Bad(bad) => {
                     let Some(to) = bad.to else {
                         // How many entries these bytes were, the next segment or nobody knows.
-                        let limit =
-                            follower.map_or(self.plan.policy.known_end, |next| next.name);
+                        let limit = follower.map_or(self.plan.policy.known_end, |next| next.name);
                         let lost = bad.from..limit.max(bad.from);
                         self.lose(bad.offsets.start as u64, lost, None, bad.problem.clone());
                         return Ok(limit.max(bad.from));
@@ -284,10 +283,7 @@ impl<'a> Work<'a> {
         let cut_at = self.plan.policy.cut_from.filter(|from| lost.end > *from);
         let Some(cut_from) = cut_at else {
             if lost.start < lost.end {
-                self.parts.push(Part::Holes {
-                    entries: lost,
-                    end,
-                });
+                self.parts.push(Part::Holes { entries: lost, end });
             }
             return;
         };
