@@ -38,6 +38,11 @@ pub enum ErrorKind {
     Corrupt,
     /// This build, file system or store can't do it.
     Unsupported,
+    /// A store in the network gave no usable answer for as long as it was asked. Whether a write took
+    /// effect is not known.
+    Unavailable,
+    /// A store in the network refuses, and will until its configuration or ours is changed.
+    Refused,
     /// Anything else: a device, a network, a bug.
     Io,
 }
@@ -62,6 +67,7 @@ impl ErrorKind {
         match self {
             Self::Full => " (free some space or raise the quota)",
             Self::Denied => " (check owner and permissions)",
+            Self::Unavailable => " (check the network and the store's state, then start again)",
             _ => "",
         }
     }

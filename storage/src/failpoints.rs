@@ -13,4 +13,6 @@ pub const FAILPOINTS: &[&str] = &[
     "storage::after_dir_sync",
     "storage::before_dir_create",
     "storage::after_dir_create",
+    "storage::before_object_put",
+    "storage::after_object_put",
 ];

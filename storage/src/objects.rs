@@ -41,6 +41,10 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     fn get_range(&self, name: &str, offset: u64, len: usize) -> Result<Option<Bytes>>;
     /// Reads an object and what to hand to [`put_if`](Self::put_if); `None` when there is none.
     fn get_versioned(&self, name: &str) -> Result<Option<(Bytes, Version)>>;
+    /// Reads several objects, each as [`get`](Self::get) does; a store in the network reads some at a time.
+    fn get_many(&self, names: &[String]) -> Vec<Result<Option<Bytes>>> {
+        names.iter().map(|name| self.get(name)).collect()
+    }
     /// Replaces an object that is still as it was when `expected` was read;
     /// [`PutOutcome::Conflict`] when it isn't, or is gone. An answer "changed" to its own retried request
     /// counts as written: the bytes are compared.

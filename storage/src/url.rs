@@ -1,16 +1,8 @@
-//! [`Location`]: where a user says that something lives, and [`open_objects`], which opens it.
+//! [`Location`]: where a user says that something lives.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-use crate::disk_objects::DiskObjects;
-use crate::error::{Error, ErrorKind, Result};
-use crate::local::LocalDisk;
-use crate::objects::Objects;
-use crate::remote_objects::RemoteObjects;
 
 /// A place for durable things, as written in configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -166,73 +158,5 @@ impl fmt::Display for Location {
         };
         let separator = if bucket.prefix.is_empty() { "" } else { "/" };
         write!(f, "{scheme}://{}{separator}{}", bucket.name, bucket.prefix)
-    }
-}
-
-/// The named stores in memory of this process.
-static MEMORY: LazyLock<Mutex<HashMap<String, Arc<dyn Objects>>>> = LazyLock::new(Mutex::default);
-
-/// Opens a location as an object store. Nothing is created before the first write, and a remote store
-/// isn't asked before the first request.
-pub fn open_objects(location: &Location) -> Result<Arc<dyn Objects>> {
-    match location {
-        Location::File(path) => Ok(Arc::new(DiskObjects::new(Arc::new(LocalDisk), path))),
-        Location::Memory(name) if name.is_empty() => Ok(Arc::new(RemoteObjects::in_memory()?)),
-        Location::Memory(name) => {
-            let mut named = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(objects) = named.get(name) {
-                return Ok(Arc::clone(objects));
-            }
-            let objects: Arc<dyn Objects> = Arc::new(RemoteObjects::in_memory()?);
-            named.insert(name.clone(), Arc::clone(&objects));
-            Ok(objects)
-        }
-        #[cfg(feature = "s3")]
-        Location::S3(bucket) => open_bucket(location, bucket, |name| {
-            object_store::aws::AmazonS3Builder::from_env()
-                .with_bucket_name(name)
-                .build()
-        }),
-        #[cfg(feature = "gcs")]
-        Location::Gcs(bucket) => open_bucket(location, bucket, |name| {
-            object_store::gcp::GoogleCloudStorageBuilder::from_env()
-                .with_bucket_name(name)
-                .build()
-        }),
-        #[cfg(feature = "azure")]
-        Location::Azure(bucket) => open_bucket(location, bucket, |name| {
-            object_store::azure::MicrosoftAzureBuilder::from_env()
-                .with_container_name(name)
-                .build()
-        }),
-        _ => {
-            let reason = "it can't be opened as an object store";
-            Err(Error::new(
-                "open",
-                location.to_string(),
-                ErrorKind::Unsupported,
-                reason,
-            ))
-        }
-    }
-}
-
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-fn open_bucket<S: object_store::ObjectStore>(
-    location: &Location,
-    bucket: &Bucket,
-    build: impl FnOnce(&str) -> object_store::Result<S>,
-) -> Result<Arc<dyn Objects>> {
-    match build(&bucket.name) {
-        Ok(store) => Ok(Arc::new(RemoteObjects::new(
-            Arc::new(store),
-            &bucket.prefix,
-        )?)),
-        Err(error) => Err(Error::new(
-            "open",
-            location.to_string(),
-            ErrorKind::Io,
-            error,
-        )),
     }
 }

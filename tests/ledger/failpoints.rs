@@ -13,6 +13,8 @@ use super::workload::{Pipeline, Store};
 
 /// Failpoints that these daemons never pass, with the reason.
 const UNREACHABLE: &[(&str, Option<Store>, &str)] = &[
+    ("storage::before_object_put", None, "all stores are local"),
+    ("storage::after_object_put", None, "all stores are local"),
     (
         "sink::before_staging",
         None,

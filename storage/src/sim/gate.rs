@@ -27,7 +27,7 @@ impl Gate {
         drop(changed.wait_while(state, |state| state.waiting == 0));
     }
 
-    pub(super) fn pass(&self) {
+    pub(crate) fn pass(&self) {
         let (state, changed) = &*self.0;
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting += 1;

@@ -1,0 +1,400 @@
+//! [`Client`]: requests to a store, tried again while that can help.
+//!
+//! One rule decides every conditional write: whatever the answer to it was, if it wasn't plain success,
+//! the object is read back, and its bytes tell whether the write took effect. An answer can be lost after
+//! the write, "already exists" may answer the crate's or our own repetition, and some stores answer 409
+//! for a write that merely met another one.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::path::Path as ObjectPath;
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+};
+use tokio::time::{Instant, timeout};
+
+use super::failure::Failure;
+use super::policy::{RetryPolicy, Waits};
+use super::trouble::Trouble;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint;
+use crate::objects::{PutOutcome, Version};
+
+/// How many objects [`Client::get_many`] reads at once.
+const READ_AHEAD: usize = 16;
+
+/// An object's path in the store and its name for people.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) path: ObjectPath,
+    pub(super) url: String,
+}
+
+/// A store and how requests to it are tried again.
+#[derive(Debug)]
+pub(super) struct Client {
+    store: Arc<dyn ObjectStore>,
+    policy: RetryPolicy,
+    trouble: Trouble,
+    requests: AtomicU64,
+}
+
+/// What a conditional write demands.
+#[derive(Debug, Clone)]
+pub(super) enum Condition {
+    /// There is no such object.
+    New,
+    /// The object is still this one.
+    Still(Version),
+}
+
+impl Condition {
+    fn mode(&self) -> PutMode {
+        match self {
+            Self::New => PutMode::Create,
+            Self::Still(version) => PutMode::Update(UpdateVersion {
+                e_tag: version.tag.clone(),
+                version: version.number.clone(),
+            }),
+        }
+    }
+
+    /// What the object that was read back says about a write of `bytes` that may have taken effect;
+    /// `None` when it hasn't, and may still.
+    fn decide(&self, bytes: &Bytes, found: Option<&(Bytes, Version)>) -> Option<PutOutcome> {
+        match (self, found) {
+            (_, Some((found, _))) if found == bytes => Some(PutOutcome::Written),
+            (Self::New, None) => None,
+            (Self::Still(expected), Some((_, version))) if version == expected => None,
+            _ => Some(PutOutcome::Conflict),
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, url: String, policy: RetryPolicy) -> Self {
+        Self {
+            store,
+            policy,
+            trouble: Trouble::new(url),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn store(&self) -> &dyn ObjectStore {
+        &*self.store
+    }
+
+    fn tries<'a>(&'a self, operation: &'static str, url: &'a str) -> Tries<'a> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        Tries {
+            client: self,
+            operation,
+            url,
+            waits: self.policy.waits(number),
+            start: Instant::now(),
+            failed: 0,
+        }
+    }
+
+    /// Writes an object whole.
+    pub(super) async fn put(&self, target: Target, bytes: Bytes) -> Result<()> {
+        let mut tries = self.tries("put", &target.url);
+        let allowance = self.policy.allowance(bytes.len());
+        failpoint!("storage::before_object_put");
+        loop {
+            let put = self.store.put(&target.path, bytes.clone().into());
+            match tries.attempt(allowance, put).await {
+                Ok(_) => break,
+                Err(failure) => tries.pause(failure).await?,
+            }
+        }
+        failpoint!("storage::after_object_put");
+        Ok(())
+    }
+
+    /// Writes an object if `condition` holds.
+    pub(super) async fn put_if(
+        &self,
+        target: Target,
+        bytes: Bytes,
+        condition: Condition,
+    ) -> Result<PutOutcome> {
+        let mut tries = self.tries("put", &target.url);
+        let allowance = self.policy.allowance(bytes.len());
+        failpoint!("storage::before_object_put");
+        let outcome = loop {
+            let options = PutOptions::from(condition.mode());
+            let put = self
+                .store
+                .put_opts(&target.path, bytes.clone().into(), options);
+            let failure = match tries.attempt(allowance, put).await {
+                Ok(_) => break PutOutcome::Written,
+                Err(failure @ Failure::Final(..)) => return Err(tries.error(failure)),
+                Err(failure) => failure,
+            };
+            let found = self.read(&mut tries, &target).await?;
+            if let Some(outcome) = condition.decide(&bytes, found.as_ref()) {
+                break outcome;
+            }
+            tries.pause(failure).await?;
+        };
+        failpoint!("storage::after_object_put");
+        Ok(outcome)
+    }
+
+    /// Reads an object and its version.
+    pub(super) async fn get(&self, target: &Target) -> Result<Option<(Bytes, Version)>> {
+        self.read(&mut self.tries("get", &target.url), target).await
+    }
+
+    async fn read(
+        &self,
+        tries: &mut Tries<'_>,
+        target: &Target,
+    ) -> Result<Option<(Bytes, Version)>> {
+        loop {
+            match self.read_once(tries, target, GetOptions::default()).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(Failure::Absent) => return Ok(None),
+                Err(failure) => tries.pause(failure).await?,
+            }
+        }
+    }
+
+    /// Reads up to `len` bytes from `offset`, in one request unless `len` is 0.
+    pub(super) async fn get_range(
+        &self,
+        target: &Target,
+        offset: u64,
+        len: usize,
+    ) -> Result<Option<Bytes>> {
+        let mut tries = self.tries("get", &target.url);
+        let end = offset.saturating_add(len as u64);
+        // Nobody answers a range of no bytes: only whether there is such an object is asked.
+        let options = GetOptions {
+            head: end == offset,
+            range: (end > offset).then_some(GetRange::Bounded(offset..end)),
+            ..GetOptions::default()
+        };
+        loop {
+            match self.read_once(&mut tries, target, options.clone()).await {
+                Ok((bytes, _)) => return Ok(Some(bytes)),
+                Err(Failure::Absent) => return Ok(None),
+                Err(Failure::PastEnd(_)) => return Ok(Some(Bytes::new())),
+                Err(failure) => tries.pause(failure).await?,
+            }
+        }
+    }
+
+    /// One attempt to read. Each piece that comes counts as progress: a slow answer is not a failed one.
+    async fn read_once(
+        &self,
+        tries: &mut Tries<'_>,
+        target: &Target,
+        options: GetOptions,
+    ) -> Result<(Bytes, Version), Failure> {
+        let head = options.head;
+        let patience = self.policy.attempt;
+        let got = self.store.get_opts(&target.path, options);
+        let got = tries.attempt(patience, got).await?;
+        let version = Version {
+            tag: got.meta.e_tag.clone(),
+            number: got.meta.version.clone(),
+        };
+        let size = got.range.end - got.range.start;
+        let mut bytes = BytesMut::new();
+        if head {
+            return Ok((bytes.freeze(), version));
+        }
+        let mut pieces = got.into_stream();
+        while let Some(piece) = tries.attempt(patience, pieces.try_next()).await? {
+            bytes.extend_from_slice(&piece);
+        }
+        if bytes.len() as u64 != size {
+            let text = format!("the answer ends after {} of {size} bytes", bytes.len());
+            return Err(Failure::Passing(text.into()));
+        }
+        Ok((bytes.freeze(), version))
+    }
+
+    /// Reads several objects, some at a time.
+    pub(super) async fn get_many(
+        &self,
+        targets: Vec<Result<Target>>,
+    ) -> Vec<Result<Option<Bytes>>> {
+        let reads = targets.into_iter().map(|target| async move {
+            let found = self.get(&target?).await?;
+            Ok(found.map(|(bytes, _)| bytes))
+        });
+        futures_util::stream::iter(reads)
+            .buffered(READ_AHEAD)
+            .collect()
+            .await
+    }
+
+    /// Names all objects in `folder` with their sizes. What has been listed when a page fails stays.
+    pub(super) async fn list(&self, folder: Option<Target>, url: &str) -> Result<Vec<Listed>> {
+        let mut tries = self.tries("list", url);
+        let folder = folder.map(|target| target.path);
+        let mut found: Vec<Listed> = Vec::new();
+        loop {
+            let mut entries = match found.last() {
+                None => self.store.list(folder.as_ref()),
+                Some((last, _)) => self.store.list_with_offset(folder.as_ref(), last),
+            };
+            let failure = loop {
+                match tries.attempt(self.policy.attempt, entries.try_next()).await {
+                    Ok(Some(entry)) => {
+                        found.push((entry.location, entry.size));
+                        tries.progress();
+                    }
+                    Ok(None) => return Ok(found),
+                    Err(failure) => break failure,
+                }
+            };
+            tries.pause(failure).await?;
+        }
+    }
+
+    /// Removes an object that need not exist.
+    pub(super) async fn delete(&self, target: Target) -> Result<()> {
+        let mut tries = self.tries("delete", &target.url);
+        loop {
+            let delete = self.store.delete(&target.path);
+            match tries.attempt(self.policy.attempt, delete).await {
+                Ok(()) | Err(Failure::Absent) => return Ok(()),
+                Err(failure) => tries.pause(failure).await?,
+            }
+        }
+    }
+}
+
+/// An object's path and size.
+pub(super) type Listed = (ObjectPath, u64);
+
+/// The attempts at one request.
+struct Tries<'a> {
+    client: &'a Client,
+    operation: &'static str,
+    url: &'a str,
+    waits: Waits,
+    start: Instant,
+    failed: u32,
+}
+
+impl Tries<'_> {
+    /// Waits for an answer, but not for ever.
+    async fn attempt<T>(
+        &mut self,
+        patience: Duration,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Failure> {
+        match timeout(patience, request).await {
+            Ok(Ok(answer)) => {
+                if self.failed > 0 {
+                    self.client.trouble.recovered();
+                }
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(Failure::of(error)),
+            Err(_) => Err(Failure::Passing(
+                format!("no answer within {patience:?}").into(),
+            )),
+        }
+    }
+
+    /// Something came: the time to give up counts from now.
+    fn progress(&mut self) {
+        self.start = Instant::now();
+    }
+
+    /// Waits until it is time for another attempt; gives up when there shall be none.
+    async fn pause(&mut self, failure: Failure) -> Result<()> {
+        if matches!(failure, Failure::Final(..)) {
+            return Err(self.error(failure));
+        }
+        self.failed += 1;
+        let wait = self.waits.next();
+        if self.start.elapsed() + wait >= self.client.policy.give_up_after {
+            return Err(self.error(failure));
+        }
+        let trouble = &self.client.trouble;
+        trouble.failed(self.operation, self.url, &Reason(&failure));
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        let (kind, source) = match failure {
+            Failure::Final(kind, refusal) => (kind, refusal.into()),
+            other => (
+                ErrorKind::Unavailable,
+                format!(
+                    "no usable answer within {:.1?} ({} tries): {}",
+                    self.start.elapsed(),
+                    self.failed,
+                    Reason(&other)
+                )
+                .into(),
+            ),
+        };
+        Error {
+            operation: self.operation,
+            path: self.url.to_owned(),
+            kind,
+            source,
+        }
+    }
+}
+
+struct Reason<'a>(&'a Failure);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Failure::Absent => f.write_str("there is no such object"),
+            Failure::Conflict(error) | Failure::PastEnd(error) => error.fmt(f),
+            Failure::Passing(error) => error.fmt(f),
+            Failure::Final(_, refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(tag: &str) -> Version {
+        Version {
+            tag: Some(tag.to_owned()),
+            number: None,
+        }
+    }
+
+    #[test]
+    fn the_bytes_decide_what_became_of_a_write() {
+        let ours = Bytes::from_static(b"ours");
+        let ours_found = (ours.clone(), version("2"));
+        let other = (Bytes::from_static(b"other"), version("1"));
+        let decide = |condition: &Condition, found| condition.decide(&ours, found);
+
+        let new = Condition::New;
+        assert_eq!(decide(&new, Some(&ours_found)), Some(PutOutcome::Written));
+        assert_eq!(decide(&new, Some(&other)), Some(PutOutcome::Conflict));
+        assert_eq!(decide(&new, None), None);
+
+        let still = Condition::Still(version("1"));
+        assert_eq!(decide(&still, Some(&ours_found)), Some(PutOutcome::Written));
+        assert_eq!(decide(&still, Some(&other)), None, "nobody has written yet");
+        assert_eq!(decide(&still, None), Some(PutOutcome::Conflict));
+        let gone_on = Condition::Still(version("0"));
+        assert_eq!(decide(&gone_on, Some(&other)), Some(PutOutcome::Conflict));
+    }
+}

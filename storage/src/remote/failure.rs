@@ -1,0 +1,211 @@
+//! What a failed request means: for `object_store`'s errors, what to do about them.
+//!
+//! The crate keeps the type that holds an answer's status to itself, and sorts only some statuses into
+//! variants of its error. The others are read from the text of its message, whose wording a test
+//! against real answers holds.
+
+use std::error::Error as StdError;
+
+use object_store::Error as StoreError;
+
+use crate::error::ErrorKind;
+
+/// How a request failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// There is no such object.
+    Absent,
+    /// A condition didn't hold, or another write was going on at the same time.
+    Conflict(StoreError),
+    /// The range that was asked for begins behind the object's end.
+    PastEnd(StoreError),
+    /// It may go well next time.
+    Passing(Box<dyn StdError + Send + Sync>),
+    /// It won't, until somebody changes something.
+    Final(ErrorKind, Refusal),
+}
+
+/// A store's refusal, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{meaning}: {source}")]
+pub(super) struct Refusal {
+    meaning: &'static str,
+    source: StoreError,
+}
+
+const START_OF_STATUS: &str = "Server returned non-2xx status code: ";
+/// Some stores answer 200 and put the failure into the body.
+const FAILURE_IN_BODY: &str = "Server returned error response: ";
+const REDIRECTED: &str = "Received redirect without LOCATION";
+/// Error codes, in the bodies of S3 and GCS, and of Azure.
+const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
+/// S3 answers 400 when the connection was too slow for it.
+const TOO_SLOW: &str = "<Code>RequestTimeout</Code>";
+
+impl Failure {
+    /// What `error` means.
+    pub(super) fn of(error: StoreError) -> Self {
+        let refusal = |kind, meaning, source| Self::Final(kind, Refusal { meaning, source });
+        match error {
+            StoreError::NotFound { .. } => {
+                let text = innermost_text(&error);
+                if NO_BUCKET.iter().any(|code| text.contains(code)) {
+                    let meaning =
+                        "the bucket or container doesn't exist: create it, or correct the location";
+                    return refusal(ErrorKind::Refused, meaning, error);
+                }
+                Self::Absent
+            }
+            StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => {
+                Self::Conflict(error)
+            }
+            StoreError::PermissionDenied { .. } => {
+                let meaning = "the store denies it: the credentials must be allowed to read, write, list \
+                    and delete here";
+                refusal(ErrorKind::Denied, meaning, error)
+            }
+            StoreError::Unauthenticated { .. } => {
+                let meaning = "the store doesn't accept the credentials: check the AWS_*, GOOGLE_* or \
+                    AZURE_* variables";
+                refusal(ErrorKind::Denied, meaning, error)
+            }
+            StoreError::NotSupported { .. }
+            | StoreError::NotImplemented { .. }
+            | StoreError::InvalidPath { .. } => {
+                let meaning = "this store, as configured, can't do it";
+                refusal(ErrorKind::Unsupported, meaning, error)
+            }
+            // The store in memory knows no statuses; of what is asked of it, only this can go wrong.
+            StoreError::Generic {
+                store: "InMemory", ..
+            } => Self::PastEnd(error),
+            other => match Answer::of(&other) {
+                Answer::None | Answer::Status(408 | 429 | 500..=599) => {
+                    Self::Passing(Box::new(other))
+                }
+                Answer::Status(400) if innermost_text(&other).contains(TOO_SLOW) => {
+                    Self::Passing(Box::new(other))
+                }
+                Answer::Status(416) => Self::PastEnd(other),
+                Answer::Redirect | Answer::Status(300..=399) => {
+                    let meaning = "the store sends elsewhere: check the region and the endpoint";
+                    refusal(ErrorKind::Refused, meaning, other)
+                }
+                Answer::Status(_) => {
+                    let meaning = "the store refuses the request: check the bucket's name, the region and \
+                        the endpoint";
+                    refusal(ErrorKind::Refused, meaning, other)
+                }
+            },
+        }
+    }
+}
+
+/// What came back, as far as the crate's error tells.
+enum Answer {
+    /// Nothing, or something that can't be read.
+    None,
+    Status(u16),
+    Redirect,
+}
+
+impl Answer {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut current = Some(error);
+        while let Some(error) = current {
+            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+            if error.is::<object_store::client::HttpError>() {
+                return Self::None;
+            }
+            let text = error.to_string();
+            if let Some(rest) = text.strip_prefix(START_OF_STATUS) {
+                let digits = rest.get(..3).and_then(|digits| digits.parse().ok());
+                return digits.map_or(Self::None, Self::Status);
+            }
+            if text.starts_with(FAILURE_IN_BODY) {
+                return Self::None;
+            }
+            if text.starts_with(REDIRECTED) {
+                return Self::Redirect;
+            }
+            current = error.source();
+        }
+        Self::None
+    }
+}
+
+fn innermost_text(error: &(dyn StdError + 'static)) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    current.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Said(&'static str);
+
+    fn generic(text: &'static str) -> StoreError {
+        StoreError::Generic {
+            store: "S3",
+            source: Box::new(Said(text)),
+        }
+    }
+
+    #[test]
+    fn statuses_are_sorted_by_what_helps() {
+        let of = |text| Failure::of(generic(text));
+        for passing in [
+            "Server returned non-2xx status code: 500 Internal Server Error: ",
+            "Server returned non-2xx status code: 503 Service Unavailable: SlowDown",
+            "Server returned non-2xx status code: 429 Too Many Requests: ",
+            "Server returned non-2xx status code: 408 Request Timeout: ",
+            "Server returned non-2xx status code: 400 Bad Request: <Code>RequestTimeout</Code>",
+            "Server returned error response: <Code>InternalError</Code>",
+        ] {
+            assert!(matches!(of(passing), Failure::Passing(_)), "{passing}");
+        }
+        for last in [
+            "Server returned non-2xx status code: 400 Bad Request: <Code>InvalidBucketName</Code>",
+            "Server returned non-2xx status code: 301 Moved Permanently: ",
+            "Received redirect without LOCATION, this normally indicates an incorrectly configured region",
+        ] {
+            assert!(
+                matches!(of(last), Failure::Final(ErrorKind::Refused, _)),
+                "{last}"
+            );
+        }
+        assert!(matches!(
+            of("Server returned non-2xx status code: 416 Range Not Satisfiable: "),
+            Failure::PastEnd(_)
+        ));
+    }
+
+    #[test]
+    fn a_missing_bucket_is_not_a_missing_object() {
+        let missing = |text| StoreError::NotFound {
+            path: "a".into(),
+            source: Box::new(Said(text)),
+        };
+        assert!(matches!(
+            Failure::of(missing("<Code>NoSuchKey</Code>")),
+            Failure::Absent
+        ));
+        for bucket in [
+            "<Code>NoSuchBucket</Code>",
+            "<Code>ContainerNotFound</Code>",
+        ] {
+            match Failure::of(missing(bucket)) {
+                Failure::Final(ErrorKind::Refused, refusal) => {
+                    assert!(refusal.to_string().contains("create it"), "{refusal}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

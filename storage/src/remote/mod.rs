@@ -1,0 +1,179 @@
+//! [`RemoteObjects`]: any store of the `object_store` crate behind the blocking [`Objects`] trait.
+//!
+//! Requests run on a thread of their own with a small tokio runtime; the caller waits for the answer
+//! on a plain channel. So every call may be made from any thread, a tokio worker included (which it
+//! then blocks, as [`Objects`] says). A store that fails for a while is asked again, for as long as
+//! [`RetryPolicy`] says; what it refuses for good is an error at once, with what to do about it. Nothing
+//! outside this folder knows which version of `object_store` our bytes go through.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::ObjectStore;
+use object_store::path::Path as ObjectPath;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::objects::{Objects, PutOutcome, Version, check_name};
+
+mod client;
+mod failure;
+mod open;
+mod policy;
+mod thread;
+mod trouble;
+
+use client::{Client, Condition, Target};
+pub use open::{RemoteOptions, open_objects, open_objects_with};
+pub use policy::RetryPolicy;
+use thread::RequestThread;
+
+/// Objects below a prefix of an object store.
+pub struct RemoteObjects {
+    client: Arc<Client>,
+    /// Where in the store the root is; empty or without a trailing `/`.
+    prefix: String,
+    /// The root for people: `s3://bucket/prefix`.
+    url: String,
+    thread: RequestThread,
+}
+
+impl fmt::Debug for RemoteObjects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RemoteObjects")
+            .field(&format_args!("{} in {}", self.url, self.client.store()))
+            .finish()
+    }
+}
+
+impl RemoteObjects {
+    /// The objects of `store` below `prefix` (empty for all), which people know as `url`.
+    fn new(
+        store: Arc<dyn ObjectStore>,
+        prefix: &str,
+        url: String,
+        policy: RetryPolicy,
+    ) -> Result<Self> {
+        Ok(Self {
+            thread: RequestThread::start(&url)?,
+            client: Arc::new(Client::new(store, url.clone(), policy)),
+            prefix: prefix.trim_matches('/').to_owned(),
+            url,
+        })
+    }
+
+    /// A store in memory, empty, gone when the value is dropped.
+    pub fn in_memory() -> Result<Self> {
+        Self::named_in_memory("")
+    }
+
+    fn named_in_memory(name: &str) -> Result<Self> {
+        let store = Arc::new(object_store::memory::InMemory::new());
+        Self::new(store, "", format!("memory:{name}"), RetryPolicy::default())
+    }
+
+    /// The name for people.
+    fn name(&self, name: &str) -> String {
+        let separator = if self.url.ends_with([':', '/']) {
+            ""
+        } else {
+            "/"
+        };
+        format!("{}{separator}{name}", self.url)
+    }
+
+    fn locate(&self, operation: &'static str, name: &str) -> Result<Target> {
+        check_name(operation, name)?;
+        let full = if self.prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.prefix)
+        };
+        let url = self.name(name);
+        match ObjectPath::parse(&full) {
+            Ok(path) => Ok(Target { path, url }),
+            Err(error) => Err(Error::new(operation, url, ErrorKind::Unsupported, error)),
+        }
+    }
+
+    /// Runs a request on the runtime's thread and waits for its answer.
+    fn run<T, F>(&self, request: impl FnOnce(Arc<Client>) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.thread
+            .run(request(Arc::clone(&self.client)))
+            .ok_or_else(|| {
+                let reason = "the thread that runs requests has ended";
+                Error::new("ask", self.url.clone(), ErrorKind::Io, reason)
+            })
+    }
+}
+
+impl Objects for RemoteObjects {
+    fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let target = self.locate("put", name)?;
+        self.run(|client| async move { client.put(target, bytes).await })?
+    }
+
+    fn put_new(&self, name: &str, bytes: Bytes) -> Result<PutOutcome> {
+        let target = self.locate("put", name)?;
+        self.run(|client| async move { client.put_if(target, bytes, Condition::New).await })?
+    }
+
+    fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        Ok(self.get_versioned(name)?.map(|(bytes, _)| bytes))
+    }
+
+    fn get_range(&self, name: &str, offset: u64, len: usize) -> Result<Option<Bytes>> {
+        let target = self.locate("get", name)?;
+        self.run(|client| async move { client.get_range(&target, offset, len).await })?
+    }
+
+    fn get_versioned(&self, name: &str) -> Result<Option<(Bytes, Version)>> {
+        let target = self.locate("get", name)?;
+        self.run(|client| async move { client.get(&target).await })?
+    }
+
+    fn get_many(&self, names: &[String]) -> Vec<Result<Option<Bytes>>> {
+        let targets = names.iter().map(|name| self.locate("get", name)).collect();
+        match self.run(|client| async move { client.get_many(targets).await }) {
+            Ok(found) => found,
+            // Which tells of each that the thread has ended.
+            Err(_) => names.iter().map(|name| self.get(name)).collect(),
+        }
+    }
+
+    fn put_if(&self, name: &str, bytes: Bytes, expected: &Version) -> Result<PutOutcome> {
+        let target = self.locate("put", name)?;
+        let still = Condition::Still(expected.clone());
+        self.run(|client| async move { client.put_if(target, bytes, still).await })?
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        let url = self.name(prefix);
+        let folder = match (self.prefix.as_str(), prefix) {
+            ("", "") => None,
+            (root, "") => Some(Target {
+                path: ObjectPath::from(root),
+                url: url.clone(),
+            }),
+            _ => Some(self.locate("list", prefix)?),
+        };
+        let found = self.run(|client| async move { client.list(folder, &url).await })??;
+        let relative = |(path, size): (ObjectPath, u64)| {
+            let name = path.as_ref().strip_prefix(&self.prefix)?;
+            Some((name.trim_start_matches('/').to_owned(), size))
+        };
+        let mut names: Vec<_> = found.into_iter().filter_map(relative).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        let target = self.locate("delete", name)?;
+        self.run(|client| async move { client.delete(target).await })?
+    }
+}
