@@ -5,7 +5,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use tidemill_checkpoint::{CheckpointStore, Holder, Location, Manifest, StoreOptions};
+use tidemill_checkpoint::{
+    CheckpointReader, CheckpointStore, Holder, Location, Manifest, StoreOptions,
+};
 use tidemill_storage::failpoint;
 
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
@@ -28,21 +30,16 @@ impl StreamingContext {
         holder.admin.clone_from(&settings.admin);
         let mut options = StoreOptions::new(holder);
         options.retain = settings.retain;
+        let graph = GraphDescriptor::of(registry);
+        self.look_before_taking_over(settings, &locations.checkpoint, mode, &graph)?;
         let store = CheckpointStore::open(&locations.checkpoint, options)?;
         let newest = store.newest()?;
         for (id, error) in &newest.skipped {
             tracing::warn!(checkpoint = id.0, %error, "a checkpoint is damaged; an older one is used");
         }
-        let graph = GraphDescriptor::of(registry);
         let held = match &newest.manifest {
-            Some(manifest) if mode == StartMode::CreateOnly => {
-                return Err(Error::Setting(format!(
-                    "{} holds checkpoint {} already; use get_or_create to go on from it",
-                    locations.checkpoint, manifest.id
-                )));
-            }
             Some(manifest) => {
-                Some(self.reconciled(settings, &locations.checkpoint, manifest, &graph)?)
+                Some(self.reconciled(settings, &locations.checkpoint, manifest, mode, &graph)?)
             }
             None => None,
         };
@@ -55,13 +52,8 @@ impl StreamingContext {
 
         let epoch = store.epoch().0;
         let known_end = metadata.tracker.replay_from;
-        let (driver_log, driver_place) = locations.open_log(
-            settings,
-            DRIVER_LOG_DIR,
-            DRIVER_LOG_KIND,
-            epoch,
-            known_end,
-        )?;
+        let (driver_log, driver_place) =
+            locations.open_log(settings, DRIVER_LOG_DIR, DRIVER_LOG_KIND, epoch, known_end)?;
         if is_new && driver_log.next_sequence().0 > 0 {
             return Err(Error::Unreadable {
                 place: driver_place,
@@ -161,14 +153,51 @@ impl StreamingContext {
         })
     }
 
+    /// Refuses, where no lock tells of a live driver, what would be refused after taking over: the wrong
+    /// program must not stop the one that runs there.
+    fn look_before_taking_over(
+        &self,
+        settings: &Settings,
+        location: &Location,
+        mode: StartMode,
+        graph: &GraphDescriptor,
+    ) -> Result<()> {
+        if location.is_local() {
+            return Ok(());
+        }
+        let newest = || {
+            let reader = CheckpointReader::open(location)?;
+            let newest = reader.list()?.into_iter().next();
+            newest.map(|newest| reader.manifest(newest.id)).transpose()
+        };
+        match newest() {
+            Ok(Some(manifest)) => self
+                .reconciled(settings, location, &manifest, mode, graph)
+                .map(drop),
+            Ok(None) => Ok(()),
+            // Whatever it is, the real reading tells it better; a checkpoint may be retired meanwhile.
+            Err(error) => {
+                tracing::debug!(%error, "a look at the checkpoint before taking it over failed");
+                Ok(())
+            }
+        }
+    }
+
     /// A checkpoint's metadata, if this program can go on from it.
     fn reconciled(
         &self,
         settings: &Settings,
         location: &Location,
         manifest: &Manifest,
+        mode: StartMode,
         graph: &GraphDescriptor,
     ) -> Result<Metadata> {
+        if mode == StartMode::CreateOnly {
+            return Err(Error::Setting(format!(
+                "{location} holds checkpoint {} already; use get_or_create to go on from it",
+                manifest.id
+            )));
+        }
         let place = format!("checkpoint {} at {location}", manifest.id);
         let mut held = Metadata::decode(&manifest.metadata, &place)?;
         let keys_of = |series: &tidemill_checkpoint::Series| {
