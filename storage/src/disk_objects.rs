@@ -1,5 +1,6 @@
 //! [`DiskObjects`]: a folder of a [`Disk`] as an object store.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,9 @@ pub struct DiskObjects {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     replacing: Arc<Mutex<()>>,
+    /// Folders that are known to be durable. One that is merely there need not be: its maker may have
+    /// been killed before it synced the name.
+    durable: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl DiskObjects {
@@ -30,6 +34,7 @@ impl DiskObjects {
             disk,
             root: root.into(),
             replacing: Arc::default(),
+            durable: Arc::default(),
         }
     }
 
@@ -38,11 +43,22 @@ impl DiskObjects {
         Ok(self.root.join(name))
     }
 
-    /// Does `write`, creating the object's folder only when it turns out to be missing.
+    /// Does `write` in a folder that is durable, or made so.
     fn with_folder<T>(&self, path: &Path, write: impl Fn() -> Result<T>) -> Result<T> {
+        let folder = durable::parent_of(path);
+        let known = || self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            create_dir_all_durable(&*self.disk, folder)?;
+            known().insert(folder.to_owned());
+            Ok(())
+        };
+        if !known().contains(folder) {
+            make()?;
+        }
         match write() {
+            // Somebody has removed it since.
             Err(error) if error.is_not_found() => {
-                create_dir_all_durable(&*self.disk, durable::parent_of(path))?;
+                make()?;
                 write()
             }
             other => other,
