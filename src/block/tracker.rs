@@ -364,11 +364,16 @@ impl TrackerSnapshot {
                 };
                 for (stream, ids) in blocks {
                     let queue = self.unallocated.entry(stream.clone()).or_default();
-                    let wanted: BTreeSet<BlockId> = ids.iter().copied().collect();
+                    // In the order of the event: that of the log may be another, when an addition was
+                    // tried again for want of room.
+                    let wanted: BTreeMap<BlockId, usize> =
+                        ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
                     let (taken, left) = std::mem::take(queue)
                         .into_iter()
-                        .partition::<VecDeque<_>, _>(|block| wanted.contains(&block.id));
+                        .partition::<VecDeque<_>, _>(|block| wanted.contains_key(&block.id));
                     *queue = left;
+                    let mut taken = Vec::from(taken);
+                    taken.sort_by_key(|block| wanted.get(&block.id));
                     if taken.len() != wanted.len() {
                         return Err(format!(
                             "the batch at {time} names {} blocks of `{stream}`, of which {} were \
@@ -377,7 +382,7 @@ impl TrackerSnapshot {
                             wanted.len() - taken.len()
                         ));
                     }
-                    allocation.blocks.insert(stream, taken.into());
+                    allocation.blocks.insert(stream, taken);
                 }
                 self.allocated.insert(time, allocation);
                 self.last_allocated = Some(time);
@@ -411,7 +416,8 @@ impl TrackerSnapshot {
     /// The blocks that wait or are in a batch, each with its stream.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (&OperatorUid, &BlockInfo)> {
         let waiting = self.unallocated.iter();
-        let waiting = waiting.flat_map(|(uid, blocks)| blocks.iter().map(move |block| (uid, block)));
+        let waiting =
+            waiting.flat_map(|(uid, blocks)| blocks.iter().map(move |block| (uid, block)));
         let allocated = self.allocated.values().flat_map(|batch| &batch.blocks);
         let allocated =
             allocated.flat_map(|(uid, blocks)| blocks.iter().map(move |block| (uid, block)));

@@ -52,9 +52,18 @@ Examples:
     /// List, show, verify or cut checkpoints
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
-    /// Dump or verify the write-ahead logs
+    /// Dump, verify or repair the write-ahead logs
     #[command(subcommand)]
     Wal(WalCommand),
+    /// Check logs, checkpoints and what the sinks hold, each by itself and against the others
+    #[command(after_help = "\
+Reads only, and works while the pipeline runs. Exit code 1 when there is an error; warnings and notes don't \
+count.
+
+Examples:
+  tidemill fsck wordcount.toml
+  tidemill fsck wordcount.toml --json | jq '.findings[] | select(.severity == \"error\")'")]
+    Fsck(FsckArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -85,6 +94,17 @@ pub(super) enum WalCommand {
     /// Read and check every byte; exit code 1 when something is damaged
     #[command(after_help = "Example:\n  tidemill wal verify wordcount.toml")]
     Verify(WalArgs),
+    /// Say what is damaged and what repairing it would lose; with --quarantine, repair it
+    #[command(after_help = "\
+Without --quarantine nothing is changed. With it, damaged segments are moved to quarantine-TIME/ in the \
+log's folder, never deleted, and repaired ones take their place: good entries stay as they are, lost ones \
+are marked as given up. The driver's log is cut where an entry is lost that no checkpoint contains. Exit \
+code 1 means that something is damaged and was not repaired.
+
+Examples:
+  tidemill wal repair wordcount.toml
+  tidemill wal repair wordcount.toml --quarantine --yes")]
+    Repair(WalRepairArgs),
 }
 
 /// A pipeline file and what is laid over it.
@@ -171,6 +191,27 @@ pub(super) struct WalArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) sets: SetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FsckArgs {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WalRepairArgs {
+    #[command(flatten)]
+    pub(super) at: WalArgs,
+    /// Set damaged segments aside and leave logs that can be gone on with; needs the PIPELINE.toml
+    #[arg(long)]
+    pub(super) quarantine: bool,
+    /// Don't ask
+    #[arg(long, requires = "quarantine")]
+    pub(super) yes: bool,
 }
 
 #[cfg(test)]

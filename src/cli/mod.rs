@@ -9,7 +9,9 @@ mod check;
 mod checkpoints;
 mod client;
 mod error;
+mod fsck;
 mod guarantee;
+mod held;
 mod load;
 mod location;
 mod logging;
@@ -19,6 +21,7 @@ mod run;
 mod show;
 mod steer;
 mod wal_dump;
+mod wal_repair;
 mod wal_verify;
 
 use std::io::Write;
@@ -67,5 +70,7 @@ fn perform(command: Command) -> Result<()> {
         Command::Checkpoint(CheckpointCommand::Verify(args)) => checkpoints::verify(&args),
         Command::Wal(WalCommand::Dump(args)) => wal_dump::dump(&args),
         Command::Wal(WalCommand::Verify(args)) => wal_verify::verify(&args),
+        Command::Fsck(args) => fsck::fsck(&args),
+        Command::Wal(WalCommand::Repair(args)) => wal_repair::repair(&args),
     }
 }

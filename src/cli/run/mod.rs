@@ -7,7 +7,7 @@
 
 mod daemon;
 mod fresh;
-mod owner;
+pub(super) mod owner;
 mod signals;
 
 use std::net::{SocketAddr, TcpListener};

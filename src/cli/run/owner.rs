@@ -11,7 +11,10 @@ use crate::clock::wall_clock;
 
 /// Takes the lock of a checkpoint folder that exists; `None` where there is nothing to lock. A live
 /// driver that has it is named in the error.
-pub(super) fn take(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<Option<FileLock>> {
+pub(in crate::cli) fn take(
+    pipeline: &Pipeline,
+    admin: Option<SocketAddr>,
+) -> Result<Option<FileLock>> {
     let (StoreUrl::Sled(folder) | StoreUrl::File(folder)) = &pipeline.checkpoint.url else {
         return Ok(None);
     };

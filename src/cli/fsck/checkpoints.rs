@@ -1,0 +1,224 @@
+//! The checkpoints: every chunk, whether the logs hold what each would need, and whether the pipeline can
+//! go on from the newest.
+
+use tidemill_config::Pipeline;
+
+use super::super::held::{Checkpoints, Held};
+use super::finding::{Finding, Findings, Severity};
+use super::logs::{Extent, Logs};
+use crate::StreamingContext;
+use crate::block::{BlockInfo, TrackerSnapshot};
+use crate::recovery::irreconcilable;
+use crate::time::millis;
+
+const AREA: &str = "checkpoints";
+
+/// What is wrong with their bytes.
+pub(super) fn bytes(held: &Checkpoints, found: &mut Vec<Finding>) {
+    let mut found = Findings::of(AREA, found);
+    let any_whole = !held.whole.is_empty();
+    for (place, checkpoint) in held.verification.checkpoints.iter().enumerate() {
+        for finding in &checkpoint.findings {
+            let meaning = match (place, any_whole) {
+                (_, false) => "no checkpoint is whole: a start is refused",
+                (0, true) => {
+                    "the newest checkpoint can't be used: a start takes an older one and replays more \
+                     of the log, which costs time and no data"
+                }
+                _ => "an older checkpoint can't be fallen back to",
+            };
+            found.add(
+                Severity::Error,
+                format!("checkpoint {}: {}", checkpoint.id, finding.place),
+                finding.problem.clone(),
+                meaning,
+                match any_whole {
+                    true => {
+                        "nothing has to be done: newer checkpoints take its place while the \
+                             pipeline runs; look after the disk"
+                    }
+                    false => "restore the location from a copy, or start anew with --fresh",
+                },
+            );
+        }
+    }
+    for (id, reason) in &held.unreadable {
+        found.add(
+            Severity::Error,
+            format!("checkpoint {id}"),
+            reason.clone(),
+            "it is as it was written, and this release can't read it",
+            "use the release that wrote it, or a newer one",
+        );
+    }
+    for claim in &held.verification.claims {
+        found.add(
+            Severity::Note,
+            claim.place.clone(),
+            claim.problem.clone(),
+            "an epoch counts by its claim's name; its contents only say whose it was",
+            "nothing; the next start replaces it",
+        );
+    }
+    if !held.verification.orphans.is_empty() {
+        found.add(
+            Severity::Note,
+            held.verification.orphans.join(", "),
+            "chunks that no checkpoint names",
+            "a checkpoint's write was interrupted or is under way",
+            "nothing; the next write sweeps them",
+        );
+    }
+}
+
+/// Whether each checkpoint finds in the logs what it would replay. Returns the tracker as a start would
+/// find it.
+pub(super) fn against_logs(
+    held: &Checkpoints,
+    logs: &Logs,
+    found: &mut Vec<Finding>,
+) -> Option<TrackerSnapshot> {
+    let mut newest = None;
+    for (place, checkpoint) in held.whole.iter().enumerate() {
+        let is_newest = place == 0;
+        let mut problems = Vec::new();
+        let tracker = replayed(checkpoint, logs, &mut problems);
+        problems.extend(missing_blocks(&tracker, logs));
+        let mut found = Findings::of(AREA, found);
+        for problem in problems {
+            let (severity, meaning, advice) = match is_newest {
+                true => (
+                    Severity::Error,
+                    "a start goes on from this checkpoint, and is refused",
+                    "restore the log from a copy, or let `tidemill wal repair` say what would be lost",
+                ),
+                false => (
+                    Severity::Warning,
+                    "this checkpoint can't be fallen back to if the newer ones are damaged",
+                    "nothing has to be done: it goes when newer ones have taken its place",
+                ),
+            };
+            let place = format!("checkpoint {}", checkpoint.id);
+            found.add(severity, place, problem, meaning, advice);
+        }
+        if is_newest {
+            newest = Some(tracker);
+        }
+    }
+    newest
+}
+
+/// A checkpoint's tracker behind the log's last entry.
+fn replayed(checkpoint: &Held, logs: &Logs, problems: &mut Vec<String>) -> TrackerSnapshot {
+    let mut tracker = checkpoint.metadata.tracker.clone();
+    let from = tracker.replay_from;
+    let Some(Extent { oldest, end, .. }) = logs.driver else {
+        problems.push("the driver's log isn't there".to_owned());
+        return tracker;
+    };
+    if from < oldest {
+        problems.push(format!(
+            "it needs entry {from} of the driver's log, which begins with {oldest}"
+        ));
+    }
+    if from > end {
+        problems.push(format!(
+            "it contains all entries of the driver's log before {from}, and the log ends before {end}: \
+             its end was lost"
+        ));
+    }
+    for sequence in from.max(oldest)..end {
+        let Some(event) = logs.events.get(&sequence) else {
+            problems.push(format!(
+                "it needs entry {sequence} of the driver's log, which can't be read"
+            ));
+            break;
+        };
+        let through = checkpoint.metadata.complete_through;
+        if let Err(reason) = tracker.apply(sequence, event.clone(), through) {
+            problems.push(format!("entry {sequence} of the driver's log: {reason}"));
+            break;
+        }
+    }
+    tracker
+}
+
+/// Blocks that a tracker holds and the block log no longer does. What the log's own events name is told
+/// with them.
+fn missing_blocks(tracker: &TrackerSnapshot, logs: &Logs) -> Option<String> {
+    let is_logged = tracker.positions().next().is_some();
+    let Some(extent) = logs.blocks else {
+        return is_logged.then(|| "its batches need the block log, which isn't there".to_owned());
+    };
+    let is_missing = |block: &BlockInfo| {
+        block
+            .position
+            .is_some_and(|position| !logs.stored.contains_key(&position.sequence.0))
+    };
+    let missing: Vec<String> = tracker
+        .blocks()
+        .filter(|(_, block)| is_missing(block))
+        .map(|(stream, block)| format!("{} of `{stream}`", block.id))
+        .collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "its batches need blocks that the block log (entries {} to {}) doesn't hold: {}",
+            extent.oldest,
+            extent.end.saturating_sub(1),
+            missing.join(", ")
+        )
+    })
+}
+
+/// Whether the pipeline could go on from the newest checkpoint.
+pub(super) fn against_pipeline(
+    held: &Checkpoints,
+    pipeline: &Pipeline,
+    context: &StreamingContext,
+    found: &mut Vec<Finding>,
+) {
+    let Some(newest) = held.whole.first() else {
+        return;
+    };
+    let mut found = Findings::of("pipeline", found);
+    let state_keys = newest.manifest.series.iter().map(|series| {
+        let chunks = series.partitions.iter().flat_map(|chain| chain.base.iter());
+        (series.name.clone(), chunks.map(|chunk| chunk.entries).sum())
+    });
+    let differences = irreconcilable(
+        &newest.metadata,
+        pipeline.name.as_str(),
+        millis(pipeline.batch_interval),
+        &context.graph(),
+        &state_keys.collect(),
+    );
+    for difference in differences {
+        found.add(
+            Severity::Error,
+            format!("`{}`", difference.subject),
+            difference.message,
+            format!(
+                "checkpoint {} doesn't fit the pipeline: a start is refused",
+                newest.id
+            ),
+            "change the pipeline as said, or start anew with --fresh",
+        );
+    }
+    if newest
+        .metadata
+        .program
+        .as_deref()
+        .is_some_and(|text| text != pipeline.text)
+    {
+        found.add(
+            Severity::Note,
+            pipeline.file.to_string(),
+            format!(
+                "its text isn't that which checkpoint {} was written with",
+                newest.id
+            ),
+            "it was changed since; what can't be reconciled is told apart from this",
+            "nothing",
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! `tidemill fsck`: logs, checkpoints and what the sinks hold, each checked and held against the others.
+//!
+//! It only reads, and works beside a live driver. That is a moving target: whatever looks wrong is looked
+//! for again, and told only when it stays.
+
+mod checkpoints;
+mod finding;
+mod logs;
+mod outputs;
+
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use tidemill_config::Pipeline;
+
+use super::args::FsckArgs;
+use super::error::{CliError, Result};
+use super::held::Checkpoints;
+use super::output::{Output, count};
+use super::{load, location};
+use crate::error::Error;
+use crate::{StreamingContext, pipeline};
+use finding::{Finding, Findings, Severity};
+use logs::Logs;
+use outputs::Batches;
+
+/// How often what looks wrong is looked at, and how long is waited in between.
+const LOOKS: usize = 3;
+const BETWEEN: Duration = Duration::from_millis(300);
+
+/// What was read.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked {
+    checkpoints: u64,
+    chunks: u64,
+    driver_entries: u64,
+    block_entries: u64,
+    outputs: u64,
+}
+
+/// Checks a pipeline; fails when something is wrong.
+pub(super) fn fsck(args: &FsckArgs) -> Result<()> {
+    let loaded = load::pipeline(&args.pipeline)?;
+    let context = load::context(&loaded, None)?;
+    pipeline::build(&context, &loaded).map_err(|error| Error::Setting(error.to_string()))?;
+    let (mut findings, mut checked) = look(args, &loaded, &context)?;
+    for _ in 1..LOOKS {
+        if findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Note)
+        {
+            break;
+        }
+        thread::sleep(BETWEEN);
+        let (again, read) = look(args, &loaded, &context)?;
+        findings.retain(|finding| again.contains(finding));
+        checked = read;
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let of = |severity| {
+        let all = findings
+            .iter()
+            .filter(|finding| finding.severity == severity);
+        all.count() as u64
+    };
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let mut out = Output::new();
+    match args.json {
+        true => out.json(&json!({
+            "pipeline": loaded.file.to_string(),
+            "whole": errors == 0,
+            "errors": errors,
+            "warnings": warnings,
+            "checked": checked,
+            "findings": findings,
+        }))?,
+        false => tell(&mut out, &loaded, &findings, &checked)?,
+    }
+    out.finish()?;
+    match errors {
+        0 => Ok(()),
+        n => Err(CliError::Failed(format!("{} found", count(n, "error")))),
+    }
+}
+
+fn tell(
+    out: &mut Output,
+    loaded: &Pipeline,
+    findings: &[Finding],
+    checked: &Checked,
+) -> Result<()> {
+    for finding in findings {
+        let severity = match finding.severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "WARNING",
+            Severity::Note => "note",
+        };
+        out.line(format!("{severity}  {}: {}", finding.area, finding.place))?;
+        out.line(format!("  what    {}", finding.problem))?;
+        out.line(format!("  means   {}", finding.meaning))?;
+        out.line(format!("  to do   {}", finding.advice))?;
+    }
+    let errors = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    out.line(format!(
+        "{}: {}; checked {} in {}, {} of the driver's log, {} of the block log, {}",
+        loaded.name,
+        if errors { "NOT WHOLE" } else { "whole" },
+        count(checked.checkpoints, "checkpoint"),
+        count(checked.chunks, "chunk"),
+        entries(checked.driver_entries),
+        entries(checked.block_entries),
+        count(checked.outputs, "output folder"),
+    ))
+}
+
+fn entries(number: u64) -> String {
+    match number {
+        1 => "1 entry".to_owned(),
+        n => format!("{n} entries"),
+    }
+}
+
+/// Looks at everything once.
+fn look(
+    args: &FsckArgs,
+    loaded: &Pipeline,
+    context: &StreamingContext,
+) -> Result<(Vec<Finding>, Checked)> {
+    let mut findings = Vec::new();
+    let held = checkpoints_of(loaded, &mut findings)?;
+    // What a checkpoint calls complete is there by now; what is there by now has been logged when the
+    // log is read.
+    let mut listed = Vec::new();
+    for sink in &loaded.sinks {
+        match outputs::list(sink) {
+            Ok(found) => listed.extend(found.map(|found| (sink, found))),
+            Err(error) => Findings::of(&format!("sinks.{}", sink.name), &mut findings).add(
+                Severity::Error,
+                sink.name.to_string(),
+                error.to_string(),
+                "what the sink holds can't be listed",
+                "make it readable, and check again",
+            ),
+        }
+    }
+    let logs = logs_of(args, &held, &mut findings)?;
+    checkpoints::bytes(&held, &mut findings);
+    let tracker = checkpoints::against_logs(&held, &logs, &mut findings);
+    checkpoints::against_pipeline(&held, loaded, context, &mut findings);
+    let is_needed = |block: &crate::block::BlockInfo| {
+        let mut blocks = tracker.iter().flat_map(|tracker| tracker.blocks());
+        blocks.any(|(_, needed)| needed.position == block.position)
+    };
+    logs.check_additions(&is_needed, &mut findings);
+    let batches = Batches::of(&held, &logs, tracker.as_ref());
+    for (sink, listed) in &listed {
+        outputs::check(sink, listed, &batches, &held, loaded, &mut findings);
+    }
+    let chunks = held.verification.checkpoints.iter();
+    let checked = Checked {
+        checkpoints: held.verification.checkpoints.len() as u64,
+        chunks: chunks.map(|checkpoint| checkpoint.chunks as u64).sum(),
+        driver_entries: logs.driver.map_or(0, |extent| extent.entries),
+        block_entries: logs.blocks.map_or(0, |extent| extent.entries),
+        outputs: listed.iter().map(|(_, listed)| listed.len() as u64).sum(),
+    };
+    Ok((findings, checked))
+}
+
+/// The checkpoints; a location that can't be read as one is a finding.
+fn checkpoints_of(loaded: &Pipeline, findings: &mut Vec<Finding>) -> Result<Checkpoints> {
+    let url = loaded.checkpoint.url.to_string();
+    let at = location::checkpoint(&url, &[])?;
+    Checkpoints::read(&at).or_else(|error| match error {
+        CliError::Engine(Error::Checkpoint(error)) => {
+            Findings::of("checkpoints", findings).add(
+                Severity::Error,
+                url,
+                error.to_string(),
+                "no checkpoint can be read: a start is refused",
+                "restore the location from a copy, or start anew with --fresh",
+            );
+            Ok(Checkpoints::default())
+        }
+        other => Err(other),
+    })
+}
+
+/// The logs; without any there must be no checkpoint either.
+fn logs_of(args: &FsckArgs, held: &Checkpoints, findings: &mut Vec<Finding>) -> Result<Logs> {
+    let path = args.pipeline.pipeline.display().to_string();
+    match location::logs(&path, &args.pipeline.sets.set) {
+        Ok(logs) => {
+            Logs::read(&logs, findings).map_err(|error| CliError::Failed(error.to_string()))
+        }
+        Err(CliError::Failed(reason)) => {
+            let (severity, meaning) = match held.whole.is_empty() {
+                true => (Severity::Note, "the pipeline hasn't run yet"),
+                false => (
+                    Severity::Error,
+                    "the checkpoints can't be gone on from without them",
+                ),
+            };
+            let advice = match severity {
+                Severity::Note => "nothing",
+                _ => "restore them from a copy",
+            };
+            Findings::of("logs", findings).add(severity, path, reason, meaning, advice);
+            Ok(Logs::default())
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,224 @@
+//! [`Survey`]: the logs and the checkpoints of a pipeline read side by side, and a plan for each log.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tidemill_config::{Pipeline, StoreUrl};
+use tidemill_storage::{LocalDisk, Location};
+use tidemill_wal::repair::{Examined, Plan, Policy, Quarantined, examine};
+use tidemill_wal::{Entry, LogKind, Position, Sequence};
+
+use super::super::args::WalArgs;
+use super::super::error::{CliError, Result};
+use super::super::held::Checkpoints;
+use super::super::load;
+use super::super::location::WhichLog;
+use super::losses::{self, LossTold, Verdict};
+use crate::block::{BlockInfo, Event, GIVEN_UP, TrackerSnapshot};
+use crate::context::{BLOCK_LOG_KIND, DRIVER_LOG_KIND};
+use crate::uid::OperatorUid;
+
+/// A log with what is to be done about it.
+pub(super) struct Surveyed {
+    pub(super) which: WhichLog,
+    pub(super) folder: PathBuf,
+    pub(super) plan: Plan,
+    /// What each of the plan's losses means.
+    pub(super) told: Vec<LossTold>,
+    /// What was done.
+    pub(super) done: Option<Quarantined>,
+}
+
+/// The logs of a location.
+pub(super) struct Survey {
+    pub(super) logs: Vec<Surveyed>,
+}
+
+/// What the driver's log and the checkpoints say about blocks.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) checkpoints: Checkpoints,
+    /// The events of the driver's log that can be read.
+    pub(super) events: BTreeMap<u64, Event>,
+    /// The tracker as a start would find it behind a repair.
+    pub(super) tracker: TrackerSnapshot,
+    /// Every block that was ever named, by its entry in the block log.
+    pub(super) named: BTreeMap<u64, (OperatorUid, BlockInfo)>,
+    /// Whether events were lost that may have named more.
+    pub(super) is_cut: bool,
+}
+
+impl Survey {
+    pub(super) fn of(location: &str, pipeline: Option<&Pipeline>) -> Result<Self> {
+        let folders = folders(location, pipeline)?;
+        let mut known = Known::default();
+        if let Some(pipeline) = pipeline {
+            let url = pipeline.checkpoint.url.to_string();
+            let at: Location = url
+                .parse()
+                .map_err(|error: tidemill_storage::LocationError| {
+                    CliError::Usage(error.to_string())
+                })?;
+            known.checkpoints = Checkpoints::read(&at)?;
+        }
+        let mut logs = Vec::new();
+        for (which, folder) in folders {
+            let plan = match which {
+                WhichLog::Driver => driver(&folder, &mut known)?,
+                WhichLog::Blocks => blocks(&folder, &known)?,
+            };
+            let told = losses::tell(which, &plan, &known);
+            logs.push(Surveyed {
+                which,
+                folder,
+                plan,
+                told,
+                done: None,
+            });
+        }
+        Ok(Self { logs })
+    }
+
+    /// What repairing all of it would cost.
+    pub(super) fn verdict(&self) -> Verdict {
+        let told = self.logs.iter().flat_map(|log| &log.told);
+        told.map(|loss| loss.loses)
+            .max()
+            .unwrap_or(Verdict::Nothing)
+    }
+}
+
+/// Plans for the driver's log, whose entries depend on one another.
+fn driver(folder: &Path, known: &mut Known) -> Result<Plan> {
+    let mut events = BTreeMap::new();
+    let examined = read(folder, DRIVER_LOG_KIND, &mut |entry: Entry| {
+        if let Ok(event) = Event::decode(entry.kind, &entry.payload) {
+            events.insert(entry.sequence.0, event);
+        }
+    })?;
+    let newest = known.checkpoints.whole.first();
+    let needed = newest.map_or(0, |newest| newest.metadata.tracker.replay_from);
+    let policy = Policy {
+        log_kind: DRIVER_LOG_KIND,
+        hole_kind: GIVEN_UP,
+        cut_from: Some(Sequence(needed)),
+        known_end: Sequence(needed),
+        noted: BTreeMap::new(),
+    };
+    let plan = planned(&examined, policy)?;
+    if let Some(newest) = newest {
+        known.tracker = newest.metadata.tracker.clone();
+        let through = newest.metadata.complete_through;
+        let end = plan.cut_at.map_or(u64::MAX, |cut| cut.0);
+        for (sequence, event) in events.range(needed.min(end)..end) {
+            // What doesn't fit together is for `fsck` to tell; here it only ends what is known.
+            if let Err(reason) = known.tracker.apply(*sequence, event.clone(), through) {
+                tracing::warn!(sequence, reason, "an event can't be applied");
+                break;
+            }
+        }
+    }
+    let mut name = |stream: &OperatorUid, block: &BlockInfo| {
+        if let Some(position) = block.position {
+            known
+                .named
+                .insert(position.sequence.0, (stream.clone(), block.clone()));
+        }
+    };
+    for event in events.values() {
+        if let Event::BlockAddition(added) = event {
+            name(&added.stream, &added.block);
+        }
+    }
+    for held in &known.checkpoints.whole {
+        let blocks = held.metadata.tracker.blocks();
+        blocks.for_each(|(stream, block)| name(stream, block));
+    }
+    known.is_cut = plan.cut_at.is_some();
+    known.events = events;
+    Ok(plan)
+}
+
+/// Plans for the block log, whose entries stand for themselves.
+fn blocks(folder: &Path, known: &Known) -> Result<Plan> {
+    let examined = read(folder, BLOCK_LOG_KIND, &mut |_| {})?;
+    let positions = known.named.values().filter_map(|(_, block)| block.position);
+    let noted: BTreeMap<Sequence, Position> = positions
+        .map(|position| (position.sequence, position))
+        .collect();
+    let policy = Policy {
+        log_kind: BLOCK_LOG_KIND,
+        hole_kind: GIVEN_UP,
+        cut_from: None,
+        known_end: Sequence(known.tracker.end_of_blocks()),
+        noted,
+    };
+    planned(&examined, policy)
+}
+
+fn read(folder: &Path, kind: LogKind, each: &mut dyn FnMut(Entry)) -> Result<Examined> {
+    examine(&LocalDisk, folder, kind, each).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+fn planned(examined: &Examined, policy: Policy) -> Result<Plan> {
+    Plan::new(examined, policy).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+/// The pipeline that a location names, if it names one.
+pub(super) fn pipeline(at: &WalArgs) -> Result<Option<Pipeline>> {
+    let path = Path::new(&at.location);
+    match at.location.ends_with(".toml") || path.is_file() {
+        true => load::load(path, &at.sets.set).map(Some),
+        false if at.sets.set.is_empty() => Ok(None),
+        false => Err(CliError::Usage(format!(
+            "--set changes a PIPELINE.toml, and `{}` is none",
+            at.location
+        ))),
+    }
+}
+
+/// The folders of the logs, the driver's first.
+fn folders(location: &str, pipeline: Option<&Pipeline>) -> Result<Vec<(WhichLog, PathBuf)>> {
+    let folder = match pipeline {
+        Some(pipeline) => local(&pipeline.wal.url)?,
+        None if Path::new(location).is_dir() => PathBuf::from(location),
+        None => {
+            let url = StoreUrl::parse(location).map_err(|(reason, help)| {
+                let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+                CliError::Usage(format!("{reason}{help}"))
+            })?;
+            local(&url)?
+        }
+    };
+    let both = [WhichLog::Driver, WhichLog::Blocks]
+        .map(|which| (which, folder.join(which.name())))
+        .into_iter()
+        .filter(|(_, folder)| folder.is_dir());
+    let both: Vec<_> = both.collect();
+    if !both.is_empty() {
+        return Ok(both);
+    }
+    // One log's own folder, by its name.
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let which = [WhichLog::Driver, WhichLog::Blocks]
+        .into_iter()
+        .find(|which| Some(which.name()) == name && folder.is_dir());
+    match which {
+        Some(which) => Ok(vec![(which, folder)]),
+        None => Err(CliError::Failed(format!(
+            "there are no logs at {}: neither `driver` nor `blocks` is in it",
+            folder.display()
+        ))),
+    }
+}
+
+fn local(url: &StoreUrl) -> Result<PathBuf> {
+    match url {
+        StoreUrl::File(folder) => Ok(folder.clone()),
+        other => Err(CliError::Usage(format!(
+            "logs at {other} can't be repaired: `wal repair` works on logs in local folders (file:PATH). \
+             An object is written once and whole, so restore the damaged one from the bucket's versions \
+             or a copy; `wal verify` names it"
+        ))),
+    }
+}
