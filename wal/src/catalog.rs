@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::format::header::SegmentHeader;
 use crate::position::Sequence;
+use crate::segments::SegmentId;
 
 /// A segment that is kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
+    /// Its name in its home.
+    pub(crate) id: SegmentId,
     /// Its header, verified.
     pub(crate) header: SegmentHeader,
     /// Its durable bytes.
@@ -22,6 +25,9 @@ pub(crate) struct Catalog {
     pub(crate) segments: BTreeMap<Sequence, Segment>,
     /// The first sequence number that isn't durable.
     pub(crate) end: Sequence,
+    /// What replays under way still read: each one's number, and the first segment it needs.
+    holds: BTreeMap<u64, Sequence>,
+    last_hold: u64,
 }
 
 impl Catalog {
@@ -56,15 +62,33 @@ impl Catalog {
             .collect())
     }
 
-    /// The segments whose every frame is older than `sequence`, oldest first; never the newest segment,
-    /// whose name keeps the place where numbering goes on.
+    /// The segments whose every frame is older than `sequence` and that no replay holds, oldest first;
+    /// never the newest segment, whose name keeps the place where numbering goes on.
     pub(crate) fn before(&self, sequence: Sequence) -> Vec<Segment> {
+        let held = self.holds.values().min();
+        let sequence = held.map_or(sequence, |held| sequence.min(*held));
         let followers = self.segments.keys().skip(1);
         let older = self.segments.values().zip(followers);
         older
             .take_while(|(_, next)| **next <= sequence)
             .map(|(segment, _)| *segment)
             .collect()
+    }
+
+    /// Keeps what is from `first` on, until it is let go of.
+    pub(crate) fn hold(&mut self, first: Sequence) -> u64 {
+        self.last_hold += 1;
+        self.holds.insert(self.last_hold, first);
+        self.last_hold
+    }
+
+    /// What is before `first` isn't needed any more.
+    pub(crate) fn advance_hold(&mut self, hold: u64, first: Sequence) {
+        self.holds.insert(hold, first);
+    }
+
+    pub(crate) fn release_hold(&mut self, hold: u64) {
+        self.holds.remove(&hold);
     }
 }
 
@@ -85,9 +109,14 @@ mod tests {
                 epoch: 0,
                 first,
             };
-            catalog
-                .segments
-                .insert(first, Segment { header, bytes: 100 });
+            catalog.segments.insert(
+                first,
+                Segment {
+                    id: SegmentId(first.0),
+                    header,
+                    bytes: 100,
+                },
+            );
         }
         let firsts = |segments: Vec<Segment>| -> Vec<u64> {
             segments
@@ -117,5 +146,11 @@ mod tests {
         assert!(before(14).is_empty());
         assert_eq!(before(15), [10]);
         assert_eq!(before(1_000), [10, 15]);
+        let hold = catalog.hold(Sequence(15));
+        assert_eq!(firsts(catalog.before(Sequence(1_000))), [10]);
+        catalog.advance_hold(hold, Sequence(20));
+        assert_eq!(firsts(catalog.before(Sequence(1_000))), [10, 15]);
+        catalog.release_hold(hold);
+        assert!(firsts(catalog.before(Sequence(14))).is_empty());
     }
 }

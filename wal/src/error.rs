@@ -72,6 +72,20 @@ pub enum Error {
         ours: u64,
     },
 
+    /// A later owner has taken the log over: nothing more can be written to it from here.
+    #[error(
+        "{place} belongs to epoch {found}, ours is {ours}: another process has taken the log over, or \
+        the checkpoint is older than the log"
+    )]
+    Fenced {
+        /// What shows it.
+        place: String,
+        /// The later owner's epoch.
+        found: u64,
+        /// The epoch the log was opened with.
+        ours: u64,
+    },
+
     /// What was asked for has been truncated away.
     #[error("sequence {wanted} is no longer kept, the oldest is {oldest}")]
     NotKept {
@@ -116,6 +130,15 @@ pub enum Error {
         reason: Arc<str>,
     },
 
+    /// Too much waits to be written. Nothing of the append was kept; try again when some of it is.
+    #[error("{queued} bytes wait to be written to the log, and {limit} is the most: try again")]
+    Busy {
+        /// Bytes of payload that wait.
+        queued: u64,
+        /// The most that may.
+        limit: u64,
+    },
+
     /// A write or sync failed; the log takes no more appends. Restart the process: what is durable
     /// is found again, what isn't was never answered.
     #[error("the log takes no more appends after a failed write: {reason}")]
@@ -127,4 +150,30 @@ pub enum Error {
     /// The log was closed before the append.
     #[error("the log is closed")]
     Closed,
+
+    /// A record can't be put into bytes.
+    #[error("{what} can't be written: {reason}")]
+    Encode {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether nothing of an append was kept for want of room, so that trying again later may help.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Busy { .. })
+    }
+
+    /// Whether a later owner has taken the log over.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::NewerEpoch { .. })
+    }
+
+    /// Whether it is about what a segment or record holds, not about reading it.
+    pub(crate) fn is_about_contents(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::NewerVersion { .. })
+    }
 }

@@ -15,6 +15,9 @@
 //! called `*.wal` always has a whole header. Opening a log never appends to an old segment: the first
 //! append starts a new one, so that all frames of a segment were written in one epoch.
 //!
+//! In an object store each group is a segment of its own, and an object; how such a log changes hands
+//! without a lock is told in [`segments::objects`].
+//!
 //! # How it is written
 //!
 //! Callers queue frames (`queue`); one writer thread (`writer`) takes all that has arrived, writes
@@ -53,7 +56,9 @@ pub mod status;
 pub mod wal;
 
 mod catalog;
+mod compactor;
 mod group;
+mod poison;
 mod queue;
 mod recover;
 mod scan;

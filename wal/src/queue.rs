@@ -12,6 +12,13 @@
 //! come as the last group had; the crowds merge, and each sync serves all. A lone appender never makes
 //! it wait: its groups have one append. As this wait is shorter than it takes to put a thread to sleep
 //! and wake it again, the writer doesn't sleep in it, it yields.
+//!
+//! # The limit
+//!
+//! What waits is bounded in bytes, so that a store that answers slowly doesn't fill the memory. An append
+//! over the limit is answered at once with [`Error::Busy`], as one over the disk's space is with
+//! [`Error::Full`]: callers who wait asynchronously have to try again for the one as for the other, and a
+//! queue that blocked them would stop the runtime they share.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +32,7 @@ use crc32fast::Hasher;
 use crate::append::{Answer, Append};
 use crate::error::{Error, Result};
 use crate::format::frame::{GROUP_START, MAX_PAYLOAD_BYTES};
+use crate::poison::Poison;
 use crate::position::Sequence;
 
 /// From this size on a payload's checksum is computed by its appender, not by the writer for all.
@@ -64,7 +72,9 @@ struct State {
     /// Whether it takes the condition variable to wake the writer.
     asleep: bool,
     closed: bool,
-    poisoned: Option<Arc<str>>,
+    poisoned: Option<Poison>,
+    /// The most that may wait.
+    max_queued_bytes: usize,
 }
 
 /// The queue between appenders and the writer.
@@ -82,9 +92,12 @@ pub(crate) struct Queue {
 struct Apart<T>(T);
 
 impl Queue {
-    pub(crate) fn new(next: Sequence) -> Self {
+    pub(crate) fn new(next: Sequence, max_queued_bytes: usize) -> Self {
         let queue = Self::default();
-        queue.lock().next = next;
+        let mut state = queue.lock();
+        state.next = next;
+        state.max_queued_bytes = max_queued_bytes;
+        drop(state);
         queue
     }
 
@@ -96,7 +109,7 @@ impl Queue {
         self.lock().next
     }
 
-    pub(crate) fn poisoned(&self) -> Option<Arc<str>> {
+    pub(crate) fn poisoned(&self) -> Option<Poison> {
         self.lock().poisoned.clone()
     }
 
@@ -120,7 +133,7 @@ impl Queue {
         let mut state = self.lock();
         let sequence = state.next;
         let append = append.numbered(sequence);
-        let len = match state.accepts().and(checked) {
+        let len = match state.accepts(bytes).and(checked) {
             Ok(len) => len,
             Err(error) => {
                 let _ = answer.send(Err(error));
@@ -199,13 +212,11 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Answers all appends from now on, and those in the queue, with `reason`.
-    pub(crate) fn poison(&self, reason: &Arc<str>) {
+    /// Answers all appends from now on, and those in the queue, with `poison`.
+    pub(crate) fn poison(&self, poison: &Poison) {
         let mut state = self.lock();
-        state.poisoned.get_or_insert_with(|| Arc::clone(reason));
-        state.fail_pending(|| Error::Poisoned {
-            reason: Arc::clone(reason),
-        });
+        state.poisoned.get_or_insert_with(|| poison.clone());
+        state.fail_pending(|| poison.error());
     }
 
     /// There was no space for a group: answers all that is queued behind it, and gives out numbers
@@ -226,12 +237,18 @@ impl Queue {
 }
 
 impl State {
-    fn accepts(&self) -> Result<()> {
+    /// Whether `bytes` more may wait. What finds nothing waiting may always.
+    fn accepts(&self, bytes: usize) -> Result<()> {
+        let queued = self.pending_bytes;
         match &self.poisoned {
-            Some(reason) => Err(Error::Poisoned {
-                reason: Arc::clone(reason),
-            }),
+            Some(poison) => Err(poison.error()),
             None if self.closed => Err(Error::Closed),
+            None if queued > 0 && queued.saturating_add(bytes) > self.max_queued_bytes => {
+                Err(Error::Busy {
+                    queued: queued as u64,
+                    limit: self.max_queued_bytes as u64,
+                })
+            }
             None => Ok(()),
         }
     }

@@ -7,13 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::vec;
 
-use tidemill_storage::Disk;
+use bytes::Bytes;
+use tidemill_storage::{Disk, Objects};
 
 use crate::error::{Error, Result};
 use crate::format::header::SegmentHeader;
-use crate::position::{Entry, Sequence};
-use crate::scan::{Scanner, Step, read_header};
+use crate::position::{Entry, Position, Sequence};
+use crate::replay::FETCH_AHEAD;
+use crate::scan::{Scanner, Step};
 use crate::segments::disk::DiskSegments;
+use crate::segments::objects::ObjectSegments;
 use crate::segments::{SegmentInfo, Segments};
 use crate::tail::{self, TornTail};
 
@@ -55,16 +58,24 @@ pub struct Finding {
 impl LogReader {
     /// Lists the segments in `dir`, which must exist.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self> {
-        let segments: Arc<dyn Segments> = Arc::new(DiskSegments::new(disk, dir));
+        Self::open_segments(Arc::new(DiskSegments::new(disk, dir)))
+    }
+
+    /// Looks at the log below `prefix` in an object store, which must exist. `location` is what to call
+    /// the store in messages.
+    pub fn open_objects(objects: Arc<dyn Objects>, prefix: &str, location: &str) -> Result<Self> {
+        Self::open_segments(Arc::new(ObjectSegments::new(objects, prefix, location)))
+    }
+
+    /// As [`LogReader::open`], over any home of segments.
+    pub fn open_segments(segments: Arc<dyn Segments>) -> Result<Self> {
         let list = segments.list()?;
         Ok(Self { segments, list })
     }
 
     /// The headers of all segments, in order; for what kind of log it is and who wrote it.
     pub fn headers(&self) -> impl Iterator<Item = Result<SegmentHeader>> + '_ {
-        self.list
-            .iter()
-            .map(|info| read_header(&*self.segments, info.first))
+        self.list.iter().map(|info| self.segments.header(info.id))
     }
 
     /// All entries in order, verified. Ends at a torn tail as if it weren't there; after an error,
@@ -74,6 +85,7 @@ impl LogReader {
         Entries {
             segments: Arc::clone(&self.segments),
             waiting,
+            fetched: Vec::new().into_iter(),
             current: None,
             next: None,
         }
@@ -117,6 +129,8 @@ impl LogReader {
 pub struct Entries {
     segments: Arc<dyn Segments>,
     waiting: vec::IntoIter<SegmentInfo>,
+    /// The first of those waiting, as far as they have been read already.
+    fetched: vec::IntoIter<Bytes>,
     current: Option<(Scanner, SegmentInfo)>,
     /// The number the next segment must start with; unknown at first and behind damage.
     next: Option<Sequence>,
@@ -128,25 +142,48 @@ enum Found {
 }
 
 impl Entries {
+    /// The file or object that holds the entry given last, and where in it; `position` is the entry's.
+    pub fn place(&self, position: Position) -> (String, u64) {
+        match &self.current {
+            Some((_, info)) => self.segments.place(info.id, position.offset),
+            None => (String::new(), position.offset),
+        }
+    }
+
+    /// Starts on the next segment; `false` when there is none.
+    fn open_next(&mut self) -> Result<bool> {
+        let Some(info) = self.waiting.next() else {
+            return Ok(false);
+        };
+        let expected = self.next.take();
+        let mut fetched = self.fetched.next();
+        let header = self.segments.header(info.id)?;
+        if fetched.is_none() {
+            let coming = [info]
+                .into_iter()
+                .chain(self.waiting.as_slice().iter().copied());
+            let coming: Vec<_> = coming.map(|info| info.id).take(FETCH_AHEAD).collect();
+            self.fetched = self.segments.fetch(&coming)?.into_iter();
+            fetched = self.fetched.next();
+        }
+        let scanner = Scanner::new(Arc::clone(&self.segments), info.id, header).fetched(fetched);
+        self.current = Some((scanner, info));
+        match expected.filter(|expected| *expected != header.first) {
+            None => Ok(true),
+            Some(expected) => {
+                let problem = format!("the segment before it ends before sequence {expected}");
+                Err(self.segments.damaged(info.id, 24, problem))
+            }
+        }
+    }
+
     fn advance(&mut self) -> Result<Option<Found>> {
         loop {
             let Some((scanner, info)) = &mut self.current else {
-                let Some(info) = self.waiting.next() else {
-                    return Ok(None);
-                };
-                let expected = self.next.take();
-                let header = read_header(&*self.segments, info.first)?;
-                self.current = Some((Scanner::new(Arc::clone(&self.segments), header), info));
-                if let Some(expected) = expected.filter(|expected| *expected != info.first) {
-                    let file = self.segments.name(info.first);
-                    let problem = format!("the segment before it ends before sequence {expected}");
-                    return Err(Error::Corrupt {
-                        file,
-                        offset: 24,
-                        problem,
-                    });
+                match self.open_next()? {
+                    true => continue,
+                    false => return Ok(None),
                 }
-                continue;
             };
             match scanner.step() {
                 Ok(Step::Frame(entry)) => return Ok(Some(Found::Entry(entry))),
@@ -155,8 +192,9 @@ impl Entries {
                     self.current = None;
                 }
                 Ok(Step::Bad { offset, problem }) => {
-                    let result = if self.waiting.as_slice().is_empty() {
-                        let file = self.segments.name(info.first);
+                    let is_last = self.waiting.as_slice().is_empty();
+                    let result = if is_last && self.segments.tears() {
+                        let (file, _) = self.segments.place(info.id, 0);
                         tail::examine(scanner, file, info.bytes)
                     } else {
                         Err(scanner.damaged(offset, problem))

@@ -6,8 +6,8 @@ use crate::catalog::{Catalog, Segment};
 use crate::error::{Error, Result};
 use crate::options::WalOptions;
 use crate::position::Sequence;
-use crate::scan::{Scanner, read_header};
-use crate::segments::Segments;
+use crate::scan::Scanner;
+use crate::segments::{SegmentInfo, Segments};
 use crate::tail::{self, TornTail};
 
 /// What was found when a log was opened.
@@ -22,81 +22,95 @@ pub struct Recovered {
     pub next_sequence: Sequence,
 }
 
-/// Reads all headers and the last segment's frames; repairs a torn tail.
+/// Takes the log over, reads all headers and the last segment's frames, and repairs a torn tail.
 pub(crate) fn recover(
     segments: &Arc<dyn Segments>,
     options: &WalOptions,
 ) -> Result<(Catalog, Recovered)> {
-    segments.sweep()?;
+    segments.take_over(options)?;
+    loop {
+        let mut catalog = read_headers(&**segments, options)?;
+        let torn_tail = read_end(segments, &mut catalog, options.known_end)?;
+        if catalog.end < options.known_end {
+            return Err(Error::BeyondEnd {
+                wanted: Sequence(options.known_end.0.saturating_sub(1)),
+                next: catalog.end,
+            });
+        }
+        if segments.seal(catalog.end)? {
+            let recovered = Recovered {
+                torn_tail,
+                oldest_sequence: catalog.oldest(),
+                next_sequence: catalog.end,
+            };
+            return Ok((catalog, recovered));
+        }
+    }
+}
+
+fn read_headers(segments: &dyn Segments, options: &WalOptions) -> Result<Catalog> {
     let mut catalog = Catalog::default();
-    for info in segments.list()? {
-        let header = read_header(&**segments, info.first)?;
-        let file = || segments.name(info.first);
+    for SegmentInfo { id, bytes } in segments.list()? {
+        let header = segments.header(id)?;
+        let file = || segments.place(id, 0).0;
         if header.log_kind != options.log_kind {
-            let (found, expected) = (header.log_kind, options.log_kind);
             return Err(Error::OtherKind {
                 file: file(),
-                found,
-                expected,
+                found: header.log_kind,
+                expected: options.log_kind,
             });
         }
         if header.epoch > options.epoch {
-            let (found, ours) = (header.epoch, options.epoch);
             return Err(Error::NewerEpoch {
                 file: file(),
-                found,
-                ours,
+                found: header.epoch,
+                ours: options.epoch,
             });
         }
-        catalog.segments.insert(
-            info.first,
-            Segment {
-                header,
-                bytes: info.bytes,
-            },
-        );
+        // One without frames gives way to the one that begins with its number.
+        let segment = Segment { id, header, bytes };
+        catalog.segments.insert(header.first, segment);
     }
-    let mut torn_tail = None;
-    if let Some(mut last) = catalog.segments.last_entry() {
-        let last = last.get_mut();
-        let file = segments.name(last.header.first);
-        let mut scanner = Scanner::new(Arc::clone(segments), last.header);
-        torn_tail = tail::examine(&mut scanner, file, last.bytes)?;
-        if let Some(torn) = &torn_tail {
-            let (next, known) = (scanner.next_sequence(), options.known_end);
-            if next < known {
-                let problem = format!(
-                    "{}; all entries before {known} are known to have been synced, so this is no \
-                     interrupted write",
-                    torn.problem
-                );
-                return Err(scanner.damaged(torn.offset, problem));
-            }
-            tracing::warn!(
-                file = torn.file,
-                torn.offset,
-                torn.bytes,
-                torn.problem,
-                "cut a torn tail"
+    Ok(catalog)
+}
+
+/// Finds out where the log ends.
+fn read_end(
+    segments: &Arc<dyn Segments>,
+    catalog: &mut Catalog,
+    known_end: Sequence,
+) -> Result<Option<TornTail>> {
+    let Some(mut last) = catalog.segments.last_entry() else {
+        return Ok(None);
+    };
+    let last = last.get_mut();
+    let fetched = segments.fetch(&[last.id])?.pop();
+    let mut scanner = Scanner::new(Arc::clone(segments), last.id, last.header).fetched(fetched);
+    if !segments.tears() {
+        catalog.end = tail::whole(&mut scanner)?;
+        return Ok(None);
+    }
+    let (file, _) = segments.place(last.id, 0);
+    let torn_tail = tail::examine(&mut scanner, file, last.bytes)?;
+    if let Some(torn) = &torn_tail {
+        if scanner.next_sequence() < known_end {
+            let problem = format!(
+                "{}; all entries before {known_end} are known to have been synced, so this is no \
+                 interrupted write",
+                torn.problem
             );
-            segments.cut(last.header.first, torn.offset)?;
-            last.bytes = torn.offset;
+            return Err(scanner.damaged(torn.offset, problem));
         }
-        catalog.end = scanner.next_sequence();
+        tracing::warn!(
+            file = torn.file,
+            torn.offset,
+            torn.bytes,
+            torn.problem,
+            "cut a torn tail"
+        );
+        segments.cut(last.id, torn.offset)?;
+        last.bytes = torn.offset;
     }
-    if catalog.end < options.known_end {
-        return Err(Error::BeyondEnd {
-            wanted: Sequence(options.known_end.0.saturating_sub(1)),
-            next: catalog.end,
-        });
-    }
-    let (oldest_sequence, next_sequence) = (catalog.oldest(), catalog.end);
-    Ok((
-        catalog,
-        Recovered {
-            torn_tail,
-            oldest_sequence,
-            next_sequence,
-        },
-    ))
+    catalog.end = scanner.next_sequence();
+    Ok(torn_tail)
 }

@@ -1,23 +1,33 @@
 //! [`Replay`]: the entries of a log in order.
 
+use std::fmt;
 use std::sync::Arc;
 use std::vec;
+
+use bytes::Bytes;
 
 use crate::catalog::Segment;
 use crate::error::{Error, Result};
 use crate::position::{Entry, Sequence};
 use crate::scan::{Scanner, Step};
-use crate::segments::Segments;
+use crate::shared::Shared;
+
+/// How many segments to offer for one go; each home takes as many of them as it likes.
+pub(crate) const FETCH_AHEAD: usize = 4096;
 
 /// Entries in sequence order, each verified. Ends behind what was durable when it was begun. After an
 /// error it ends.
 ///
-/// The segments must not be truncated away while it reads them.
-#[derive(Debug)]
+/// The segments it has yet to read are kept for it: a truncation meanwhile leaves them, and the next one
+/// takes them when the replay has passed them or was dropped.
 pub struct Replay {
-    segments: Arc<dyn Segments>,
+    shared: Arc<Shared>,
     waiting: vec::IntoIter<Segment>,
+    /// The first of those waiting, as far as they have been read already.
+    fetched: vec::IntoIter<Bytes>,
     scanner: Option<Scanner>,
+    /// Keeps the segments.
+    hold: u64,
     /// Older entries of the first segment are passed over.
     from: Sequence,
     /// The number the next entry must have, once known.
@@ -26,20 +36,22 @@ pub struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn new(
-        segments: Arc<dyn Segments>,
-        waiting: Vec<Segment>,
-        from: Sequence,
-        end: Sequence,
-    ) -> Self {
-        Self {
-            segments,
+    pub(crate) fn new(shared: Arc<Shared>, from: Sequence) -> Result<Self> {
+        let mut catalog = shared.catalog();
+        let (waiting, end) = (catalog.covering(from)?, catalog.end);
+        let first = waiting.first().map_or(end, |segment| segment.header.first);
+        let hold = catalog.hold(first);
+        drop(catalog);
+        Ok(Self {
+            shared,
             waiting: waiting.into_iter(),
+            fetched: Vec::new().into_iter(),
             scanner: None,
+            hold,
             from,
             next: None,
             end,
-        }
+        })
     }
 
     /// The next entry that verifies, or `None` at the end.
@@ -84,10 +96,11 @@ impl Replay {
             return Ok(());
         }
         let problem = match follower {
-            Some(first) => format!(
-                "the segment ends before sequence {next}, but {} starts with {first}",
-                self.segments.name(first)
-            ),
+            Some(first) => {
+                format!(
+                    "the segment ends before sequence {next}, but the one behind it starts with {first}"
+                )
+            }
             None => format!(
                 "the log ends before sequence {next}, but had reached {}",
                 self.end
@@ -104,8 +117,36 @@ impl Replay {
                 next: reached,
             });
         };
-        self.scanner = Some(Scanner::new(Arc::clone(&self.segments), segment.header));
+        let first = segment.header.first;
+        self.shared.catalog().advance_hold(self.hold, first);
+        let segments = Arc::clone(&self.shared.segments);
+        let mut fetched = self.fetched.next();
+        if fetched.is_none() {
+            let coming = [segment]
+                .into_iter()
+                .chain(self.waiting.as_slice().iter().copied());
+            let coming = coming.take_while(|coming| coming.header.first < self.end);
+            let coming: Vec<_> = coming.map(|coming| coming.id).take(FETCH_AHEAD).collect();
+            self.fetched = segments.fetch(&coming)?.into_iter();
+            fetched = self.fetched.next();
+        }
+        self.scanner = Some(Scanner::new(segments, segment.id, segment.header).fetched(fetched));
         Ok(())
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.shared.catalog().release_hold(self.hold);
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay")
+            .field("segments", &self.shared.segments)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 

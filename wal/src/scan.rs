@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidemill_storage as storage;
 
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameHeader, MAX_PAYLOAD_BYTES};
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::position::{Entry, FRAME_HEADER_BYTES, Position, Sequence};
-use crate::segments::Segments;
+use crate::segments::{SegmentId, Segments};
 
 /// How much is read at once; small enough that an entry kept for long doesn't hold much more.
 const WINDOW_BYTES: usize = 256 << 10;
@@ -34,6 +33,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Scanner {
     segments: Arc<dyn Segments>,
+    id: SegmentId,
     header: SegmentHeader,
     binding: u32,
     window: Window,
@@ -52,17 +52,12 @@ struct Window {
     bytes: Bytes,
 }
 
-/// Reads and verifies a segment's header.
-pub(crate) fn read_header(segments: &dyn Segments, segment: Sequence) -> Result<SegmentHeader> {
-    let bytes = segments.read(segment, 0, HEADER_BYTES)?;
-    SegmentHeader::decode(&segments.name(segment), segment, &bytes)
-}
-
 impl Scanner {
     /// Starts at a segment's first frame; its header has been verified.
-    pub(crate) fn new(segments: Arc<dyn Segments>, header: SegmentHeader) -> Self {
+    pub(crate) fn new(segments: Arc<dyn Segments>, id: SegmentId, header: SegmentHeader) -> Self {
         Self {
             segments,
+            id,
             header,
             binding: header.binding(),
             window: Window::default(),
@@ -72,13 +67,22 @@ impl Scanner {
         }
     }
 
+    /// As [`new`](Self::new), over bytes that have been read already: the whole segment, if any.
+    pub(crate) fn fetched(mut self, bytes: Option<Bytes>) -> Self {
+        if let Some(bytes) = bytes {
+            self.window = Window { start: 0, bytes };
+        }
+        self
+    }
+
     /// Starts at one frame, and reads no further than it goes.
     pub(crate) fn exact(
         segments: Arc<dyn Segments>,
+        id: SegmentId,
         header: SegmentHeader,
         position: Position,
     ) -> Self {
-        let mut scanner = Self::new(segments, header);
+        let mut scanner = Self::new(segments, id, header);
         scanner.offset = position.offset;
         scanner.next = position.sequence;
         scanner.ahead = FRAME_HEADER_BYTES.saturating_add(position.len as usize);
@@ -97,21 +101,15 @@ impl Scanner {
 
     /// An error about what is at `offset` of this segment.
     pub(crate) fn damaged(&self, offset: u64, problem: String) -> Error {
-        Error::Corrupt {
-            file: self.segments.name(self.header.first),
-            offset,
-            problem,
-        }
+        self.segments.damaged(self.id, offset, problem)
     }
 
     /// Up to `len` bytes from `offset`; fewer only at the segment's end.
-    fn bytes(&mut self, offset: u64, len: usize) -> storage::Result<Bytes> {
+    fn bytes(&mut self, offset: u64, len: usize) -> Result<Bytes> {
         if let Some(found) = self.window.slice(offset, len) {
             return Ok(found);
         }
-        let read = self
-            .segments
-            .read(self.header.first, offset, len.max(self.ahead))?;
+        let read = self.segments.read(self.id, offset, len.max(self.ahead))?;
         self.window = Window {
             start: offset,
             bytes: read,
@@ -182,9 +180,7 @@ impl Scanner {
     pub(crate) fn find_group_start(&mut self) -> Result<Option<u64>> {
         let mut offset = self.offset.saturating_add(1);
         loop {
-            let window = self
-                .segments
-                .read(self.header.first, offset, WINDOW_BYTES)?;
+            let window = self.segments.read(self.id, offset, WINDOW_BYTES)?;
             let short = window.len() < WINDOW_BYTES;
             for start in window.windows(FRAME_HEADER_BYTES) {
                 // Every frame takes bytes, so a number far ahead of the distance is none of ours.
@@ -210,7 +206,7 @@ impl Scanner {
 
     fn is_frame(&self, offset: u64, header: &FrameHeader) -> Result<bool> {
         let whole = FRAME_HEADER_BYTES.saturating_add(header.len as usize);
-        let frame = self.segments.read(self.header.first, offset, whole)?;
+        let frame = self.segments.read(self.id, offset, whole)?;
         let payload = frame
             .get(FRAME_HEADER_BYTES..)
             .filter(|_| frame.len() == whole);

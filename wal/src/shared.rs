@@ -1,8 +1,11 @@
 //! [`Shared`]: what a log's writer, handles and replays have in common.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::catalog::Catalog;
+use crate::compactor::Compactor;
+use crate::error::Error;
+use crate::poison::Poison;
 use crate::queue::Queue;
 use crate::segments::Segments;
 use crate::status::LatencyHistogram;
@@ -13,6 +16,20 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) catalog: Mutex<Catalog>,
     pub(crate) counts: Mutex<Counts>,
+    pub(crate) compactor: Option<Compactor>,
+}
+
+impl Shared {
+    pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// If `error` says that a later owner has taken over, nobody's append is taken any more.
+    pub(crate) fn heed(&self, error: &Error) {
+        if let Some(poison) = Poison::of_fence(error) {
+            self.queue.poison(&poison);
+        }
+    }
 }
 
 /// What has happened since the log was opened.

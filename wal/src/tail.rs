@@ -1,6 +1,7 @@
 //! The end of a log's last segment: whole, torn, or damaged. See the crate's essay for the rule.
 
 use crate::error::Result;
+use crate::position::Sequence;
 use crate::scan::{Scanner, Step};
 
 /// The end of a log that a crash left half-written, and that was cut off (or would be).
@@ -14,6 +15,17 @@ pub struct TornTail {
     pub bytes: u64,
     /// What was wrong with them.
     pub problem: String,
+}
+
+/// Walks the last segment of a home in which nothing can be half-written.
+pub(crate) fn whole(scanner: &mut Scanner) -> Result<Sequence> {
+    loop {
+        match scanner.step()? {
+            Step::Frame(_) => {}
+            Step::End => return Ok(scanner.next_sequence()),
+            Step::Bad { offset, problem } => return Err(scanner.damaged(offset, problem)),
+        }
+    }
 }
 
 /// Walks the last segment to its end, which is `len` bytes from its start. `Ok(None)`: every byte

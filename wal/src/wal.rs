@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use tidemill_storage::durable::create_dir_all_durable;
-use tidemill_storage::{self as storage, Disk};
+use tidemill_storage::{self as storage, Disk, Objects};
 
 use crate::append::Append;
 use crate::catalog::Catalog;
+use crate::compactor::{self, Compactor};
 use crate::error::{Error, Result};
 use crate::options::{Clock, WalOptions, system_clock};
+use crate::poison::Poison;
 use crate::position::{Entry, Position, Sequence};
 use crate::queue::Queue;
 use crate::recover::{Recovered, recover};
@@ -20,6 +22,7 @@ use crate::replay::Replay;
 use crate::scan::{Scanner, Step};
 use crate::segments::Segments;
 use crate::segments::disk::DiskSegments;
+use crate::segments::objects::ObjectSegments;
 use crate::shared::Shared;
 use crate::status::WalStatus;
 use crate::writer::Writer;
@@ -35,7 +38,7 @@ pub struct Wal {
 
 struct Inner {
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// One truncation at a time.
     truncation: Mutex<()>,
 }
@@ -78,6 +81,19 @@ impl Wal {
         Self::open_segments(Arc::new(DiskSegments::new(disk, dir)), options, clock)
     }
 
+    /// Opens the log below `prefix` in an object store; nothing need be there yet. `location` is what to
+    /// call the store in messages. No lock is needed: the options' epoch must be higher than that of all
+    /// owners before, who can't write any more when this is `Ok`.
+    pub fn open_objects(
+        objects: Arc<dyn Objects>,
+        prefix: &str,
+        location: &str,
+        options: WalOptions,
+    ) -> Result<(Self, Recovered)> {
+        let segments = ObjectSegments::new(objects, prefix, location);
+        Self::open_segments(Arc::new(segments), options, system_clock())
+    }
+
     /// As [`Wal::open`], over any home of segments.
     pub fn open_segments(
         segments: Arc<dyn Segments>,
@@ -86,24 +102,28 @@ impl Wal {
     ) -> Result<(Self, Recovered)> {
         let (catalog, recovered) = recover(&segments, &options)?;
         let shared = Arc::new(Shared {
-            segments,
-            queue: Queue::new(catalog.end),
+            queue: Queue::new(catalog.end, options.max_queued_bytes),
             catalog: Mutex::new(catalog),
             counts: Mutex::default(),
+            compactor: segments.compacts().then(Compactor::default),
+            segments,
         });
         let writer = Writer::new(Arc::clone(&shared), options, clock);
-        let thread = thread::Builder::new()
-            .name("tidemill-wal".into())
-            .spawn(|| writer.run())
-            .map_err(|error| {
-                storage::Error::io("start a thread for", Path::new("the log"), error)
-            })?;
-        let writer = Mutex::new(Some(thread));
-        let inner = Arc::new(Inner {
+        let mut inner = Inner {
             shared,
-            writer,
+            threads: Mutex::default(),
             truncation: Mutex::default(),
-        });
+        };
+        // Whatever fails here, dropping `inner` ends what has been started.
+        inner.start("tidemill-wal", || writer.run())?;
+        if inner.shared.compactor.is_some() {
+            let shared = Arc::clone(&inner.shared);
+            if shared.segments.wants_compaction() {
+                shared.compactor.iter().for_each(Compactor::wake);
+            }
+            inner.start("tidemill-compact", move || compactor::run(&shared))?;
+        }
+        let inner = Arc::new(inner);
         Ok((Self { inner }, recovered))
     }
 
@@ -121,14 +141,7 @@ impl Wal {
     /// Reads the entries from `from` to what is durable now. [`Error::NotKept`] if they have been
     /// truncated away, [`Error::BeyondEnd`] if the log never got there (as far as it is kept).
     pub fn replay(&self, from: Sequence) -> Result<Replay> {
-        let catalog = self.catalog();
-        let segments = catalog.covering(from)?;
-        Ok(Replay::new(
-            Arc::clone(&self.inner.shared.segments),
-            segments,
-            from,
-            catalog.end,
-        ))
+        Replay::new(Arc::clone(&self.inner.shared), from)
     }
 
     /// Reads one entry, and verifies it.
@@ -149,42 +162,73 @@ impl Wal {
         };
         drop(catalog);
         let segments = Arc::clone(&shared.segments);
-        let mut scanner = Scanner::exact(segments, segment.header, position);
-        match scanner.step()? {
-            Step::Frame(entry) if entry.position == position => Ok(entry),
-            Step::Frame(_) | Step::End => {
+        let mut scanner = Scanner::exact(segments, segment.id, segment.header, position);
+        let read = match scanner.step() {
+            Ok(Step::Frame(entry)) if entry.position == position => Ok(entry),
+            Ok(Step::Frame(_) | Step::End) => {
                 let problem = format!("no entry {wanted} of {} bytes is there", position.len);
                 Err(scanner.damaged(position.offset, problem))
             }
-            Step::Bad { offset, problem } => Err(scanner.damaged(offset, problem)),
-        }
+            Ok(Step::Bad { offset, problem }) => Err(scanner.damaged(offset, problem)),
+            Err(error) => Err(error),
+        };
+        // Perhaps it was truncated away under our eyes.
+        read.map_err(|error| {
+            let catalog = self.catalog();
+            match catalog.segments.contains_key(&position.segment) {
+                true => error,
+                false => Error::NotKept {
+                    wanted,
+                    oldest: catalog.oldest(),
+                },
+            }
+        })
     }
 
-    /// Deletes the segments whose every entry is older than `sequence`, oldest first, each durably
-    /// before the next, so that after a crash what is left has no gap. The newest segment always
-    /// stays.
+    /// Deletes the segments whose every entry is older than `sequence`, oldest first, so that after a
+    /// crash what is left has no gap. The newest segment always stays, and so does what a [`Replay`]
+    /// has yet to read.
     pub fn truncate_before(&self, sequence: Sequence) -> Result<Truncated> {
         let _one = self
             .inner
             .truncation
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (mut segments, mut bytes) = (0, 0_u64);
-        let older = self.catalog().before(sequence);
-        for old in older {
-            // Out of the catalog first, so that no replay starts on it.
-            self.catalog().segments.remove(&old.header.first);
-            if let Err(error) = self.inner.shared.segments.delete(old.header.first) {
-                self.catalog().segments.insert(old.header.first, old);
-                return Err(error.into());
+        let shared = &self.inner.shared;
+        let (older, oldest) = {
+            // Out of the catalog first, so that no replay starts on them.
+            let mut catalog = self.catalog();
+            let older = catalog.before(sequence);
+            for old in &older {
+                catalog.segments.remove(&old.header.first);
             }
-            segments += 1;
-            bytes = bytes.saturating_add(old.bytes);
+            let oldest = catalog.segments.values().next().copied();
+            (older, oldest)
+        };
+        let (mut removed, mut failure) = (0, None);
+        if let Some(oldest) = oldest.filter(|_| !older.is_empty()) {
+            let ids: Vec<_> = older.iter().map(|old| old.id).collect();
+            let truncation = shared
+                .segments
+                .truncate(&ids, oldest.id, oldest.header.first);
+            removed = truncation.removed;
+            failure = truncation.failure;
         }
+        let mut catalog = self.catalog();
+        for left in older.iter().skip(removed) {
+            catalog.segments.insert(left.header.first, *left);
+        }
+        let oldest_sequence = catalog.oldest();
+        drop(catalog);
+        if let Some(error) = failure {
+            shared.heed(&error);
+            return Err(error);
+        }
+        let removed = older.iter().take(removed);
         Ok(Truncated {
-            segments,
-            bytes,
-            oldest_sequence: self.catalog().oldest(),
+            segments: removed.len() as u64,
+            bytes: removed.map(|old| old.bytes).sum(),
+            oldest_sequence,
         })
     }
 
@@ -207,37 +251,50 @@ impl Wal {
             syncs: counts.syncs,
             synced_bytes: counts.synced_bytes,
             sync_latency: counts.latency.clone(),
-            poisoned: shared.queue.poisoned().map(|reason| reason.to_string()),
+            poisoned: shared.queue.poisoned().map(|poison| match poison {
+                Poison::Failed(reason) => reason.to_string(),
+                fenced @ Poison::Fenced { .. } => fenced.error().to_string(),
+            }),
         }
     }
 
     /// Lets no more appends in, writes those that are queued, and ends the writer thread. Every
-    /// append has been answered when it returns. [`Error::Poisoned`] if the log had been poisoned.
+    /// append has been answered when it returns. [`Error::Poisoned`] if the log had been poisoned,
+    /// [`Error::Fenced`] if a later owner has it.
     pub fn close(&self) -> Result<()> {
         self.inner.finish();
         match self.inner.shared.queue.poisoned() {
-            Some(reason) => Err(Error::Poisoned { reason }),
+            Some(poison) => Err(poison.error()),
             None => Ok(()),
         }
     }
 
-    fn catalog(&self) -> std::sync::MutexGuard<'_, Catalog> {
-        self.inner
-            .shared
-            .catalog
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.inner.shared.catalog()
     }
 }
 
 impl Inner {
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = thread::Builder::new().name(name.into()).spawn(run);
+        let thread = thread.map_err(|error| {
+            storage::Error::io("start a thread for", Path::new("the log"), error)
+        })?;
+        self.threads
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(thread);
+        Ok(())
+    }
+
     fn finish(&self) {
         self.shared.queue.close();
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = writer.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the log's writer has panicked");
+        self.shared.compactor.iter().for_each(Compactor::stop);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log has panicked");
+            }
         }
     }
 }

@@ -4,9 +4,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::catalog::Segment;
+use crate::compactor::Compactor;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::group::{Encoder, frame_bytes};
 use crate::options::{Clock, WalOptions};
+use crate::poison::Poison;
 use crate::position::Sequence;
 use crate::queue::{Appetite, Pending};
 use crate::segments::{CommitError, SegmentWriter};
@@ -40,9 +42,8 @@ struct Alive(Arc<Shared>);
 impl Drop for Alive {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0
-                .queue
-                .poison(&Arc::from("the log's writer has panicked"));
+            let poison = Poison::from("the log's writer has panicked");
+            self.0.queue.poison(&poison);
         }
     }
 }
@@ -93,7 +94,14 @@ impl Writer {
                 }
                 Err(CommitError::Lost(error)) => {
                     tracing::error!(%error, "the log takes no more appends");
-                    self.poison(&Arc::from(error.to_string()), &mut group);
+                    self.poison(&Poison::from(error.to_string().as_str()), &mut group);
+                    return;
+                }
+                Err(CommitError::Fenced(error)) => {
+                    tracing::error!(%error, "the log takes no more appends");
+                    let poison = Poison::of_fence(&error);
+                    let poison = poison.unwrap_or_else(|| error.to_string().as_str().into());
+                    self.poison(&poison, &mut group);
                     return;
                 }
             }
@@ -101,14 +109,11 @@ impl Writer {
         }
     }
 
-    fn poison(&self, reason: &Arc<str>, group: &mut Vec<Pending>) {
-        use crate::error::Error;
+    fn poison(&self, poison: &Poison, group: &mut Vec<Pending>) {
         for pending in group.drain(..) {
-            let _ = pending.answer.send(Err(Error::Poisoned {
-                reason: Arc::clone(reason),
-            }));
+            let _ = pending.answer.send(Err(poison.error()));
         }
-        self.shared.queue.poison(reason);
+        self.shared.queue.poison(poison);
     }
 
     /// Makes a group durable, in a new segment if it is time for one.
@@ -133,12 +138,9 @@ impl Writer {
         let result = active.writer.commit(&mut self.encoder.slices());
         if result.is_ok() {
             active.bytes = active.bytes.saturating_add(bytes);
-            let mut catalog = self
-                .shared
-                .catalog
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut catalog = self.shared.catalog();
             let segment = Segment {
+                id: active.writer.id(),
                 header: active.header,
                 bytes: active.bytes,
             };
@@ -146,6 +148,10 @@ impl Writer {
             catalog.end = group
                 .last()
                 .map_or(catalog.end, |pending| pending.sequence.next());
+            drop(catalog);
+            if self.shared.segments.wants_compaction() {
+                self.shared.compactor.iter().for_each(Compactor::wake);
+            }
         }
         self.active = Some(active);
         result
@@ -153,6 +159,9 @@ impl Writer {
 
     /// Whether a segment should make room for a new one before `bytes` more.
     fn is_over(&self, active: &Active, bytes: u64) -> bool {
+        if !active.writer.is_open() {
+            return true;
+        }
         let holds_frames = active.bytes > HEADER_BYTES as u64;
         let age = Duration::from_millis((self.clock)().saturating_sub(active.created_ms));
         let full = active.bytes.saturating_add(bytes) > self.options.segment_bytes;
@@ -170,13 +179,6 @@ impl Writer {
         };
         let writer = self.shared.segments.create(&header)?;
         let bytes = HEADER_BYTES as u64;
-        let mut catalog = self
-            .shared
-            .catalog
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        catalog.segments.insert(first, Segment { header, bytes });
-        drop(catalog);
         Ok(Active {
             writer,
             header,

@@ -132,7 +132,8 @@ impl SegmentHeader {
             array(bytes, 32),
             array(bytes, 36),
             bytes.get(..36),
-        ) else {
+        )
+        else {
             let problem = format!(
                 "{} bytes can't hold a header of {HEADER_BYTES}",
                 bytes.len()
@@ -239,7 +240,10 @@ mod tests {
         assert!(matches!(decode(6), Err(Error::Corrupt { offset: 32, .. })));
         let short = HEADER.encode_slot(5, 39);
         let error = SegmentHeader::decode_slot("slot/5", 5, &short).unwrap_err();
-        assert!(matches!(error, Error::Corrupt { offset: 12, .. }), "{error}");
+        assert!(
+            matches!(error, Error::Corrupt { offset: 12, .. }),
+            "{error}"
+        );
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidemill_storage::{self as storage, Disk, DiskFile, failpoint};
 
-use super::{CommitError, SegmentInfo, SegmentWriter, Segments};
+use super::{CommitError, SegmentId, SegmentInfo, SegmentWriter, Segments, Truncation};
+use crate::error::Result;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
+use crate::options::WalOptions;
 use crate::position::Sequence;
 
 /// What the file of a whole segment ends with.
@@ -32,7 +34,7 @@ impl DiskSegments {
         }
     }
 
-    fn path(&self, segment: Sequence, suffix: &str) -> PathBuf {
+    fn path(&self, segment: SegmentId, suffix: &str) -> PathBuf {
         self.dir.join(format!("{:020}{suffix}", segment.0))
     }
 
@@ -42,7 +44,8 @@ impl DiskSegments {
         header: &SegmentHeader,
         synced: &mut bool,
     ) -> storage::Result<Box<dyn DiskFile>> {
-        let new = self.path(header.first, NEW_SUFFIX);
+        let id = id_of(header.first);
+        let new = self.path(id, NEW_SUFFIX);
         // Left over from a creation that was refused.
         self.disk.remove_file(&new)?;
         let mut file = self.disk.create_new(&new)?;
@@ -51,7 +54,7 @@ impl DiskSegments {
         failpoint!("wal::before_header_sync");
         file.sync_all()?;
         failpoint!("wal::after_header_sync");
-        self.disk.rename(&new, &self.path(header.first, SUFFIX))?;
+        self.disk.rename(&new, &self.path(id, SUFFIX))?;
         failpoint!("wal::before_dir_sync");
         self.disk.sync_dir(&self.dir)?;
         failpoint!("wal::after_dir_sync");
@@ -59,33 +62,24 @@ impl DiskSegments {
     }
 }
 
-/// The sequence number in a segment's file name; `None` for other files.
-fn parse_name(name: &str) -> Option<Sequence> {
+/// A file is named by its segment's first sequence number.
+fn id_of(first: Sequence) -> SegmentId {
+    SegmentId(first.0)
+}
+
+/// The segment of a file's name; `None` for other files.
+fn parse_name(name: &str) -> Option<SegmentId> {
     let digits = name.strip_suffix(SUFFIX)?;
     let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     if plain {
-        digits.parse().ok().map(Sequence)
+        digits.parse().ok().map(SegmentId)
     } else {
         None
     }
 }
 
 impl Segments for DiskSegments {
-    fn list(&self) -> storage::Result<Vec<SegmentInfo>> {
-        let entries = self.disk.read_dir(&self.dir)?;
-        let info = |entry: storage::DirEntry| {
-            let first = parse_name(&entry.name)?;
-            Some(SegmentInfo {
-                first,
-                bytes: entry.metadata.len,
-            })
-        };
-        let mut segments: Vec<_> = entries.into_iter().filter_map(info).collect();
-        segments.sort_unstable_by_key(|segment| segment.first);
-        Ok(segments)
-    }
-
-    fn sweep(&self) -> storage::Result<()> {
+    fn take_over(&self, _: &WalOptions) -> Result<()> {
         for entry in self.disk.read_dir(&self.dir)? {
             if entry.name.ends_with(NEW_SUFFIX) {
                 self.disk.remove_file(&self.dir.join(&entry.name))?;
@@ -94,10 +88,34 @@ impl Segments for DiskSegments {
         Ok(())
     }
 
+    fn list(&self) -> Result<Vec<SegmentInfo>> {
+        let entries = self.disk.read_dir(&self.dir)?;
+        let info = |entry: storage::DirEntry| {
+            let id = parse_name(&entry.name)?;
+            let bytes = entry.metadata.len;
+            Some(SegmentInfo { id, bytes })
+        };
+        let mut segments: Vec<_> = entries.into_iter().filter_map(info).collect();
+        segments.sort_unstable_by_key(|segment| segment.id);
+        Ok(segments)
+    }
+
+    fn header(&self, segment: SegmentId) -> Result<SegmentHeader> {
+        let bytes = self.read(segment, 0, HEADER_BYTES)?;
+        let (file, _) = self.place(segment, 0);
+        SegmentHeader::decode(&file, Sequence(segment.0), &bytes)
+    }
+
+    /// Who opens the log holds a lock.
+    fn seal(&self, _: Sequence) -> Result<bool> {
+        Ok(true)
+    }
+
     fn create(&self, header: &SegmentHeader) -> Result<Box<dyn SegmentWriter>, CommitError> {
         let mut synced = false;
         match self.start(header, &mut synced) {
             Ok(file) => Ok(Box::new(DiskSegmentWriter {
+                id: id_of(header.first),
                 file,
                 len: HEADER_BYTES as u64,
             })),
@@ -106,12 +124,20 @@ impl Segments for DiskSegments {
         }
     }
 
-    fn read(&self, segment: Sequence, offset: u64, len: usize) -> storage::Result<Bytes> {
-        self.disk
-            .read_range(&self.path(segment, SUFFIX), offset, len)
+    fn read(&self, segment: SegmentId, offset: u64, len: usize) -> Result<Bytes> {
+        let path = self.path(segment, SUFFIX);
+        Ok(self.disk.read_range(&path, offset, len)?)
     }
 
-    fn cut(&self, segment: Sequence, len: u64) -> storage::Result<()> {
+    fn fetch(&self, _: &[SegmentId]) -> Result<Vec<Bytes>> {
+        Ok(Vec::new())
+    }
+
+    fn tears(&self) -> bool {
+        true
+    }
+
+    fn cut(&self, segment: SegmentId, len: u64) -> Result<()> {
         let mut file = self.disk.open(&self.path(segment, SUFFIX))?;
         failpoint!("wal::before_tail_cut");
         file.set_len(len)?;
@@ -121,28 +147,50 @@ impl Segments for DiskSegments {
         Ok(())
     }
 
-    fn delete(&self, segment: Sequence) -> storage::Result<()> {
-        failpoint!("wal::before_segment_delete");
-        self.disk.remove_file(&self.path(segment, SUFFIX))?;
-        failpoint!("wal::after_segment_delete");
-        self.disk.sync_dir(&self.dir)?;
-        failpoint!("wal::after_segment_delete_sync");
-        Ok(())
+    /// Each is gone durably before the next, so that after a crash what is left has no gap.
+    fn truncate(&self, older: &[SegmentId], _: SegmentId, _: Sequence) -> Truncation {
+        let delete = |segment: &SegmentId| -> storage::Result<()> {
+            failpoint!("wal::before_segment_delete");
+            self.disk.remove_file(&self.path(*segment, SUFFIX))?;
+            failpoint!("wal::after_segment_delete");
+            self.disk.sync_dir(&self.dir)?;
+            failpoint!("wal::after_segment_delete_sync");
+            Ok(())
+        };
+        for (removed, segment) in older.iter().enumerate() {
+            if let Err(error) = delete(segment) {
+                let failure = Some(error.into());
+                return Truncation { removed, failure };
+            }
+        }
+        Truncation {
+            removed: older.len(),
+            failure: None,
+        }
     }
 
-    fn name(&self, segment: Sequence) -> String {
-        self.path(segment, SUFFIX).display().to_string()
+    fn place(&self, segment: SegmentId, offset: u64) -> (String, u64) {
+        (self.path(segment, SUFFIX).display().to_string(), offset)
     }
 }
 
 #[derive(Debug)]
 struct DiskSegmentWriter {
+    id: SegmentId,
     file: Box<dyn DiskFile>,
     /// Bytes that are durable.
     len: u64,
 }
 
 impl SegmentWriter for DiskSegmentWriter {
+    fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
     fn commit(&mut self, buffers: &mut [IoSlice<'_>]) -> Result<(), CommitError> {
         let added: u64 = buffers.iter().map(|buffer| buffer.len() as u64).sum();
         failpoint!("wal::before_group_write");
