@@ -94,6 +94,12 @@ pub(crate) fn open(kind: Kind, place: &str, bytes: &Bytes) -> Result<(u16, Bytes
     Ok((version, body))
 }
 
+/// Bytes of a whole record, as its header has them; `None` when that isn't all there. Not checked yet.
+pub(crate) fn total_bytes(header: &[u8]) -> Option<u64> {
+    let body = read_u64(header.get(CRC_AT + CRC_LEN..)?)?;
+    body.checked_add(HEADER as u64)
+}
+
 fn checksum(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     for part in parts {

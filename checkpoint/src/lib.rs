@@ -10,7 +10,7 @@
 //! checkpoints stay. So the newest checkpoint that verifies can always be found, and always be used.
 //!
 //! ```text
-//! id, manifest, chunk, claim, envelope      what is stored, as bytes
+//! id, manifest, chunk, claim, pack, envelope what is stored, as bytes
 //! fold, retention                           decisions, pure
 //! backend                                   where bytes lie: sled and files, or objects
 //! store, reader                             order, epochs, fallback
@@ -29,6 +29,7 @@ mod fold;
 pub mod formats;
 mod id;
 mod manifest;
+mod pack;
 mod reader;
 mod retention;
 mod store;

@@ -53,14 +53,19 @@ pub(crate) fn expired(slots: &Slots, retain: usize) -> Vec<CheckpointId> {
     }
 }
 
+/// The chunks that any manifest names.
+pub(crate) fn named(slots: &Slots) -> BTreeSet<ChunkId> {
+    let manifests = slots.values().filter_map(Slot::manifest);
+    let chunks = manifests.flat_map(|manifest| manifest.chunks());
+    chunks.map(|chunk| chunk.id).collect()
+}
+
 /// The chunks that may go, oldest first: named by no manifest, and not a later driver's.
-pub(crate) fn orphans(stored: &BTreeSet<ChunkId>, slots: &Slots, epoch: Epoch) -> Vec<ChunkId> {
-    let named: BTreeSet<ChunkId> = slots
-        .values()
-        .filter_map(Slot::manifest)
-        .flat_map(|manifest| manifest.chunks())
-        .map(|chunk| chunk.id)
-        .collect();
+pub(crate) fn orphans(
+    stored: &BTreeSet<ChunkId>,
+    named: &BTreeSet<ChunkId>,
+    epoch: Epoch,
+) -> Vec<ChunkId> {
     stored
         .iter()
         .filter(|id| id.epoch <= epoch && !named.contains(id))
@@ -138,6 +143,6 @@ mod tests {
             .chain([chunk(2, 1)])
             .collect();
         let gone = [chunk(1, 1), chunk(1, 2), chunk(1, 5), chunk(1, 7)];
-        assert_eq!(orphans(&stored, &slots, Epoch(1)), gone);
+        assert_eq!(orphans(&stored, &named(&slots), Epoch(1)), gone);
     }
 }

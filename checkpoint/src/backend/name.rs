@@ -13,6 +13,8 @@ pub(crate) enum Name {
     Manifest(CheckpointId),
     /// A run of entries.
     Chunk(ChunkId),
+    /// A manifest and small chunks in one, where a backend keeps them so.
+    Pack(CheckpointId),
 }
 
 /// The kinds of names, for listing.
@@ -21,6 +23,7 @@ pub(crate) enum Folder {
     Claims,
     Manifests,
     Chunks,
+    Packs,
 }
 
 impl Folder {
@@ -30,6 +33,7 @@ impl Folder {
             Self::Claims => "epoch",
             Self::Manifests => "manifest",
             Self::Chunks => "chunk",
+            Self::Packs => "pack",
         }
     }
 }
@@ -40,6 +44,7 @@ impl fmt::Display for Name {
             Self::Claim(epoch) => write!(f, "epoch/{:020}", epoch.0),
             Self::Manifest(id) => write!(f, "manifest/{:020}", id.0),
             Self::Chunk(id) => write!(f, "chunk/{:020}-{:020}", id.epoch.0, id.number),
+            Self::Pack(id) => write!(f, "pack/{:020}", id.0),
         }
     }
 }
@@ -59,6 +64,7 @@ impl Name {
         match folder {
             "epoch" => Some(Self::Claim(Epoch(number(rest)?))),
             "manifest" => Some(Self::Manifest(CheckpointId(number(rest)?))),
+            "pack" => Some(Self::Pack(CheckpointId(number(rest)?))),
             "chunk" => {
                 let (epoch, count) = rest.split_once('-')?;
                 let id = ChunkId {
@@ -89,6 +95,7 @@ mod tests {
             Name::Claim(Epoch(u64::MAX)),
             Name::Manifest(CheckpointId(9)),
             Name::Manifest(CheckpointId(10)),
+            Name::Pack(CheckpointId(11)),
             chunk(1, u64::MAX),
             chunk(2, 0),
         ] {

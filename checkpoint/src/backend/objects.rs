@@ -7,6 +7,7 @@ use tidemill_storage::{Objects, PutOutcome};
 
 use super::{Backend, Folder, Name};
 use crate::error::Result;
+use crate::id::{CheckpointId, ChunkId};
 
 /// Records in a folder or bucket.
 #[derive(Debug)]
@@ -26,12 +27,20 @@ impl Backend for ObjectBackend {
         Ok(self.objects.put_new(&name.to_string(), bytes)?)
     }
 
-    fn put_chunk(&self, name: Name, bytes: Bytes) -> Result<()> {
-        Ok(self.objects.put(&name.to_string(), bytes)?)
+    fn publish(
+        &self,
+        id: CheckpointId,
+        manifest: Bytes,
+        chunks: &[(ChunkId, Bytes)],
+    ) -> Result<PutOutcome> {
+        for (id, bytes) in chunks {
+            self.put_chunk(Name::Chunk(*id), bytes.clone())?;
+        }
+        self.create(Name::Manifest(id), manifest)
     }
 
-    fn sync_chunks(&self) -> Result<()> {
-        Ok(()) // Every object was durable when its put returned.
+    fn put_chunk(&self, name: Name, bytes: Bytes) -> Result<()> {
+        Ok(self.objects.put(&name.to_string(), bytes)?)
     }
 
     fn get(&self, name: Name) -> Result<Option<Bytes>> {

@@ -117,6 +117,13 @@ impl CheckpointStore {
         )
     }
 
+    /// What the owner should know of how the location was opened: an index that was damaged and made
+    /// anew, say. Nothing here keeps it from being used.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        self.backend.notices()
+    }
+
     /// This driver's epoch.
     #[must_use]
     pub fn epoch(&self) -> Epoch {

@@ -22,6 +22,8 @@ use crate::retention::{self, Slot};
 struct Tally {
     bytes: u64,
     chunks: usize,
+    /// Small chunks, which are published with the manifest.
+    packed: Vec<(ChunkId, Bytes)>,
 }
 
 /// A partition's changes, built.
@@ -92,9 +94,6 @@ impl CheckpointStore {
                 return Err(draft_error(name, "it is there twice"));
             }
         }
-        failpoint!("checkpoint::before_chunks_sync");
-        self.backend.sync_chunks()?;
-        failpoint!("checkpoint::after_chunks_sync");
         let manifest = Manifest {
             id: writer.next,
             time_ms: draft.time_ms,
@@ -105,7 +104,7 @@ impl CheckpointStore {
             series: series.into_values().collect(),
             new_bytes: tally.bytes,
         };
-        let (manifest, manifest_bytes) = self.publish(writer, manifest)?;
+        let (manifest, manifest_bytes) = self.publish(writer, manifest, &tally.packed)?;
         let shared = Arc::new(manifest.clone());
         self.lock_slots()
             .insert(manifest.id, Slot::Whole(Arc::clone(&shared)));
@@ -220,13 +219,17 @@ impl CheckpointStore {
         let bytes = chunk.bytes().len() as u64;
         // Counted before it is written: a failed write may have left something under this name.
         writer.next_chunk = writer.next_chunk.saturating_add(1);
-        if let Some(stored) = &mut writer.stored {
-            stored.insert(id);
+        if chunk.bytes().len() <= self.backend.packs_up_to() {
+            tally.packed.push((id, chunk.bytes().clone()));
+        } else {
+            if let Some(stored) = &mut writer.stored {
+                stored.insert(id);
+            }
+            failpoint!("checkpoint::before_chunk");
+            self.backend
+                .put_chunk(Name::Chunk(id), chunk.bytes().clone())?;
+            failpoint!("checkpoint::after_chunk");
         }
-        failpoint!("checkpoint::before_chunk");
-        self.backend
-            .put_chunk(Name::Chunk(id), chunk.bytes().clone())?;
-        failpoint!("checkpoint::after_chunk");
         tally.bytes = tally.bytes.saturating_add(bytes);
         tally.chunks += 1;
         Ok(ChunkRef {
@@ -237,8 +240,14 @@ impl CheckpointStore {
         })
     }
 
-    /// Creates the manifest in the next free slot; returns it and its stored size.
-    fn publish(&self, writer: &mut Writer, mut manifest: Manifest) -> Result<(Manifest, u64)> {
+    /// Creates the manifest in the next free slot, and with it the small chunks; returns it and its stored
+    /// size.
+    fn publish(
+        &self,
+        writer: &mut Writer,
+        mut manifest: Manifest,
+        packed: &[(ChunkId, Bytes)],
+    ) -> Result<(Manifest, u64)> {
         loop {
             self.check_epoch()?;
             manifest.id = writer.next;
@@ -246,7 +255,7 @@ impl CheckpointStore {
             let bytes: Bytes = manifest.encode()?;
             let size = bytes.len() as u64;
             failpoint!("checkpoint::before_publish");
-            let outcome = self.backend.create(name, bytes)?;
+            let outcome = self.backend.publish(manifest.id, bytes, packed)?;
             failpoint!("checkpoint::after_publish");
             if outcome == PutOutcome::Written {
                 return Ok((manifest, size));
@@ -289,24 +298,19 @@ impl CheckpointStore {
             failpoint!("checkpoint::after_manifest_delete");
             self.lock_slots().remove(&id);
         }
-        if !expired.is_empty() {
-            // No reader shall see a checkpoint whose chunks are gone.
-            self.backend.show_deletes()?;
-        }
         let stored = match &mut writer.stored {
             Some(stored) => stored,
             empty => empty.insert(self.list_chunks()?),
         };
-        let orphans = retention::orphans(stored, &self.lock_slots(), self.epoch);
+        let named = retention::named(&self.lock_slots());
+        let orphans = retention::orphans(stored, &named, self.epoch);
         for &id in &orphans {
             failpoint!("checkpoint::before_chunk_delete");
             self.backend.delete(Name::Chunk(id))?;
             failpoint!("checkpoint::after_chunk_delete");
             stored.remove(&id);
         }
-        if !orphans.is_empty() {
-            self.backend.show_deletes()?;
-        }
+        self.backend.keep_packed(&named)?;
         Ok(())
     }
 

@@ -118,7 +118,7 @@ fn a_power_cut_at_any_moment_leaves_what_was_reported() {
     let Some(history) = record::history("child_of_the_store") else {
         return;
     };
-    let (cases, seed) = (number("TIDEMILL_CASES", 300), number("TIDEMILL_SEED", 1));
+    let (cases, seed) = (number("TIDEMILL_CASES", 200), number("TIDEMILL_SEED", 1));
     println!(
         "{cases} cuts of a history of {} calls: TIDEMILL_SEED={seed}",
         history.end()

@@ -1,337 +1,410 @@
-//! The store in an embedded database: `sled:PATH`, the default.
+//! The store in a local folder with an embedded index: `sled:PATH`, the default.
 //!
-//! sled 0.34.7 alone doesn't keep the contract. Its `flush` ends in `sync_file_range`, which leaves the
-//! disk's cache and the file's metadata alone, and a page of more than 128 KiB goes to a file of its own
-//! that is never synced. So, below `PATH`:
+//! sled 0.34.7 alone doesn't keep the contract (see `docs/findings-sled.md`): its `flush` ends in
+//! `sync_file_range`, which leaves the disk's cache and the file's length alone, and large values go to
+//! files that are never synced. So nothing that counts is left to it. Below `PATH`:
 //!
-//! - `index/` is the database. It holds manifests and small chunks, in [pieces](pieces) so small that no
-//!   page can outgrow the log. After each flush the database file and its folder are synced here, through
-//!   a handle opened before the first write, so that no failure goes unseen.
-//! - `chunk/` holds the larger chunks as sealed files, `epoch/` the claims. Claims lie outside the
-//!   database so that an epoch can't be given twice even if the database lost its end.
-//! - `published` is created once there is a manifest: a database that then comes back empty is damage,
-//!   not a fresh start.
+//! - `pack/` holds, for each checkpoint, its manifest and the small chunks written with it in one sealed
+//!   [pack](crate::pack). Creating the pack is what publishes the checkpoint.
+//! - `chunk/` holds the larger chunks as sealed files, `epoch/` the claims.
+//! - `index/` is the database: the heads of all packs. It is never waited for; whatever becomes of it, it
+//!   follows from the packs. A damaged one is moved to `index.aside/`.
+//! - `published` is created once there is a manifest: a store that then comes back empty is damage, not a
+//!   fresh start. `sealed` says that no record lies in the database alone, as it did in [format 1](legacy).
 //! - `lock` is the owner's.
 //!
-//! Invariant: nothing read from the database is believed without its checksum, and after a failed flush
-//! or sync nothing is written to it any more (the unsynced bytes' state is unknown; see R10).
+//! Invariant: what is read is believed only with its checksum, and only sealed files are believed to hold
+//! what was reported.
 
 mod copy;
+mod database;
+mod index;
 mod leftovers;
+mod legacy;
 mod opening;
+mod pack_files;
+mod packs;
 mod pieces;
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tidemill_storage::{Disk, DiskFile, DiskObjects, LocalDisk, Objects, PutOutcome, failpoint};
+use tidemill_storage::{DiskObjects, LocalDisk, Objects, PutOutcome};
 
-use self::copy::Copied;
+use self::index::{Heads, Index};
+use self::legacy::Legacy;
+use self::pack_files::PackFiles;
+use self::packs::{Pack, Packs};
 use super::{Backend, Folder, Name};
+use crate::chunk::Chunk;
 use crate::error::{Error, Result};
+use crate::id::{CheckpointId, ChunkId};
+use crate::pack::{self, Contents};
 
-/// The database's folder, below the location's.
-const INDEX: &str = "index";
 /// Exists once a manifest does.
 const PUBLISHED: &str = "published";
-/// Larger chunks become files.
-const INLINE_BYTES: usize = 64 * 1024;
-/// Pages that sled may keep in memory. All reads are rare, so this only bounds an idle process.
-const CACHE_BYTES: u64 = 1024 * 1024;
+/// Exists once all records are in sealed files.
+const SEALED: &str = "sealed";
+/// Larger chunks become files of their own.
+const PACKED_BYTES: usize = 64 * 1024;
 
-/// Records in a sled database and, where large, in files beside it.
+/// Sealed files, and an index of them.
+#[derive(Debug)]
 pub(crate) struct SledBackend {
-    database: sled::Db,
     files: DiskObjects,
-    /// `index/db`, for syncing; `None` when only reading.
-    log: Option<Mutex<Box<dyn DiskFile>>>,
-    index: std::path::PathBuf,
-    location: std::path::PathBuf,
-    /// Whether chunks were inserted since the last flush.
-    unflushed: AtomicBool,
-    poison: Mutex<Option<String>>,
-    /// The folder that `index` is in when it is a copy.
-    _copy: Option<Copied>,
-}
-
-impl fmt::Debug for SledBackend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SledBackend")
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
+    pack_files: PackFiles,
+    location: PathBuf,
+    packs: Mutex<Packs>,
+    /// The owner's; `None` once it failed, and for readers.
+    index: Mutex<Option<Index>>,
+    /// Chunks to be written again into the next pack.
+    carried: Mutex<Vec<ChunkId>>,
+    /// For readers of a location of format 1.
+    legacy: Option<Legacy>,
+    is_owner: bool,
+    was_published: AtomicBool,
+    notices: Vec<String>,
 }
 
 impl SledBackend {
     /// Opens or creates the store at `location`, whose lock the caller holds.
     pub(crate) fn open(location: &Path) -> Result<Self> {
-        let index = location.join(INDEX);
-        let files = DiskObjects::new(Arc::new(LocalDisk), location);
-        files.sweep()?;
-        tidemill_storage::durable::create_dir_all_durable(&LocalDisk, &index)?;
-        leftovers::remove(&index, files.get(PUBLISHED)?.is_some())?;
-        let mut backend = Self::with_database(location, &index)?;
-        // What sled has just created or repaired is made durable before anything is built on it.
-        let mut log = LocalDisk.open(&index.join("db"))?;
-        log.sync_all()?;
-        LocalDisk
-            .open(&index.join(leftovers::CONFIGURATION))?
-            .sync_all()?;
-        LocalDisk.sync_dir(&index)?;
-        backend.log = Some(Mutex::new(log));
-        if !backend.was_published()? && !backend.list(Folder::Manifests)?.is_empty() {
+        let mut backend = Self::at(location, true)?;
+        backend.files.sweep()?;
+        let was_published = backend.was_published()?;
+        if backend.files.get(SEALED)?.is_none() {
+            let is_legacy = legacy::is_there(location);
+            if is_legacy {
+                let told = legacy::seal_all(location, &backend.pack_files, was_published)?;
+                backend.notices.extend(told);
+            }
+            backend.files.put_new(SEALED, Bytes::new())?;
+            if is_legacy {
+                index::move_aside(location)?;
+            }
+        }
+        let opened = index::open(location, was_published);
+        backend.notices.extend(opened.notice);
+        for notice in &backend.notices {
+            tracing::warn!("{notice}");
+        }
+        let (packs, lacking) = read_packs(&backend.pack_files, &opened.heads)?;
+        let is_gone = |id: &&CheckpointId| packs.get(**id).is_none();
+        let gone: Vec<CheckpointId> = opened.heads.keys().filter(is_gone).copied().collect();
+        backend.packs = Mutex::new(packs);
+        backend.index = Mutex::new(opened.index);
+        for (id, head) in &lacking {
+            backend.with_index(|index| index.put(*id, head));
+        }
+        for id in gone {
+            backend.with_index(|index| index.remove(id));
+        }
+        if !was_published && lock(&backend.packs).manifests().next().is_some() {
             backend.mark_published()?;
         }
         Ok(backend)
     }
 
-    /// Opens a copy of the store's index, for reading beside its owner.
-    pub(crate) fn open_copy(location: &Path) -> Result<Self> {
-        let index = location.join(INDEX);
-        if !index.join("db").is_file() {
+    /// Opens the store for reading beside its owner.
+    pub(crate) fn open_shared(location: &Path) -> Result<Self> {
+        let mut backend = Self::at(location, false)?;
+        if backend.files.get(SEALED)?.is_some() {
+            backend.refresh()?;
+        } else if legacy::is_there(location) {
+            backend.legacy = Some(Legacy::open_copy(location)?);
+        } else {
             return Err(Error::NoStore {
                 location: format!("sled:{}", location.display()),
             });
         }
-        copy::open_copy(&index, |copied| {
-            let mut backend = Self::with_database(location, copied.path())?;
-            backend.index = index.clone();
-            // Reading everything small shows a copy whose parts are from different moments.
-            for folder in [Folder::Manifests, Folder::Chunks] {
-                for name in backend.list(folder)? {
-                    backend.get_inline(name)?;
-                }
-            }
-            backend._copy = Some(copied);
-            Ok(backend)
-        })
+        Ok(backend)
     }
 
-    fn with_database(location: &Path, index: &Path) -> Result<Self> {
-        let config = sled::Config::new()
-            .path(index)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(None)
-            .mode(sled::Mode::LowSpace);
+    fn at(location: &Path, is_owner: bool) -> Result<Self> {
+        let files = DiskObjects::new(Arc::new(LocalDisk), location);
         Ok(Self {
-            database: guarded(index, || opening::open(&config))?,
-            files: DiskObjects::new(Arc::new(LocalDisk), location),
-            log: None,
-            index: index.to_owned(),
+            was_published: AtomicBool::new(files.get(PUBLISHED)?.is_some()),
+            files,
+            pack_files: PackFiles::new(location),
             location: location.to_owned(),
-            unflushed: AtomicBool::new(false),
-            poison: Mutex::new(None),
-            _copy: None,
+            packs: Mutex::default(),
+            index: Mutex::default(),
+            carried: Mutex::default(),
+            legacy: None,
+            is_owner,
+            notices: Vec::new(),
         })
     }
 
-    /// Writes the pieces of a record in one atomic step, not durable yet.
-    fn insert(&self, name: Name, bytes: &[u8]) -> Result<()> {
-        self.check_poison()?;
-        let mut batch = sled::Batch::default();
-        for (key, value) in pieces::split(name, bytes) {
-            batch.insert(key, value);
-        }
-        guarded(&self.index, || self.database.apply_batch(batch))
-    }
-
-    fn get_inline(&self, name: Name) -> Result<Option<Bytes>> {
-        let get = |key: &[u8]| guarded(&self.index, || self.database.get(key));
-        pieces::join(name, &self.place(name), get)
-    }
-
-    /// Makes everything in the database durable.
-    fn flush(&self) -> Result<()> {
-        self.or_poison(|| {
-            self.write_out()?;
-            if let Some(log) = &self.log {
-                failpoint!("checkpoint::before_file_sync");
-                log.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .sync_all()?;
-                LocalDisk.sync_dir(&self.index)?;
-                failpoint!("checkpoint::after_file_sync");
-            }
-            Ok(())
-        })
-    }
-
-    /// Hands everything in the database's buffers to the system.
-    fn write_out(&self) -> Result<()> {
-        failpoint!("checkpoint::before_flush");
-        guarded(&self.index, || self.database.flush())?;
-        failpoint!("checkpoint::after_flush");
+    /// Looks at the packs again: their owner goes on while a reader reads.
+    fn refresh(&self) -> Result<()> {
+        let (packs, _) = read_packs(&self.pack_files, &Heads::new())?;
+        *lock(&self.packs) = packs;
         Ok(())
     }
 
-    /// After a failure of `sync` nothing is written any more.
-    fn or_poison(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.check_poison()?;
-        let synced = sync();
-        if let Err(error) = &synced {
-            let mut poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
-            *poison = Some(error.to_string());
-        }
-        synced
-    }
-
-    fn check_poison(&self) -> Result<()> {
-        match &*self.poison.lock().unwrap_or_else(PoisonError::into_inner) {
-            None => Ok(()),
-            Some(reason) => Err(Error::Poisoned {
-                location: format!("sled:{}", self.location.display()),
-                reason: reason.clone(),
-            }),
+    /// Updates the index. One that fails is not used any more: the next start sees to it.
+    fn with_index(&self, update: impl FnOnce(&Index) -> Result<()>) {
+        let mut index = lock(&self.index);
+        if let Some(Err(error)) = index.as_ref().map(update) {
+            tracing::warn!(%error, "the index of checkpoints failed; the next start makes it anew");
+            *index = None;
         }
     }
 
     fn mark_published(&self) -> Result<()> {
         self.files.put_new(PUBLISHED, Bytes::new())?;
+        self.was_published.store(true, Ordering::Release);
         Ok(())
+    }
+
+    fn manifest(&self, id: CheckpointId) -> Result<Option<Bytes>> {
+        let Some(pack) = lock(&self.packs).get(id).cloned() else {
+            return Ok(None);
+        };
+        if pack.is_spent {
+            return Ok(None);
+        }
+        let place = || self.pack_files.path(id, false).display().to_string();
+        let Some(contents) = pack.contents else {
+            let listed = self.pack_files.list()?.get(&id).copied();
+            let read = listed.map(|listed| self.pack_files.head(id, listed));
+            let what = "its head could not be read when the store was opened";
+            return match read.transpose()?.flatten() {
+                Some(_) => Err(Error::damaged(place(), what)),
+                None => Ok(None),
+            };
+        };
+        if contents.total() != pack.bytes {
+            let what = format!(
+                "it has {} bytes, its head says {}",
+                pack.bytes,
+                contents.total()
+            );
+            return Err(Error::damaged(place(), what));
+        }
+        self.pack_files.part(id, false, contents.manifest())
+    }
+
+    fn chunk(&self, id: ChunkId) -> Result<Option<Bytes>> {
+        let place = lock(&self.packs).place_of(id);
+        if let Some((pack, part)) = place {
+            let is_spent = lock(&self.packs)
+                .get(pack)
+                .is_some_and(|pack| pack.is_spent);
+            if let Some(found) = self.pack_files.part(pack, is_spent, part)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(self.files.get(&Name::Chunk(id).to_string())?)
+    }
+
+    /// The chunks to be carried, those that are sound.
+    fn read_carried(&self) -> Vec<(ChunkId, Bytes)> {
+        let carried = lock(&self.carried).clone();
+        let read = |id: ChunkId| {
+            let bytes = self.chunk(id)?.unwrap_or_default();
+            Chunk::decode_at(&self.place(Name::Chunk(id)), bytes)
+        };
+        let sound = carried.into_iter().filter_map(|id| match read(id) {
+            Ok(chunk) => Some((id, chunk.bytes().clone())),
+            Err(error) => {
+                tracing::warn!(%error, "a damaged chunk stays where it is");
+                None
+            }
+        });
+        sound.collect()
+    }
+
+    fn add_pack(&self, id: CheckpointId, bytes: u64, contents: Option<Contents>) {
+        let pack = Pack {
+            bytes,
+            is_spent: false,
+            contents,
+        };
+        lock(&self.packs).insert(id, pack);
     }
 }
 
 impl Backend for SledBackend {
     fn create(&self, name: Name, bytes: Bytes) -> Result<PutOutcome> {
-        if matches!(name, Name::Claim(_)) {
-            return Ok(self.files.put_new(&name.to_string(), bytes)?);
+        Ok(self.files.put_new(&name.to_string(), bytes)?)
+    }
+
+    fn packs_up_to(&self) -> usize {
+        PACKED_BYTES
+    }
+
+    fn publish(
+        &self,
+        id: CheckpointId,
+        manifest: Bytes,
+        chunks: &[(ChunkId, Bytes)],
+    ) -> Result<PutOutcome> {
+        let mut parts = self.read_carried();
+        parts.extend_from_slice(chunks);
+        let (pack, head) = pack::encode(id, &manifest, &parts)?;
+        let bytes = pack.len() as u64;
+        let outcome = self.pack_files.create(id, pack)?;
+        if outcome == PutOutcome::Conflict {
+            // From an attempt that was reported as failed, and is there all the same.
+            let listed = self.pack_files.list()?.get(&id).copied();
+            if let Some(listed) = listed {
+                let read = self.pack_files.head(id, listed);
+                let contents = read.ok().flatten().map(|(_, contents)| contents);
+                self.add_pack(id, listed.bytes, contents);
+            }
+            return Ok(outcome);
         }
-        if let Some(found) = self.get_inline(name)? {
-            return Ok(if found == bytes {
-                PutOutcome::Written
-            } else {
-                PutOutcome::Conflict
-            });
-        }
-        self.insert(name, &bytes)?;
-        self.flush()?;
+        let place = self.pack_files.path(id, false).display().to_string();
+        self.add_pack(id, bytes, Some(Contents::decode(&place, id, &head)?));
+        lock(&self.carried).clear();
+        self.with_index(|index| index.put(id, &head));
         if !self.was_published()? {
             self.mark_published()?;
         }
-        Ok(PutOutcome::Written)
+        Ok(outcome)
     }
 
     fn put_chunk(&self, name: Name, bytes: Bytes) -> Result<()> {
-        if bytes.len() > INLINE_BYTES {
-            return Ok(self.files.put(&name.to_string(), bytes)?);
-        }
-        self.insert(name, &bytes)?;
-        self.unflushed.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    fn sync_chunks(&self) -> Result<()> {
-        if self.unflushed.swap(false, Ordering::AcqRel) {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        Ok(self.files.put(&name.to_string(), bytes)?)
     }
 
     fn get(&self, name: Name) -> Result<Option<Bytes>> {
-        if !matches!(name, Name::Claim(_))
-            && let Some(found) = self.get_inline(name)?
+        let get = || match name {
+            Name::Manifest(id) => self.manifest(id),
+            Name::Chunk(id) => self.chunk(id),
+            Name::Claim(_) | Name::Pack(_) => Ok(self.files.get(&name.to_string())?),
+        };
+        if let Some(legacy) = &self.legacy
+            && let Some(found) = legacy.get(name)?
         {
             return Ok(Some(found));
         }
-        Ok(if matches!(name, Name::Manifest(_)) {
-            None
-        } else {
-            self.files.get(&name.to_string())?
-        })
+        match get()? {
+            None if !self.is_owner && self.legacy.is_none() => {
+                self.refresh()?;
+                get()
+            }
+            found => Ok(found),
+        }
     }
 
     fn list(&self, folder: Folder) -> Result<Vec<Name>> {
-        let mut names = Vec::new();
-        if folder != Folder::Claims {
-            let prefix = format!("{}/", folder.as_str());
-            let keys = guarded(&self.index, || {
-                self.database
-                    .scan_prefix(prefix)
-                    .keys()
-                    .collect::<sled::Result<Vec<_>>>()
-            })?;
-            names.extend(keys.iter().filter_map(|key| pieces::name_of_head(key)));
-        }
-        if folder != Folder::Manifests {
+        let mut names = match &self.legacy {
+            Some(legacy) => legacy.list(folder)?,
+            None => Vec::new(),
+        };
+        if folder == Folder::Manifests {
+            names.extend(lock(&self.packs).manifests().map(Name::Manifest));
+        } else {
             let files = self.files.list(folder.as_str())?;
             names.extend(files.iter().filter_map(|(name, _)| Name::parse(name)));
-            names.sort_unstable();
         }
+        names.sort_unstable();
         Ok(names)
     }
 
     fn delete(&self, name: Name) -> Result<()> {
-        if !matches!(name, Name::Claim(_)) {
-            self.check_poison()?;
-            let keys = guarded(&self.index, || {
-                let prefix = name.to_string();
-                self.database
-                    .scan_prefix(prefix)
-                    .keys()
-                    .collect::<sled::Result<Vec<_>>>()
-            })?;
-            if !keys.is_empty() {
-                let mut batch = sled::Batch::default();
-                for key in keys {
-                    batch.remove(key);
-                }
-                return guarded(&self.index, || self.database.apply_batch(batch));
-            }
-        }
-        if matches!(name, Name::Manifest(_)) {
+        let Name::Manifest(id) = name else {
+            return Ok(self.files.delete(&name.to_string())?);
+        };
+        let Some(pack) = lock(&self.packs).get(id).cloned() else {
             return Ok(());
+        };
+        if pack.contents.is_some() {
+            self.pack_files.spend(id)?;
+            lock(&self.packs).spend(id);
+        } else {
+            self.pack_files.delete(id)?;
+            lock(&self.packs).remove(id);
         }
-        Ok(self.files.delete(&name.to_string())?)
+        Ok(())
     }
 
-    fn show_deletes(&self) -> Result<()> {
-        self.or_poison(|| self.write_out())
+    fn keep_packed(&self, wanted: &BTreeSet<ChunkId>) -> Result<()> {
+        let sweep = lock(&self.packs).sweep(wanted);
+        *lock(&self.carried) = sweep.carried;
+        for id in sweep.unneeded {
+            self.pack_files.delete(id)?;
+            lock(&self.packs).remove(id);
+            self.with_index(|index| index.remove(id));
+        }
+        Ok(())
     }
 
     fn was_published(&self) -> Result<bool> {
-        Ok(self.files.get(PUBLISHED)?.is_some())
+        Ok(self.was_published.load(Ordering::Acquire))
+    }
+
+    fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     fn place(&self, name: Name) -> String {
+        let packs = lock(&self.packs);
+        let pack = |id: CheckpointId| {
+            let is_spent = packs.get(id).is_some_and(|pack| pack.is_spent);
+            self.pack_files.path(id, is_spent).display().to_string()
+        };
+        if let Some(legacy) = &self.legacy
+            && !matches!(name, Name::Claim(_))
+            && !self.location.join(name.to_string()).is_file()
+        {
+            return legacy.place(name);
+        }
         match name {
-            Name::Claim(_) => format!("{}/{name}", self.location.display()),
-            _ => {
-                let file = self.location.join(name.to_string());
-                if file.is_file() {
-                    file.display().to_string()
-                } else {
-                    format!("{}, entry {name}", self.index.display())
+            Name::Manifest(id) => pack(id),
+            Name::Chunk(chunk) => match packs.place_of(chunk) {
+                Some((id, part)) => {
+                    format!("{}, chunk {chunk} at offset {}", pack(id), part.offset)
                 }
+                None => self.location.join(name.to_string()).display().to_string(),
+            },
+            Name::Claim(_) | Name::Pack(_) => {
+                self.location.join(name.to_string()).display().to_string()
             }
         }
     }
 }
 
-/// Calls into the database. It panics on some kinds of damage: those panics become errors here.
-fn guarded<T>(index: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Corruption { .. })) => Err(Error::damaged(
-            index.display().to_string(),
-            "the database says it is corrupt",
-        )),
-        Ok(Err(source)) => Err(Error::Sled {
-            place: index.display().to_string(),
-            source: Box::new(source),
-        }),
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
-            let what = format!("the database gave up: {text}");
-            Err(Error::damaged(index.display().to_string(), what))
-        }
+/// Reads the heads of all packs that `known` doesn't hold; also returns those.
+fn read_packs(files: &PackFiles, known: &Heads) -> Result<(Packs, Heads)> {
+    let (mut packs, mut lacking) = (Packs::default(), Heads::new());
+    for (id, listed) in files.list()? {
+        let place = || files.path(id, listed.is_spent).display().to_string();
+        let indexed = known
+            .get(&id)
+            .and_then(|head| Contents::decode(&place(), id, head).ok())
+            .filter(|contents| contents.total() == listed.bytes);
+        let contents = match indexed {
+            Some(contents) => Some(contents),
+            None => match files.head(id, listed) {
+                Ok(Some((head, contents))) => {
+                    lacking.insert(id, head);
+                    Some(contents)
+                }
+                Ok(None) => continue, // Retired while a reader looked.
+                Err(error) if error.is_damage() || matches!(error, Error::Storage(_)) => {
+                    tracing::warn!(%error, "a pack of checkpoints is damaged");
+                    None
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let pack = Pack {
+            bytes: listed.bytes,
+            is_spent: listed.is_spent,
+            contents,
+        };
+        packs.insert(id, pack);
     }
+    Ok((packs, lacking))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

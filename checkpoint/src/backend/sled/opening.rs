@@ -24,7 +24,7 @@ pub(super) fn open(config: &sled::Config) -> sled::Result<sled::Db> {
 }
 
 /// sled 0.34.7 gives this error no kind of its own; its words are all there is to tell it by.
-fn is_locked(error: &sled::Error) -> bool {
+pub(super) fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
 }
 
