@@ -21,6 +21,11 @@ pub const FAILPOINTS: &[&str] = &[
     "recovery::before_first_checkpoint",
     "recovery::after_first_checkpoint",
     "sink::before_folder_sync",
+    "sink::before_staging",
+    "sink::before_decision",
+    "sink::after_decision",
+    "sink::before_publishing",
     "sink::before_commit",
     "sink::after_commit",
+    "sink::after_tidying",
 ];

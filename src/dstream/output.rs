@@ -145,9 +145,14 @@ impl<T: ?Sized + Element + TextForm> DStream<T> {
     }
 
     /// Writes each batch to the folder `PREFIX-TIME_MS[.SUFFIX]`, one file a partition, in place all at
-    /// once or not at all; a batch that is run again finds its folder and leaves it as it is.
+    /// once or not at all; a batch that is run again finds its folder and leaves it as it is. The prefix
+    /// is a path, or a place in an object store such as `s3://BUCKET/PATH`: see [`TextFiles::open`].
     #[track_caller]
-    pub fn save_as_text_files(&self, prefix: impl Into<String>, suffix: Option<&str>) {
-        self.sink_at(TextFiles::new(prefix, suffix), None, Location::caller());
+    pub fn save_as_text_files(&self, prefix: impl AsRef<str>, suffix: Option<&str>) {
+        let caller = Location::caller();
+        match TextFiles::open(prefix.as_ref(), suffix) {
+            Ok(files) => self.sink_at(files, None, caller),
+            Err(error) => self.mistake(caller, error.to_string()),
+        }
     }
 }

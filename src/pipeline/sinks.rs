@@ -14,7 +14,9 @@ pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
             any!(stream, s => s.sink_with_uid(Console::stdout((*rows).into()), uid));
         }
         SinkKind::TextFiles { prefix, suffix } => {
-            any!(stream, s => s.sink_with_uid(TextFiles::new(prefix, suffix.as_deref()), uid));
+            let files = TextFiles::open(prefix, suffix.as_deref())
+                .map_err(|error| format!("sink `{}`: {error}", sink.name))?;
+            any!(stream, s => s.sink_with_uid(files, uid));
         }
         SinkKind::Discard => any!(stream, s => s.sink_with_uid(Discard, uid)),
         other => {

@@ -2,7 +2,11 @@
 //!
 //! Invariant (R4): a batch is committed under its identity, (application, output operation, batch time).
 //! A sink that is asked to commit an identity again must leave what the first commit wrote.
+//!
+//! [`Sink`] is the contract, rule by rule, and [`conformance`] is the test of it, for sinks of one's own as
+//! for those that live here.
 
+pub mod conformance;
 mod console;
 mod discard;
 mod text_files;
@@ -57,7 +61,33 @@ impl fmt::Display for Guarantee {
     }
 }
 
-/// Takes batches.
+/// Takes batches. The contract has eight rules; [`conformance`] tests all that a test can.
+///
+/// 1. **Whole or nothing.** A reader sees all records of a batch or none of them, at every instant. What "a
+///    reader" must do for that (wait for a marker, read in a transaction) is the sink's to document.
+/// 2. **Once.** [`commit`](Self::commit) is called again for the same identity after an error, after a
+///    restart, and when it isn't known how the last call ended; on the same value or on a fresh one. Once
+///    a call has answered `Ok`, further ones change nothing. The dataset then holds the same records, but
+///    perhaps in other partitions and in another order (other cores, another release).
+/// 3. **Durable.** After `Ok` neither a killed process nor a power cut takes the batch away: the engine
+///    forgets it.
+/// 4. **Failure.** After `Err` nothing of the batch is to be seen, or it is there whole; and the next call
+///    completes it. A failed or panicking computation comes out of the dataset's actions as an error:
+///    pass it on, and show nothing of the part that succeeded.
+/// 5. **Sudden death.** The process may die at any instruction, and the value may be dropped at any time.
+///    There is no "close": whatever an unfinished call left behind is dealt with by the next one.
+/// 6. **Side by side.** Calls for different batches may run at the same time (`concurrent_jobs`), and in any
+///    order of time.
+/// 7. **Predecessors.** A process that was thought dead may be in the middle of a commit of the same
+///    identity, and go on with it while this one commits, or long after. Before a batch's commits the
+///    engine proves that it still owns its checkpoint location, but a pause right behind that proof is always
+///    possible. So a conditional step must decide, and a late one must change nothing.
+/// 8. **Empty batches** are batches. They may leave something to be seen, or nothing.
+///
+/// A sink that only claims [`Guarantee::AtLeastOnce`] is held to 3, 6 and, in the end, to lose nothing.
+///
+/// Calls come on threads that may block and are never cancelled: a call that hangs holds up the stream, so
+/// give requests a time limit and answer with an error. A batch that failed is tried again for ever.
 pub trait Sink<T: ?Sized + Element>: Send + Sync + 'static {
     /// The operation's name in graphs and uids.
     fn kind(&self) -> &'static str;
@@ -65,7 +95,7 @@ pub trait Sink<T: ?Sized + Element>: Send + Sync + 'static {
     /// What it guarantees.
     fn guarantee(&self) -> Guarantee;
 
-    /// Finds out before the start whether it can be written at all.
+    /// Finds out before the start whether it can be written at all. Changes nothing that a reader sees.
     ///
     /// # Errors
     /// Says what is wrong and what to do.

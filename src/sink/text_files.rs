@@ -1,17 +1,23 @@
 //! [`TextFiles`]: a folder of text files for each batch, in place all at once or not at all.
 //!
-//! A batch is written to a hidden folder beside its own; every file and the folder are synced; then the
-//! folder is renamed to its name, `PREFIX-TIME_MS[.SUFFIX]`, and the name is synced. The name carries
-//! the batch's identity: when it's taken, the batch has been committed.
+//! The folder's name, `PREFIX-TIME_MS[.SUFFIX]`, carries the batch's identity; in it are `part-00000` and so
+//! on, one a partition, and `_SUCCESS`. On a disk the folder is written aside and renamed ([`disk`]). An
+//! object store has no rename: there `_SUCCESS` is what a reader waits for, and what becomes visible
+//! before it was decided by one conditional write ([`objects`]).
+
+mod decision;
+mod disk;
+mod objects;
+mod place;
 
 use std::fmt::Write as _;
-use std::io::IoSlice;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tidemill_storage::durable::{create_dir_all_durable, rename_durable};
-use tidemill_storage::{Disk, LocalDisk, failpoint};
+use tidemill_storage::{Disk, LocalDisk, Objects, open_objects};
 
+use self::disk::DiskFolder;
+use self::objects::ObjectFolder;
+use self::place::Place;
 use super::{BatchIdentity, Guarantee, Sink, TextForm};
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
 use crate::time::Time;
@@ -19,24 +25,49 @@ use crate::time::Time;
 /// The file that says that a folder is whole.
 pub(crate) const SUCCESS: &str = "_SUCCESS";
 
-/// How much text is gathered before it's written.
+/// How much text is gathered before it's written to a disk.
 const WRITE_BYTES: usize = 1 << 20;
 
 /// Writes each batch to a folder of text files, one a partition.
 #[derive(Debug, Clone)]
 pub struct TextFiles {
+    /// What the folders' names begin with, below the root of the home.
     prefix: String,
     suffix: Option<String>,
-    disk: Arc<dyn Disk>,
+    home: Home,
+}
+
+#[derive(Debug, Clone)]
+enum Home {
+    Disk(Arc<dyn Disk>),
+    Objects {
+        objects: Arc<dyn Objects>,
+        /// The root, for people.
+        shown: String,
+    },
 }
 
 impl TextFiles {
-    /// Folders `PREFIX-TIME_MS[.SUFFIX]` on the local disk; the prefix may hold a path.
-    pub fn new(prefix: impl Into<String>, suffix: Option<&str>) -> Self {
-        Self::on_disk(prefix, suffix, Arc::new(LocalDisk))
+    /// Folders `PREFIX-TIME_MS[.SUFFIX]`. The prefix is a path on the local disk, plain or as `file:PATH`,
+    /// or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`, whose credentials come from the
+    /// environment, or `memory:NAME/PATH`. Its last component is the beginning of a name.
+    ///
+    /// # Errors
+    /// When the prefix isn't one of these, or this build can't open it. Nothing is read or written yet.
+    pub fn open(prefix: &str, suffix: Option<&str>) -> Result<Self, BoxError> {
+        Ok(match Place::parse(prefix)? {
+            Place::Disk(path) => Self::on_disk(path, suffix, Arc::new(LocalDisk)),
+            Place::Objects { root, stem } => Self {
+                home: Home::Objects {
+                    objects: open_objects(&root)?,
+                    shown: root.to_string(),
+                },
+                ..Self::on_disk(stem, suffix, Arc::new(LocalDisk))
+            },
+        })
     }
 
-    /// The same on another disk.
+    /// On a disk.
     pub fn on_disk(prefix: impl Into<String>, suffix: Option<&str>, disk: Arc<dyn Disk>) -> Self {
         let suffix = suffix
             .filter(|suffix| !suffix.is_empty())
@@ -44,63 +75,44 @@ impl TextFiles {
         Self {
             prefix: prefix.into(),
             suffix,
-            disk,
+            home: Home::Disk(disk),
         }
     }
 
-    /// The folder of the batch at `time`.
-    pub fn folder(&self, time: Time) -> PathBuf {
+    /// In an object store; the prefix is below its root.
+    pub fn on_objects(
+        prefix: impl Into<String>,
+        suffix: Option<&str>,
+        objects: Arc<dyn Objects>,
+    ) -> Self {
+        Self {
+            home: Home::Objects {
+                shown: "the object store".to_owned(),
+                objects,
+            },
+            ..Self::on_disk(prefix, suffix, Arc::new(LocalDisk))
+        }
+    }
+
+    /// The path or name of the folder of the batch at `time`.
+    pub fn folder(&self, time: Time) -> String {
         match &self.suffix {
-            Some(suffix) => format!("{}-{}.{suffix}", self.prefix, time.as_millis()).into(),
-            None => format!("{}-{}", self.prefix, time.as_millis()).into(),
+            Some(suffix) => format!("{}-{}.{suffix}", self.prefix, time.as_millis()),
+            None => format!("{}-{}", self.prefix, time.as_millis()),
         }
     }
 
-    fn parent(&self) -> PathBuf {
-        match self.folder(Time::default()).parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        }
-    }
-
-    /// Whether the batch is in place already.
-    fn is_committed(&self, folder: &Path) -> Result<bool, BoxError> {
-        if self.disk.metadata(folder)?.is_none() {
-            return Ok(false);
-        }
-        match self.disk.metadata(&folder.join(SUCCESS))? {
-            Some(_) => Ok(true),
-            None => Err(format!(
-                "{} exists and isn't an output of tidemill (it has no {SUCCESS}); move it away",
-                folder.display()
-            )
-            .into()),
-        }
-    }
-
-    fn write_part<T: ?Sized + Element + TextForm>(
-        &self,
-        path: &Path,
-        partition: &Partition<'_, T>,
-    ) -> Result<(), TaskError> {
-        // A task that is tried again finds its half-written file.
-        self.disk.remove_file(path).map_err(TaskError::new)?;
-        let mut file = self.disk.create_new(path).map_err(TaskError::new)?;
-        let mut text = String::new();
-        partition.try_for_each(|value| -> Result<(), BoxError> {
-            value.write_text(&mut text)?;
-            text.write_char('\n')?;
-            if text.len() >= WRITE_BYTES {
-                file.append(&mut [IoSlice::new(text.as_bytes())])?;
-                text.clear();
+    /// Whether the batch at `time` has been committed, and not been removed since.
+    ///
+    /// # Errors
+    /// When that can't be found out, or the name is taken by something else.
+    pub fn is_committed(&self, time: Time) -> Result<bool, BoxError> {
+        match &self.home {
+            Home::Disk(disk) => DiskFolder::new(&**disk, self.folder(time)).is_committed(),
+            Home::Objects { objects, .. } => {
+                ObjectFolder::new(&**objects, self.folder(time)).is_committed()
             }
-            Ok(())
-        })?;
-        if !text.is_empty() {
-            file.append(&mut [IoSlice::new(text.as_bytes())])
-                .map_err(TaskError::new)?;
         }
-        file.sync_all().map_err(TaskError::new)
     }
 }
 
@@ -114,53 +126,43 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
     }
 
     fn check(&self) -> Result<(), BoxError> {
-        let parent = self.parent();
-        let explain = |error: tidemill_storage::Error| {
-            format!(
-                "the output folder {} can't be written: {error}",
-                parent.display()
-            )
-        };
-        create_dir_all_durable(&*self.disk, &parent).map_err(explain)?;
-        let probe = parent.join(".tidemill-probe");
-        self.disk.remove_file(&probe).map_err(explain)?;
-        drop(self.disk.create_new(&probe).map_err(explain)?);
-        self.disk.remove_file(&probe).map_err(explain)?;
-        Ok(())
+        let folder = self.folder(Time::default());
+        match &self.home {
+            Home::Disk(disk) => DiskFolder::new(&**disk, folder).check(),
+            Home::Objects { objects, shown } => ObjectFolder::new(&**objects, folder)
+                .check()
+                .map_err(|error| format!("outputs can't be written to {shown}: {error}").into()),
+        }
     }
 
     fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {
         let folder = self.folder(batch.time);
-        let parent = self.parent();
-        if self.is_committed(&folder)? {
-            // Its name may not be durable yet: the commit before may have ended right behind the rename.
-            self.disk.sync_dir(&parent)?;
-            return Ok(());
+        match &self.home {
+            Home::Disk(disk) => DiskFolder::new(&**disk, folder).commit(rdd),
+            Home::Objects { objects, .. } => ObjectFolder::new(&**objects, folder).commit(rdd),
         }
-        create_dir_all_durable(&*self.disk, &parent)?;
-        let name = folder
-            .file_name()
-            .map(|name| name.to_string_lossy())
-            .unwrap_or_default();
-        let staging = parent.join(format!(".{name}.tmp"));
-        self.disk.remove_dir_all(&staging)?;
-        self.disk.create_dir(&staging)?;
-        let parts = rdd.partitions();
-        rdd.run_partitions(|partition| {
-            let path = staging.join(format!("part-{:05}", partition.index()));
-            self.write_part(&path, &partition)
-        })?;
-        if parts == 0 {
-            self.disk
-                .create_new(&staging.join("part-00000"))?
-                .sync_all()?;
-        }
-        self.disk.create_new(&staging.join(SUCCESS))?.sync_all()?;
-        failpoint!("sink::before_folder_sync");
-        self.disk.sync_dir(&staging)?;
-        failpoint!("sink::before_commit");
-        rename_durable(&*self.disk, &staging, &folder)?;
-        failpoint!("sink::after_commit");
-        Ok(())
     }
+}
+
+/// The name of a part.
+fn part_name(index: usize) -> String {
+    format!("part-{index:05}")
+}
+
+/// Turns a partition into text, a line an element. `gathered` is shown the text after each line that
+/// makes it longer than a write should be, and may take it out; the rest is returned.
+fn write_lines<T: ?Sized + Element + TextForm>(
+    partition: &Partition<'_, T>,
+    mut gathered: impl FnMut(&mut String) -> Result<(), BoxError>,
+) -> Result<String, TaskError> {
+    let mut text = String::new();
+    partition.try_for_each(|value| -> Result<(), BoxError> {
+        value.write_text(&mut text)?;
+        text.write_char('\n')?;
+        if text.len() >= WRITE_BYTES {
+            gathered(&mut text)?;
+        }
+        Ok(())
+    })?;
+    Ok(text)
 }

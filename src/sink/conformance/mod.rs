@@ -1,0 +1,154 @@
+//! The test of the sink contract, for sinks of one's own as for those of this crate.
+//!
+//! A [`Harness`] opens the sink and shows what a reader sees; [`check`] commits batches through it (again,
+//! from other partitions, from failing computations, two at a time, cut short at every operation) and
+//! reports for each [`Rule`] whether it holds. What is judged follows from the sink's own
+//! [`Guarantee`](super::Guarantee): one that claims "at least once" is only held to lose nothing.
+//!
+//! ```no_run
+//! use tidemill::rdd::BoxError;
+//! use tidemill::sink::conformance::{self, Harness};
+//! use tidemill::sink::{BatchIdentity, Sink, TextFiles};
+//!
+//! struct Files(tempfile::TempDir);
+//!
+//! impl Harness for Files {
+//!     type Record = String;
+//!
+//!     fn open(&self) -> Result<Box<dyn Sink<String>>, BoxError> {
+//!         let prefix = self.0.path().join("out").display().to_string();
+//!         Ok(Box::new(TextFiles::open(&prefix, None)?))
+//!     }
+//!
+//!     fn record(&self, text: &str) -> String {
+//!         text.to_owned()
+//!     }
+//!
+//!     fn committed(&self, batch: &BatchIdentity) -> Result<Option<Vec<String>>, BoxError> {
+//!         let folder = self.0.path().join(format!("out-{}", batch.time.as_millis()));
+//!         if !folder.join("_SUCCESS").exists() {
+//!             return Ok(None);
+//!         }
+//!         let mut lines = Vec::new();
+//!         for file in std::fs::read_dir(folder)? {
+//!             let text = std::fs::read_to_string(file?.path())?;
+//!             lines.extend(text.split_terminator('\n').map(str::to_owned));
+//!         }
+//!         Ok(Some(lines))
+//!     }
+//!
+//!     /// Lines can't hold line ends.
+//!     fn unusual(&self) -> Vec<String> {
+//!         let mut records = conformance::unusual_records();
+//!         records.retain(|record| !record.contains('\n'));
+//!         records
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), BoxError> {
+//! conformance::assert_conforms(&Files(tempfile::tempdir()?));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nothing here is random. Threads are used where the contract speaks of several calls at once; how they
+//! meet is the scheduler's, except under [`Rule::Predecessor`], where they are made to.
+
+mod dataset;
+mod report;
+mod rules;
+mod tester;
+
+pub use report::{Finding, Report, Rule, Verdict};
+
+use self::tester::Tester;
+use super::{BatchIdentity, Sink};
+use crate::rdd::{BoxError, Element};
+
+/// Opens a sink under test and shows what it has committed. Begins with nothing committed.
+pub trait Harness: Sync {
+    /// What the sink takes.
+    type Record: ?Sized + Element;
+
+    /// A fresh handle to the one place under test, as after a restart; called often.
+    ///
+    /// # Errors
+    /// When it can't be opened; expected while an interruption lasts, and only then.
+    fn open(&self) -> Result<Box<dyn Sink<Self::Record>>, BoxError>;
+
+    /// The record that stands for `text`.
+    fn record(&self, text: &str) -> <Self::Record as Element>::Own;
+
+    /// The texts of the records that a reader sees of a batch, in any order; `None` when it sees no batch.
+    ///
+    /// # Errors
+    /// When what is seen is no whole batch, or can't be read.
+    fn committed(&self, batch: &BatchIdentity) -> Result<Option<Vec<String>>, BoxError>;
+
+    /// Texts that a sink may stumble over. Leave out of [`unusual_records`] what yours can't take, and say
+    /// so in its documentation.
+    fn unusual(&self) -> Vec<String> {
+        unusual_records()
+    }
+
+    /// Arms an interruption: the `operation`-th step (counted from 0) that sinks do on their storage from
+    /// now on fails, or dies there. `false` when the harness can't do that, which skips the rule.
+    fn interrupt(&self, _operation: usize) -> bool {
+        false
+    }
+
+    /// Does what a restart of process and machine does: what isn't durable is gone, handles are dead, an armed
+    /// interruption is over. Says whether that had been reached.
+    fn restart(&self) -> bool {
+        false
+    }
+}
+
+/// Tests all rules.
+pub fn check<H: Harness + ?Sized>(harness: &H) -> Report {
+    match Tester::new(harness) {
+        Ok(tester) => tester.report(),
+        Err(error) => Report::not_opened(&error),
+    }
+}
+
+/// For tests: [`check`], with the report as the message of a panic when a rule is broken.
+///
+/// # Panics
+/// When a rule is broken.
+#[track_caller]
+pub fn assert_conforms<H: Harness + ?Sized>(harness: &H) {
+    let report = check(harness);
+    assert!(report.conforms(), "{report}");
+}
+
+/// Texts that sinks have stumbled over: none, blanks, line ends, quotes, NUL, what looks like a pair or a
+/// query, beyond ASCII, one of a mebibyte, and two that are the same.
+pub fn unusual_records() -> Vec<String> {
+    let mut records: Vec<String> = [
+        "",
+        "",
+        " ",
+        " leading and trailing ",
+        "a\tb",
+        "two\nlines",
+        "two\r\nlines",
+        "ends in one\n",
+        "\r",
+        "nul\0nul",
+        "\"double\" 'single' `back` \\ /",
+        "a,b;c|d",
+        "(pair,1)",
+        "null",
+        "'; DROP TABLE batches; --",
+        "%s %d {} ${HOME}",
+        "Grüße, 世界 🌊",
+        "e\u{301} is not é",
+        "same",
+        "same",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    records.push("long ".repeat((1 << 20) / 5));
+    records
+}

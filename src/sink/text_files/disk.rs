@@ -1,0 +1,183 @@
+//! A batch's folder on a disk: written aside, synced, then renamed to its name.
+//!
+//! Every file and the hidden folder are synced before the rename, and the name after it. The name is taken
+//! once: when it's there, the batch has been committed. An attempt writes only to a hidden folder that it
+//! alone has claimed, by creating `_SUCCESS` in it, so two drivers that commit the same batch can't mix
+//! their files: one rename succeeds. Hidden folders of attempts that died are removed behind a commit.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+
+use tidemill_storage::durable::{create_dir_all_durable, rename_durable};
+use tidemill_storage::{Disk, DiskFile, ErrorKind, failpoint};
+
+use super::{SUCCESS, part_name, write_lines};
+use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
+use crate::sink::TextForm;
+
+pub(super) struct DiskFolder<'a> {
+    disk: &'a dyn Disk,
+    path: PathBuf,
+}
+
+/// A hidden folder that one attempt has to itself.
+struct Staging {
+    number: u32,
+    path: PathBuf,
+    success: Box<dyn DiskFile>,
+}
+
+impl<'a> DiskFolder<'a> {
+    pub(super) fn new(disk: &'a dyn Disk, path: String) -> Self {
+        Self {
+            disk,
+            path: path.into(),
+        }
+    }
+
+    fn parent(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Creates the folder that holds the batches' folders, and tries whether it can be written.
+    pub(super) fn check(&self) -> Result<(), BoxError> {
+        let parent = self.parent();
+        let explain = |error: tidemill_storage::Error| {
+            format!(
+                "the output folder {} can't be written: {error}",
+                parent.display()
+            )
+        };
+        create_dir_all_durable(self.disk, parent).map_err(explain)?;
+        let probe = parent.join(".tidemill-probe");
+        self.disk.remove_file(&probe).map_err(explain)?;
+        drop(self.disk.create_new(&probe).map_err(explain)?);
+        self.disk.remove_file(&probe).map_err(explain)?;
+        Ok(())
+    }
+
+    /// Whether the batch is in place already.
+    pub(super) fn is_committed(&self) -> Result<bool, BoxError> {
+        if self.disk.metadata(&self.path)?.is_none() {
+            return Ok(false);
+        }
+        match self.disk.metadata(&self.path.join(SUCCESS))? {
+            Some(_) => Ok(true),
+            None => Err(format!(
+                "{} exists and isn't an output of tidemill (it has no {SUCCESS}); move it away",
+                self.path.display()
+            )
+            .into()),
+        }
+    }
+
+    pub(super) fn commit<T: ?Sized + Element + TextForm>(
+        &self,
+        rdd: &Rdd<T>,
+    ) -> Result<(), BoxError> {
+        let mut attempt = 0;
+        if self.is_committed()? {
+            // The name may not be durable yet: whoever renamed may have ended right behind that.
+            self.disk.sync_dir(self.parent())?;
+        } else {
+            create_dir_all_durable(self.disk, self.parent())?;
+            let staging = self.claim()?;
+            let path = staging.path.clone();
+            attempt = staging.number;
+            // When another driver is faster, the name is taken, and the next call finds the batch committed.
+            self.write_and_rename(staging, rdd)
+                .inspect_err(|_| self.discard(&path))?;
+        }
+        failpoint!("sink::after_commit");
+        self.tidy(attempt);
+        failpoint!("sink::after_tidying");
+        Ok(())
+    }
+
+    fn write_and_rename<T: ?Sized + Element + TextForm>(
+        &self,
+        mut staging: Staging,
+        rdd: &Rdd<T>,
+    ) -> Result<(), BoxError> {
+        rdd.run_partitions(|partition| {
+            self.write_part(&staging.path.join(part_name(partition.index())), &partition)
+        })?;
+        if rdd.partitions() == 0 {
+            let path = staging.path.join(part_name(0));
+            self.disk.create_new(&path)?.sync_all()?;
+        }
+        staging.success.sync_all()?;
+        failpoint!("sink::before_folder_sync");
+        self.disk.sync_dir(&staging.path)?;
+        failpoint!("sink::before_commit");
+        rename_durable(self.disk, &staging.path, &self.path)?;
+        Ok(())
+    }
+
+    fn write_part<T: ?Sized + Element + TextForm>(
+        &self,
+        path: &Path,
+        partition: &Partition<'_, T>,
+    ) -> Result<(), TaskError> {
+        // A task that is tried again finds its half-written file.
+        self.disk.remove_file(path).map_err(TaskError::new)?;
+        let mut file = self.disk.create_new(path).map_err(TaskError::new)?;
+        let rest = write_lines(partition, |text| {
+            file.append(&mut [IoSlice::new(text.as_bytes())])?;
+            text.clear();
+            Ok(())
+        })?;
+        if !rest.is_empty() {
+            file.append(&mut [IoSlice::new(rest.as_bytes())])
+                .map_err(TaskError::new)?;
+        }
+        file.sync_all().map_err(TaskError::new)
+    }
+
+    fn staging(&self, number: u32) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.parent().join(format!(".{name}.{number}.tmp"))
+    }
+
+    /// Takes the first hidden folder that nobody has taken.
+    fn claim(&self) -> Result<Staging, BoxError> {
+        let mut number = 0;
+        loop {
+            let path = self.staging(number);
+            self.disk.create_dir(&path)?;
+            match self.disk.create_new(&path.join(SUCCESS)) {
+                Ok(success) => {
+                    return Ok(Staging {
+                        number,
+                        path,
+                        success,
+                    });
+                }
+                Err(error) if error.kind == ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Removes the hidden folders of other attempts; `attempt`'s own has been renamed.
+    fn tidy(&self, attempt: u32) {
+        for number in 0.. {
+            let path = self.staging(number);
+            match self.disk.metadata(&path) {
+                Ok(Some(_)) => self.discard(&path),
+                Ok(None) if number <= attempt => {}
+                _ => break,
+            }
+        }
+    }
+
+    /// Removes a hidden folder. Only room is lost when that fails.
+    fn discard(&self, staging: &Path) {
+        if let Err(error) = self.disk.remove_dir_all(staging) {
+            tracing::warn!(%error, "an unfinished output could not be removed");
+        }
+    }
+}
