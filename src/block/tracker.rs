@@ -39,7 +39,7 @@ impl From<tidemill_wal::Error> for TrackerError {
 impl TrackerError {
     /// Whether there was no room, so that trying later may help.
     pub(crate) fn is_full(&self) -> bool {
-        matches!(self, Self::Log(error) if matches!(**error, tidemill_wal::Error::Full { .. }))
+        matches!(self, Self::Log(error) if error.is_retryable())
     }
 
     /// What it means for the engine, when it is final.
@@ -411,6 +411,14 @@ impl TrackerSnapshot {
     /// Where the blocks are that wait or are in a batch.
     pub(crate) fn positions(&self) -> impl Iterator<Item = Position> + '_ {
         self.blocks().filter_map(|(_, block)| block.position)
+    }
+
+    /// The batch that a block is in; `None` while it waits for one.
+    pub(crate) fn batch_of(&self, block: &BlockInfo) -> Option<Time> {
+        let is_it = |held: &BlockInfo| held.id == block.id && held.position == block.position;
+        let mut batches = self.allocated.iter();
+        let found = batches.find(|(_, batch)| batch.blocks.values().flatten().any(is_it));
+        found.map(|(time, _)| *time)
     }
 
     /// The blocks that wait or are in a batch, each with its stream.

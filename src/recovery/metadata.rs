@@ -82,6 +82,13 @@ impl Metadata {
         rmp_serde::from_slice(bytes).map_err(|error| unreadable(error.to_string()))
     }
 
+    /// Whether a start would still read the blocks of the batch at `time`: it isn't complete, or windows
+    /// look back.
+    pub(crate) fn still_reads(&self, time: Time) -> bool {
+        let is_complete = time <= self.complete_through || self.completed.contains(&time);
+        !is_complete || self.graph.has_windows()
+    }
+
     /// The batches that are allocated and aren't complete.
     pub(crate) fn unfinished(&self) -> Vec<Time> {
         let is_unfinished =

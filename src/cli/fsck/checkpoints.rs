@@ -83,16 +83,22 @@ pub(super) fn against_logs(
         let is_newest = place == 0;
         let mut problems = Vec::new();
         let tracker = replayed(checkpoint, logs, &mut problems);
-        problems.extend(missing_blocks(&tracker, logs));
+        problems.extend(lost_end(&tracker, logs));
+        let missing = missing_blocks(checkpoint, &tracker, logs);
         let mut found = Findings::of(AREA, found);
-        for problem in problems {
-            let (severity, meaning, advice) = match is_newest {
-                true => (
+        let mut tell = |problem: String, is_fatal: bool| {
+            let (severity, meaning, advice) = match (is_newest, is_fatal) {
+                (true, true) => (
                     Severity::Error,
                     "a start goes on from this checkpoint, and is refused",
                     "restore the log from a copy, or let `tidemill wal repair` say what would be lost",
                 ),
-                false => (
+                (true, false) => (
+                    Severity::Error,
+                    "a start goes on from this checkpoint, and the batches that need them will fail",
+                    "restore the log from a copy, or let `tidemill wal repair` say what would be lost",
+                ),
+                (false, _) => (
                     Severity::Warning,
                     "this checkpoint can't be fallen back to if the newer ones are damaged",
                     "nothing has to be done: it goes when newer ones have taken its place",
@@ -100,7 +106,9 @@ pub(super) fn against_logs(
             };
             let place = format!("checkpoint {}", checkpoint.id);
             found.add(severity, place, problem, meaning, advice);
-        }
+        };
+        problems.into_iter().for_each(|problem| tell(problem, true));
+        missing.into_iter().for_each(|problem| tell(problem, false));
         if is_newest {
             newest = Some(tracker);
         }
@@ -143,12 +151,28 @@ fn replayed(checkpoint: &Held, logs: &Logs, problems: &mut Vec<String>) -> Track
     tracker
 }
 
-/// Blocks that a tracker holds and the block log no longer does. What the log's own events name is told
-/// with them.
-fn missing_blocks(tracker: &TrackerSnapshot, logs: &Logs) -> Option<String> {
-    let is_logged = tracker.positions().next().is_some();
-    let Some(extent) = logs.blocks else {
-        return is_logged.then(|| "its batches need the block log, which isn't there".to_owned());
+/// Whether the block log ends before blocks that are named, and so were durable.
+fn lost_end(tracker: &TrackerSnapshot, logs: &Logs) -> Option<String> {
+    let named = tracker.end_of_blocks();
+    match logs.blocks {
+        None if named > 0 => {
+            Some("its batches are made of blocks, and the block log isn't there".to_owned())
+        }
+        Some(extent) if named > extent.end => Some(format!(
+            "entries of the block log up to {} are named, and it ends before {}: its end was lost",
+            named - 1,
+            extent.end
+        )),
+        _ => None,
+    }
+}
+
+/// Blocks that a start would read and the block log doesn't hold.
+fn missing_blocks(checkpoint: &Held, tracker: &TrackerSnapshot, logs: &Logs) -> Option<String> {
+    let extent = logs.blocks?;
+    let is_read = |block: &BlockInfo| {
+        let batch = tracker.batch_of(block);
+        batch.is_none_or(|time| checkpoint.metadata.still_reads(time))
     };
     let is_missing = |block: &BlockInfo| {
         block
@@ -157,7 +181,7 @@ fn missing_blocks(tracker: &TrackerSnapshot, logs: &Logs) -> Option<String> {
     };
     let missing: Vec<String> = tracker
         .blocks()
-        .filter(|(_, block)| is_missing(block))
+        .filter(|(_, block)| is_missing(block) && is_read(block))
         .map(|(stream, block)| format!("{} of `{stream}`", block.id))
         .collect();
     (!missing.is_empty()).then(|| {

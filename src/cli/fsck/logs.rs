@@ -6,7 +6,8 @@ use tidemill_wal::{LogReader, Position};
 
 use super::super::location::{FoundLog, WhichLog};
 use super::finding::{Finding, Findings, Severity};
-use crate::block::{Block, BlockId, BlockInfo, Event, GIVEN_UP};
+use crate::block::{Block, BlockId, BlockInfo, Event, GIVEN_UP, TrackerSnapshot};
+use crate::recovery::Metadata;
 use crate::uid::OperatorUid;
 
 const REPAIR: &str =
@@ -112,7 +113,7 @@ impl Logs {
     /// Whether each block that an event names is in the block log, just as it was named.
     pub(super) fn check_additions(
         &self,
-        is_needed: &dyn Fn(&BlockInfo) -> bool,
+        newest: Option<(&Metadata, &TrackerSnapshot)>,
         found: &mut Vec<Finding>,
     ) {
         let Some(extent) = self.blocks else { return };
@@ -125,7 +126,12 @@ impl Logs {
                 continue;
             };
             let entry = position.sequence.0;
-            let is_needed = is_needed(&added.block);
+            let is_needed = newest.is_some_and(|(metadata, tracker)| {
+                let mut held = tracker.positions();
+                let is_held = held.any(|held| held == position);
+                let batch = tracker.batch_of(&added.block);
+                is_held && batch.is_none_or(|time| metadata.still_reads(time))
+            });
             let problem = if entry < extent.oldest {
                 // Cleaned up, as it may be when nothing needs it.
                 is_needed.then(|| format!("entry {entry} is no longer kept"))
@@ -136,9 +142,12 @@ impl Logs {
             let (severity, meaning) = match is_needed {
                 true => (
                     Severity::Error,
-                    "a batch needs it: that batch will fail until the block is back or given up",
+                    "a batch needs it, and will fail until the block is back or given up",
                 ),
-                false => (Severity::Warning, "no batch needs it any more"),
+                false => (
+                    Severity::Warning,
+                    "its batch is complete: only an older checkpoint would read it again",
+                ),
             };
             let (block, records) = (added.block.id, added.block.records);
             found.add(

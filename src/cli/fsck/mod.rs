@@ -152,11 +152,8 @@ fn look(
     checkpoints::bytes(&held, &mut findings);
     let tracker = checkpoints::against_logs(&held, &logs, &mut findings);
     checkpoints::against_pipeline(&held, loaded, context, &mut findings);
-    let is_needed = |block: &crate::block::BlockInfo| {
-        let mut blocks = tracker.iter().flat_map(|tracker| tracker.blocks());
-        blocks.any(|(_, needed)| needed.position == block.position)
-    };
-    logs.check_additions(&is_needed, &mut findings);
+    let newest = held.whole.first().map(|newest| &newest.metadata);
+    logs.check_additions(newest.zip(tracker.as_ref()), &mut findings);
     let batches = Batches::of(&held, &logs, tracker.as_ref());
     for (sink, listed) in &listed {
         outputs::check(sink, listed, &batches, &held, loaded, &mut findings);

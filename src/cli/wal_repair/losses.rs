@@ -10,7 +10,7 @@ use tidemill_wal::repair::{Loss, Plan};
 use super::super::location::WhichLog;
 use super::super::output::count;
 use super::survey::Known;
-use crate::block::{BlockInfo, Event};
+use crate::block::Event;
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -169,31 +169,20 @@ fn events(told: &mut LossTold, loss: &Loss, plan: &Plan, known: &Known) {
 
 /// The block log: a block matters as long as a batch needs it.
 fn blocks(told: &mut LossTold, loss: &Loss, known: &Known) {
-    let batch_of = |wanted: &BlockInfo| {
-        let allocated = known.tracker.allocated.iter();
-        let mut found = allocated.filter(|(_, batch)| {
-            let mut blocks = batch.blocks.values().flatten();
-            blocks.any(|block| block.position == wanted.position)
-        });
-        found.next().map(|(time, _)| *time)
-    };
     let mut unnamed = 0_u64;
     for entry in loss.entries.start.0..loss.entries.end.0 {
         let Some((stream, block)) = known.named.get(&entry) else {
             unnamed += 1;
             continue;
         };
-        let is_needed = known
-            .tracker
-            .blocks()
-            .any(|(_, held)| held.position == block.position);
+        let batch = known.tracker.batch_of(block);
         told.blocks.push(LostBlock {
             entry,
             stream: stream.clone(),
             block: block.id.to_string(),
             records: block.records,
-            batch: batch_of(block),
-            is_needed,
+            batch,
+            is_needed: known.is_needed(block, batch),
         });
     }
     let needed: Vec<&LostBlock> = told.blocks.iter().filter(|block| block.is_needed).collect();

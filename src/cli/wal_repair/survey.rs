@@ -16,6 +16,7 @@ use super::super::location::WhichLog;
 use super::losses::{self, LossTold, Verdict};
 use crate::block::{BlockInfo, Event, GIVEN_UP, TrackerSnapshot};
 use crate::context::{BLOCK_LOG_KIND, DRIVER_LOG_KIND};
+use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// A log with what is to be done about it.
@@ -46,6 +47,21 @@ pub(super) struct Known {
     pub(super) named: BTreeMap<u64, (OperatorUid, BlockInfo)>,
     /// Whether events were lost that may have named more.
     pub(super) is_cut: bool,
+}
+
+impl Known {
+    /// Whether a start would still read a block.
+    pub(super) fn is_needed(&self, block: &BlockInfo, batch: Option<Time>) -> bool {
+        let newest = self.checkpoints.whole.first();
+        match (batch, newest) {
+            (Some(time), Some(newest)) => newest.metadata.still_reads(time),
+            (Some(_), None) => true,
+            (None, _) => self
+                .tracker
+                .blocks()
+                .any(|(_, held)| held.position == block.position),
+        }
+    }
 }
 
 impl Survey {
