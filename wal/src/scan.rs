@@ -12,6 +12,10 @@ use crate::segments::{SegmentId, Segments};
 
 /// How much is read at once; small enough that an entry kept for long doesn't hold much more.
 const WINDOW_BYTES: usize = 256 << 10;
+/// Frames of the size met that should fit into what is read at once,
+const FRAMES_AHEAD: usize = 8;
+/// as long as that isn't more than this.
+const MAX_WINDOW_BYTES: usize = 4 << 20;
 
 /// What comes next in a segment.
 #[derive(Debug)]
@@ -104,29 +108,30 @@ impl Scanner {
         self.segments.damaged(self.id, offset, problem)
     }
 
-    /// Up to `len` bytes from `offset`; fewer only at the segment's end.
-    fn bytes(&mut self, offset: u64, len: usize) -> Result<Bytes> {
-        if let Some(found) = self.window.slice(offset, len) {
-            return Ok(found);
+    /// Sees to it that the window holds the next `len` bytes; fewer only at the segment's end.
+    fn fill(&mut self, len: usize) -> Result<()> {
+        if self.window.from(self.offset).len() < len {
+            let bytes = self
+                .segments
+                .read(self.id, self.offset, len.max(self.ahead))?;
+            self.window = Window {
+                start: self.offset,
+                bytes,
+            };
         }
-        let read = self.segments.read(self.id, offset, len.max(self.ahead))?;
-        self.window = Window {
-            start: offset,
-            bytes: read,
-        };
-        let all = &self.window.bytes;
-        Ok(all.slice(..len.min(all.len())))
+        Ok(())
     }
 
     /// Reads the next frame. After anything but [`Step::Frame`] it stays where it is.
     pub(crate) fn step(&mut self) -> Result<Step> {
         let offset = self.offset;
-        let start = self.bytes(offset, FRAME_HEADER_BYTES)?;
+        self.fill(FRAME_HEADER_BYTES)?;
+        let start = self.window.from(offset);
         let bad = |problem: String| Ok(Step::Bad { offset, problem });
         if start.is_empty() {
             return Ok(Step::End);
         }
-        let Some(header) = FrameHeader::decode(&start) else {
+        let Some(header) = FrameHeader::decode(start) else {
             return bad(format!(
                 "the file ends {} bytes into a frame's first {FRAME_HEADER_BYTES}",
                 start.len()
@@ -139,20 +144,24 @@ impl Scanner {
             ));
         }
         let whole = FRAME_HEADER_BYTES.saturating_add(header.len as usize);
-        let frame = self.bytes(offset, whole)?;
-        if frame.len() < whole {
+        if start.len() < whole {
+            self.look_further_ahead(whole);
+            self.fill(whole)?;
+        }
+        let rest = self.window.from(offset);
+        let Some(frame) = rest.get(..whole) else {
             return bad(format!(
                 "the file ends {} bytes into a frame of {whole}",
-                frame.len()
+                rest.len()
             ));
-        }
-        let payload = frame.slice(FRAME_HEADER_BYTES..);
-        if !header.verifies(self.binding, &payload) {
+        };
+        if !header.is_of(self.binding, frame) {
             return bad(format!(
                 "the CRC of the frame, {:08x}, doesn't match its bytes",
                 header.crc
             ));
         }
+        let payload = self.window.slice(offset, FRAME_HEADER_BYTES, whole);
         let sequence = header.sequence;
         if sequence != self.next {
             // The bytes are as they were written: no crash does this.
@@ -173,6 +182,15 @@ impl Scanner {
             kind: header.kind(),
             payload,
         }))
+    }
+
+    /// A frame that the window cuts off is read again with the next: the window holds several of them, so
+    /// that this is little of all that is read.
+    fn look_further_ahead(&mut self, whole: usize) {
+        let several = whole.saturating_mul(FRAMES_AHEAD).min(MAX_WINDOW_BYTES);
+        if self.ahead >= WINDOW_BYTES {
+            self.ahead = self.ahead.max(several);
+        }
     }
 
     /// Looks behind the bad frame at which [`step`](Self::step) stopped for a good one that starts a
@@ -215,9 +233,22 @@ impl Scanner {
 }
 
 impl Window {
-    fn slice(&self, offset: u64, len: usize) -> Option<Bytes> {
-        let start = usize::try_from(offset.checked_sub(self.start)?).ok()?;
-        let end = start.checked_add(len)?;
-        (end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+    /// What it holds from `offset` on; empty when it doesn't reach there.
+    fn from(&self, offset: u64) -> &[u8] {
+        let start = offset.checked_sub(self.start);
+        let start = start.and_then(|start| usize::try_from(start).ok());
+        start
+            .and_then(|start| self.bytes.get(start..))
+            .unwrap_or_default()
+    }
+
+    /// The bytes `from..to` behind `offset`, which it holds.
+    fn slice(&self, offset: u64, from: usize, to: usize) -> Bytes {
+        let start = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let (from, to) = (start.saturating_add(from), start.saturating_add(to));
+        if to > self.bytes.len() {
+            return Bytes::new();
+        }
+        self.bytes.slice(from..to)
     }
 }
