@@ -69,6 +69,15 @@ impl StoreUrl {
         }
     }
 
+    /// Whether the other means the same folder or the same objects.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match self {
+            Self::Sled(_) | Self::File(_) => self.path() == other.path(),
+            Self::Object { .. } => self == other,
+            Self::Memory => false,
+        }
+    }
+
     /// The write-ahead log's default: `wal` beside a checkpoint of this location, as plain files or
     /// objects; in memory beside a checkpoint in memory, since what a lost checkpoint can't name is of no
     /// use. `None` if the location has nothing beside it (`/`, or a whole bucket).
@@ -192,6 +201,21 @@ mod tests {
                 wal,
                 "{checkpoint}"
             );
+        }
+    }
+
+    #[test]
+    fn knows_what_is_the_same_place() {
+        for (one, other, same) in [
+            ("sled:data/cp", "file:data/cp", true),
+            ("file:data/cp", "file:data/wal", false),
+            ("s3://bucket/app", "s3://bucket/app/", true),
+            ("s3://bucket/app", "gs://bucket/app", false),
+            ("memory:", "memory:", false),
+            ("s3://bucket/app", "file:app", false),
+        ] {
+            let [one, other] = [one, other].map(|url| StoreUrl::parse(url).unwrap());
+            assert_eq!(one.is_same_place(&other), same, "{one} {other}");
         }
     }
 

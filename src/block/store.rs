@@ -54,7 +54,7 @@ pub(crate) enum BlockStoreError {
 impl BlockStoreError {
     /// Whether there was no room, so that trying later may help.
     pub(crate) fn is_full(&self) -> bool {
-        matches!(self, Self::Log(error) if matches!(**error, tidemill_wal::Error::Full { .. }))
+        matches!(self, Self::Log(error) if error.is_retryable())
     }
 
     /// Whether the log had been closed: by a stop that doesn't wait.

@@ -31,11 +31,6 @@ pub(super) fn check(args: &PipelineArgs) -> Result<()> {
     };
     is_location(&loaded.checkpoint.url)?;
     is_location(&loaded.wal.url)?;
-    if let url @ StoreUrl::Object { .. } = &loaded.wal.url {
-        return Err(CliError::Usage(format!(
-            "wal.url = \"{url}\": a write-ahead log can't be kept there yet; use file:PATH"
-        )));
-    }
     let mut out = Output::new();
     head(&mut out, &loaded)?;
     tree(&mut out, &context, &loaded)?;

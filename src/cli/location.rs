@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidemill_checkpoint::Location;
 use tidemill_config::StoreUrl;
-use tidemill_storage::{Disk, LocalDisk};
+use tidemill_storage::{LocalDisk, open_objects};
 use tidemill_wal::{LogKind, LogReader};
 
 use super::error::{CliError, Result};
@@ -52,22 +52,63 @@ impl WhichLog {
 /// A log to look at.
 pub(super) struct FoundLog {
     pub(super) which: WhichLog,
-    pub(super) folder: PathBuf,
+    /// The folder, or the URL.
+    pub(super) place: String,
     pub(super) reader: LogReader,
+}
+
+/// Where logs are.
+enum Home {
+    Folder(PathBuf),
+    Objects(Location),
+}
+
+impl Home {
+    fn place(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.display().to_string(),
+            Self::Objects(location) => location.to_string(),
+        }
+    }
+
+    /// The log below a name (empty for the home itself); `None` when there is none.
+    fn open(&self, name: &str) -> Result<Option<(String, LogReader)>> {
+        let failed = |error: tidemill_wal::Error| CliError::Failed(error.to_string());
+        match self {
+            Self::Folder(folder) => {
+                let folder = if name.is_empty() {
+                    folder.clone()
+                } else {
+                    folder.join(name)
+                };
+                if !folder.is_dir() {
+                    return Ok(None);
+                }
+                let reader = LogReader::open(Arc::new(LocalDisk), &folder).map_err(failed)?;
+                Ok(Some((folder.display().to_string(), reader)))
+            }
+            Self::Objects(location) => {
+                let place = location.to_string();
+                let objects = open_objects(location).map_err(|error| failed(error.into()))?;
+                match LogReader::open_objects(objects, name, &place) {
+                    Ok(reader) => Ok(Some((format!("{place}/{name}"), reader))),
+                    Err(tidemill_wal::Error::Storage(error)) if error.is_not_found() => Ok(None),
+                    Err(error) => Err(failed(error)),
+                }
+            }
+        }
+    }
 }
 
 /// The logs at a location, the driver's first.
 pub(super) fn logs(text: &str, sets: &[String]) -> Result<Vec<FoundLog>> {
-    let folder = log_folder(text, sets)?;
-    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let home = log_home(text, sets)?;
     let mut found = Vec::new();
     for which in [WhichLog::Driver, WhichLog::Blocks] {
-        let folder = folder.join(which.name());
-        if folder.is_dir() {
-            let reader = open(&disk, &folder)?;
+        if let Some((place, reader)) = home.open(which.name())? {
             found.push(FoundLog {
                 which,
-                folder,
+                place,
                 reader,
             });
         }
@@ -75,33 +116,32 @@ pub(super) fn logs(text: &str, sets: &[String]) -> Result<Vec<FoundLog>> {
     if !found.is_empty() {
         return Ok(found);
     }
-    if !folder.is_dir() {
+    // One log's own place: its segments say which one it is.
+    let Some((place, reader)) = home.open("")? else {
         return Err(CliError::Failed(format!(
             "there is no log at {}: check the location, or run the pipeline first",
-            folder.display()
+            home.place()
         )));
-    }
-    // One log's own folder: its segments say which one it is.
-    let reader = open(&disk, &folder)?;
+    };
     let header = reader.headers().find_map(std::result::Result::ok);
     match header.and_then(|header| WhichLog::of_kind(header.log_kind)) {
         Some(which) => Ok(vec![FoundLog {
             which,
-            folder,
+            place,
             reader,
         }]),
         None => Err(CliError::Failed(format!(
             "{} holds neither `{DRIVER_LOG_DIR}` and `{BLOCK_LOG_DIR}` nor segments of one of them",
-            folder.display()
+            home.place()
         ))),
     }
 }
 
-fn log_folder(text: &str, sets: &[String]) -> Result<PathBuf> {
+fn log_home(text: &str, sets: &[String]) -> Result<Home> {
     let url = if is_pipeline(text, sets)? {
         load::load(Path::new(text), sets)?.wal.url
     } else if Path::new(text).is_dir() {
-        return Ok(PathBuf::from(text));
+        return Ok(Home::Folder(PathBuf::from(text)));
     } else {
         StoreUrl::parse(text).map_err(|(reason, help)| {
             let help = help.map(|help| format!("; {help}")).unwrap_or_default();
@@ -109,17 +149,21 @@ fn log_folder(text: &str, sets: &[String]) -> Result<PathBuf> {
         })?
     };
     match url {
-        StoreUrl::File(folder) => Ok(folder),
+        StoreUrl::File(folder) => Ok(Home::Folder(folder)),
         StoreUrl::Memory => Err(CliError::Failed(
             "the logs are in the memory of the running pipeline (`memory:`): there is nothing to read"
                 .to_owned(),
         )),
-        other => Err(CliError::Usage(format!("logs can't be read at {other}: use file:PATH"))),
+        url @ StoreUrl::Object { .. } => {
+            let location = url.to_string().parse();
+            let location = location
+                .map_err(|error: tidemill_storage::LocationError| CliError::Usage(error.to_string()))?;
+            Ok(Home::Objects(location))
+        }
+        other => Err(CliError::Usage(format!(
+            "logs can't be read at {other}: use file:PATH or an object store's URL"
+        ))),
     }
-}
-
-fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<LogReader> {
-    LogReader::open(Arc::clone(disk), folder).map_err(|error| CliError::Failed(error.to_string()))
 }
 
 /// Whether an argument names a pipeline file; `--set` makes sense for nothing else.

@@ -18,10 +18,12 @@ pub(super) fn dump(args: &WalArgs) -> Result<()> {
     let mut out = Output::new();
     let mut failures = Vec::new();
     for log in location::logs(&args.location, &args.sets.set)? {
-        for entry in log.reader.entries() {
+        let mut entries = log.reader.entries();
+        while let Some(entry) = entries.next() {
             let described = entry
                 .map_err(|error| error.to_string())
-                .and_then(|entry| describe(&log, &entry).map(|line| out.json_line(&line)));
+                .and_then(|entry| describe(&log, &entry, entries.place(entry.position)))
+                .map(|line| out.json_line(&line));
             match described {
                 Ok(written) => written?,
                 Err(reason) => failures.push(format!("{}: {reason}", log.which.name())),
@@ -39,26 +41,21 @@ pub(super) fn dump(args: &WalArgs) -> Result<()> {
 }
 
 /// An entry with its place in front.
-fn describe(log: &FoundLog, entry: &Entry) -> std::result::Result<Fields, String> {
-    let file = log
-        .folder
-        .join(format!("{:020}.wal", entry.position.segment.0));
+fn describe(
+    log: &FoundLog,
+    entry: &Entry,
+    (file, offset): (String, u64),
+) -> std::result::Result<Fields, String> {
     let contents = match log.which {
         WhichLog::Driver => event(entry.kind, &entry.payload),
         WhichLog::Blocks => block(&entry.payload),
     };
-    let contents = contents.map_err(|reason| {
-        format!(
-            "{}, offset {}: {reason}",
-            file.display(),
-            entry.position.offset
-        )
-    })?;
+    let contents = contents.map_err(|reason| format!("{file}, offset {offset}: {reason}"))?;
     let place = Fields::default()
         .with("log", log.which.name())
         .with("sequence", entry.sequence.0)
-        .with("file", file.display().to_string())
-        .with("offset", entry.position.offset);
+        .with("file", file)
+        .with("offset", offset);
     Ok(place.and(contents))
 }
 

@@ -47,18 +47,20 @@ pub(super) fn verify(args: &WalArgs) -> Result<()> {
 
 /// Entries whose checksums are right and whose contents this release can't read.
 fn unreadable(log: &FoundLog) -> Vec<String> {
-    let contents = log.reader.entries().filter_map(std::result::Result::ok);
-    let read = contents.filter_map(|entry| {
+    let mut unreadable = Vec::new();
+    let mut entries = log.reader.entries();
+    while let Some(entry) = entries.next() {
+        let Ok(entry) = entry else { continue };
         let read = match log.which {
             WhichLog::Driver => Event::decode(entry.kind, &entry.payload).map(drop),
             WhichLog::Blocks => Block::from_payload(entry.payload).map(drop),
         };
-        let (segment, offset) = (entry.position.segment.0, entry.position.offset);
-        let place = log.folder.join(format!("{segment:020}.wal"));
-        read.err()
-            .map(|reason| format!("{}, offset {offset}: {reason}", place.display()))
-    });
-    read.collect()
+        if let Err(reason) = read {
+            let (file, offset) = entries.place(entry.position);
+            unreadable.push(format!("{file}, offset {offset}: {reason}"));
+        }
+    }
+    unreadable
 }
 
 fn show(out: &mut Output, log: &FoundLog, report: &Report, unreadable: &[String]) -> Result<()> {
@@ -66,7 +68,7 @@ fn show(out: &mut Output, log: &FoundLog, report: &Report, unreadable: &[String]
     out.line(format!(
         "{} in {}: {}; {} in {}, {}",
         log.which.name(),
-        log.folder.display(),
+        log.place,
         if sound { "sound" } else { "DAMAGED" },
         match report.entries {
             1 => "1 entry".to_owned(),
@@ -97,7 +99,7 @@ fn as_json(log: &FoundLog, report: &Report, unreadable: &[String]) -> Value {
     });
     let torn = report.torn_tail.as_ref();
     json!({
-        "folder": log.folder.display().to_string(),
+        "folder": log.place,
         "segments": report.segments,
         "entries": report.entries,
         "bytes": report.bytes,

@@ -83,6 +83,33 @@ impl Location {
         self.local_path().is_some()
     }
 
+    /// The place of this name beside this one, as plain files or objects; `None` when nothing can lie
+    /// beside it.
+    pub fn beside(&self, name: &str) -> Option<Self> {
+        let beside = |bucket: &Bucket| {
+            let prefix = match bucket.prefix.rsplit_once('/') {
+                Some((parent, _)) => format!("{parent}/{name}"),
+                None if bucket.prefix.is_empty() => return None,
+                None => name.to_owned(),
+            };
+            Some(Bucket {
+                name: bucket.name.clone(),
+                prefix,
+            })
+        };
+        match self {
+            Self::File(path) | Self::Sled(path) => {
+                path.file_name()?;
+                Some(Self::File(path.with_file_name(name)))
+            }
+            Self::Memory(place) if place.is_empty() => Some(Self::Memory(String::new())),
+            Self::Memory(place) => Some(Self::Memory(format!("{place}/{name}"))),
+            Self::S3(bucket) => beside(bucket).map(Self::S3),
+            Self::Gcs(bucket) => beside(bucket).map(Self::Gcs),
+            Self::Azure(bucket) => beside(bucket).map(Self::Azure),
+        }
+    }
+
     /// The folder of a location on this machine's disk.
     pub fn local_path(&self) -> Option<&Path> {
         match self {
