@@ -26,6 +26,7 @@ DENY_VERSION := 0.20.2
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
 	@echo 'make torture the long form: 10,000 kills, every failed I/O, power cuts; ends with a table'
+	@echo 'make fuzz    the fuzz targets for longer: TIDEMILL_FUZZ_CASES=N for each, TIDEMILL_SEED repeats'
 	@echo 'make lint    format, clippy, rustdoc, licences and advisories of dependencies'
 	@echo 'make bench   all benchmarks'
 	@echo 'make run     the word count of config/examples, fed by HTTP on 127.0.0.1:4040'
@@ -64,6 +65,12 @@ torture: tools
 	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_random
 	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_failpoints
 	@$(LONG) $(CARGO) test --quiet --features $(FEATURES) --test ledger -- --ignored --nocapture torture_summary
+
+.PHONY: fuzz
+# Each target runs so many cases from a new seed; what breaks a rule is kept in tests/fuzz/corpus/.
+fuzz: tools
+	TIDEMILL_FUZZ_CASES=$${TIDEMILL_FUZZ_CASES:-200000} \
+	    $(CARGO) test --features $(FEATURES) --test fuzz -- --nocapture
 
 lint: tools
 	$(CARGO) fmt --all --check

@@ -120,6 +120,7 @@ pub mod failpoints;
 #[doc(hidden)]
 pub mod formats;
 pub mod graph;
+mod messagepack;
 pub mod pipeline;
 mod problem;
 pub mod rdd;

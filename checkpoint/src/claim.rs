@@ -64,8 +64,7 @@ impl Claim {
     /// Reads a claim, checked.
     pub(crate) fn verify(place: &str, bytes: &Bytes) -> Result<Self> {
         let (_, body) = envelope::open(CLAIM, place, bytes)?;
-        rmp_serde::from_slice(&body)
-            .map_err(|error| Error::damaged(place, format!("its body can't be read: {error}")))
+        envelope::read_body(place, &body)
     }
 }
 
@@ -79,10 +78,10 @@ impl Fence {
         if !bytes.starts_with(&FENCE.magic) {
             return None;
         }
-        Some(envelope::open(FENCE, place, bytes).and_then(|(_, body)| {
-            rmp_serde::from_slice(&body)
-                .map_err(|error| Error::damaged(place, format!("its body can't be read: {error}")))
-        }))
+        Some(
+            envelope::open(FENCE, place, bytes)
+                .and_then(|(_, body)| envelope::read_body(place, &body)),
+        )
     }
 }
 

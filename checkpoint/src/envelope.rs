@@ -13,6 +13,7 @@
 //! only an intact record can be called newer than this program.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
@@ -20,6 +21,9 @@ use crate::error::{Error, Result};
 pub(crate) const HEADER: usize = 24;
 const CRC_AT: usize = 12;
 const CRC_LEN: usize = 4;
+/// How deep values of a body may lie in each other: a reader that follows any depth it is given can be made
+/// to overflow its stack.
+const MAX_DEPTH: usize = 64;
 
 /// A kind of record: its magic and the newest format this program writes and reads.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +102,14 @@ pub(crate) fn open(kind: Kind, place: &str, bytes: &Bytes) -> Result<(u16, Bytes
 pub(crate) fn total_bytes(header: &[u8]) -> Option<u64> {
     let body = read_u64(header.get(CRC_AT + CRC_LEN..)?)?;
     body.checked_add(HEADER as u64)
+}
+
+/// Reads a body: a MessagePack map with field names.
+pub(crate) fn read_body<'a, T: Deserialize<'a>>(place: &str, body: &'a [u8]) -> Result<T> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(body);
+    reader.set_max_depth(MAX_DEPTH);
+    T::deserialize(&mut reader)
+        .map_err(|error| Error::damaged(place, format!("its body can't be read: {error}")))
 }
 
 fn checksum(parts: &[&[u8]]) -> u32 {

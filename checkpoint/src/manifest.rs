@@ -114,8 +114,7 @@ impl Manifest {
     /// Reads its stored form, which must be that of checkpoint `id`.
     pub(crate) fn decode(place: &str, id: CheckpointId, bytes: &Bytes) -> Result<Self> {
         let (_, body) = envelope::open(KIND, place, bytes)?;
-        let manifest: Self = rmp_serde::from_slice(&body)
-            .map_err(|error| Error::damaged(place, format!("its body can't be read: {error}")))?;
+        let manifest: Self = envelope::read_body(place, &body)?;
         if manifest.id != id {
             return Err(Error::damaged(
                 place,

@@ -79,8 +79,7 @@ impl Contents {
     /// Reads a sealed head, which must be that of checkpoint `id`.
     pub(crate) fn decode(place: &str, id: CheckpointId, sealed: &Bytes) -> Result<Self> {
         let (_, body) = envelope::open(KIND, place, sealed)?;
-        let head: Head = rmp_serde::from_slice(&body)
-            .map_err(|error| Error::damaged(place, format!("its head can't be read: {error}")))?;
+        let head: Head = envelope::read_body(place, &body)?;
         if head.id != id {
             let what = format!("it is the pack of checkpoint {}", head.id);
             return Err(Error::damaged(place, what));

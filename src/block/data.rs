@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use super::BlockId;
+use crate::messagepack;
 use crate::uid::OperatorUid;
 
 /// How a block's records are written.
@@ -139,7 +140,7 @@ impl Block {
         if payload.len() < header_len {
             return Err(short());
         }
-        let header: Header = rmp_serde::from_slice(&payload.split_to(header_len))
+        let header: Header = messagepack::read(&payload.split_to(header_len))
             .map_err(|error| format!("a block's header: {error}"))?;
         let offsets_len = usize::try_from(header.records)
             .ok()

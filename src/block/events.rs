@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{BlockId, BlockInfo, GIVEN_UP};
+use crate::messagepack;
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -111,7 +112,7 @@ impl Event {
             None => return Err("an event without a format version".to_owned()),
         };
         fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-            rmp_serde::from_slice(body).map_err(|error| error.to_string())
+            messagepack::read(body).map_err(|error| error.to_string())
         }
         match kind {
             BLOCK_ADDITION => read(body).map(Self::BlockAddition),

@@ -152,7 +152,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 pub(super) fn opaque(bytes: &[u8]) -> serde_json::Value {
     let map = bytes
         .get(1..)
-        .and_then(|map| rmp_serde::from_slice(map).ok());
+        .and_then(|map| crate::messagepack::read(map).ok());
     map.unwrap_or_else(|| {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         serde_json::Value::String(hex)

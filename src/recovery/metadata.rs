@@ -9,6 +9,7 @@ use serde_bytes::ByteBuf;
 use crate::block::TrackerSnapshot;
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
+use crate::messagepack;
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -71,7 +72,7 @@ impl Metadata {
             reason,
         };
         let front: Front =
-            rmp_serde::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+            messagepack::read(bytes).map_err(|error| unreadable(error.to_string()))?;
         if front.format > FORMAT {
             return Err(unreadable(format!(
                 "written by tidemill {} in format {}; this release reads formats up to {FORMAT}: \
@@ -79,7 +80,7 @@ impl Metadata {
                 front.written_by, front.format
             )));
         }
-        rmp_serde::from_slice(bytes).map_err(|error| unreadable(error.to_string()))
+        messagepack::read(bytes).map_err(|error| unreadable(error.to_string()))
     }
 
     /// Whether a start would still read the blocks of the batch at `time`: it isn't complete, or windows

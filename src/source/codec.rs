@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::messagepack;
 use crate::rdd::BoxError;
 
 /// The version in front of every plan and position.
@@ -33,8 +34,9 @@ pub(super) fn encode_position(value: &impl Serialize) -> Vec<u8> {
 /// When it is of another version or damaged.
 pub(super) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, BoxError> {
     match bytes.split_first() {
-        Some((&VERSION, map)) => rmp_serde::from_slice(map)
-            .map_err(|error| format!("{what} can't be read: {error}").into()),
+        Some((&VERSION, map)) => {
+            messagepack::read(map).map_err(|error| format!("{what} can't be read: {error}").into())
+        }
         Some((version, _)) => Err(format!(
             "{what} has format version {version}; this program reads version {VERSION}: run the \
              version of tidemill that wrote it, or a newer one"

@@ -22,6 +22,9 @@ use crate::options::LogKind;
 
 /// Bytes in front of the body.
 pub const SEALED_HEADER_BYTES: usize = 24;
+/// How deep values of a body may lie in each other: a reader that follows any depth it is given can be made
+/// to overflow its stack.
+const MAX_DEPTH: usize = 64;
 
 /// A kind of record: its magic and the newest format that is written and read.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +106,9 @@ pub(crate) fn open<T: DeserializeOwned>(
         );
         return damaged(16, problem);
     }
-    match rmp_serde::from_slice(body) {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(body);
+    reader.set_max_depth(MAX_DEPTH);
+    match T::deserialize(&mut reader) {
         Ok(record) => Ok((LogKind(u16::from_le_bytes(log_kind)), record)),
         Err(error) => damaged(
             SEALED_HEADER_BYTES as u64,

@@ -1,0 +1,113 @@
+//! What lies in a checkpoint store: manifests, claims, fences and chunks, each by its own reader.
+
+use bytes::Bytes;
+use tidemill_checkpoint::{Chunk, ChunkBuilder, formats};
+
+use crate::repair;
+use crate::run::{Target, outcome};
+
+pub const MANIFEST: &[u8] = include_bytes!("../../checkpoint/tests/golden/manifest-v1.bin");
+pub const CHUNK: &[u8] = include_bytes!("../../checkpoint/tests/golden/chunk-v1.bin");
+pub const CLAIM: &[u8] = include_bytes!("../../checkpoint/tests/golden/claim-v1.bin");
+pub const FENCE: &[u8] = include_bytes!("../../checkpoint/tests/golden/fence-v1.bin");
+
+/// MessagePack whose reader would recurse a thousand times, behind a real field's name.
+fn deep(record: &[u8]) -> Vec<u8> {
+    let mut case = record[..24].to_vec();
+    case.extend(b"\x81\xa1x");
+    case.extend(vec![0x91; 100_000]);
+    case
+}
+
+fn target(name: &'static str, seed: &[u8], words: &'static [&'static str]) -> Target {
+    let mut nested = deep(seed);
+    repair::record(&mut nested);
+    Target {
+        name,
+        seeds: vec![seed.to_vec(), nested],
+        words,
+        repair: repair::record,
+        cases: 10_000,
+    }
+}
+
+#[test]
+fn checkpoint_manifest() {
+    let words = &[
+        "tidemani",
+        "low_water",
+        "series",
+        "partitions",
+        "deltas",
+        "metadata",
+    ];
+    target("checkpoint_manifest", MANIFEST, words).run(|case| {
+        let read = formats::decode_manifest("here", 7, &Bytes::copy_from_slice(case));
+        if let Ok(manifest) = &read {
+            let again = formats::encode_manifest(manifest).unwrap();
+            assert_eq!(
+                &formats::decode_manifest("here", 7, &again).unwrap(),
+                manifest
+            );
+        }
+        outcome(&read, "here")
+    });
+}
+
+#[test]
+fn checkpoint_claim() {
+    let words = &["tideclam", "holder", "admin", "nonce"];
+    target("checkpoint_claim", CLAIM, words).run(|case| {
+        let read = formats::decode_claim(&Bytes::copy_from_slice(case));
+        let Some(claim) = read else {
+            return "none".to_owned();
+        };
+        let again = formats::encode_claim(claim.clone()).unwrap();
+        assert_eq!(formats::decode_claim(&again), Some(claim));
+        "read".to_owned()
+    });
+}
+
+#[test]
+fn checkpoint_fence() {
+    let words = &["tidefenc", "epoch"];
+    target("checkpoint_fence", FENCE, words).run(|case| {
+        let Some(read) = formats::decode_fence("here", &Bytes::copy_from_slice(case)) else {
+            assert!(!case.starts_with(b"tidefenc"));
+            return "no fence".to_owned();
+        };
+        if let Ok(epoch) = &read {
+            let again = formats::encode_fence(*epoch).unwrap();
+            let again = formats::decode_fence("here", &again).unwrap().unwrap();
+            assert_eq!(again, *epoch);
+        }
+        outcome(&read, "here")
+    });
+}
+
+#[test]
+fn checkpoint_chunk() {
+    let mut builder = ChunkBuilder::new();
+    for key in 0..40_u8 {
+        let value = vec![key; usize::from(key) * 7];
+        builder.push(&[key / 8, key], (key % 5 != 0).then_some(&value[..]));
+    }
+    let larger = builder.finish().to_vec();
+    let mut target = target("checkpoint_chunk", CHUNK, &["tidechnk"]);
+    target.seeds = vec![
+        CHUNK.to_vec(),
+        larger,
+        ChunkBuilder::new().finish().to_vec(),
+    ];
+    target.run(|case| {
+        let read = Chunk::decode(Bytes::copy_from_slice(case));
+        if let Ok(chunk) = &read {
+            let entries: Vec<_> = chunk.iter().collect();
+            assert_eq!(entries.len() as u64, chunk.len());
+            assert!(entries.is_sorted_by(|one, two| one.0 < two.0));
+            let again = Chunk::decode(ChunkBuilder::from(chunk).finish()).unwrap();
+            assert_eq!(again.iter().collect::<Vec<_>>(), entries);
+        }
+        outcome(&read, "a chunk")
+    });
+}

@@ -1,0 +1,78 @@
+//! Puts checksums and lengths right after a change, by what `docs/formats.md` says about them.
+
+use crc32fast::Hasher;
+
+/// A segment of a log: its header's checksum, then each frame's whose length fits.
+pub fn segment(case: &mut [u8]) {
+    if case.len() < 40 {
+        return;
+    }
+    let crc = crc32fast::hash(&case[..36]);
+    case[36..40].copy_from_slice(&crc.to_le_bytes());
+    let binding = crc32fast::hash(&case[16..32]);
+    let mut at = 40;
+    while let Some(len) = case.get(at..at + 4) {
+        let len = u32::from_le_bytes(len.try_into().unwrap()) as usize;
+        let end = at.saturating_add(17).saturating_add(len);
+        if end > case.len() {
+            return;
+        }
+        let mut hasher = Hasher::new_with_initial(binding);
+        hasher.update(&case[at..at + 4]);
+        hasher.update(&case[at + 8..end]);
+        case[at + 4..at + 8].copy_from_slice(&hasher.finalize().to_le_bytes());
+        at = end;
+    }
+}
+
+/// One frame, in a segment of this binding.
+pub const FRAME_BINDING: u32 = 5;
+
+/// See [`FRAME_BINDING`].
+pub fn frame(case: &mut [u8]) {
+    if case.len() < 17 {
+        return;
+    }
+    let len = case.len() as u32 - 17;
+    case[..4].copy_from_slice(&len.to_le_bytes());
+    let mut hasher = Hasher::new_with_initial(FRAME_BINDING);
+    hasher.update(&case[..4]);
+    hasher.update(&case[8..]);
+    let crc = hasher.finalize().to_le_bytes();
+    case[4..8].copy_from_slice(&crc);
+}
+
+/// An envelope: the body's length and the checksum.
+pub fn envelope(case: &mut [u8]) {
+    if case.len() >= 24 {
+        let length = case.len() as u64 - 24;
+        case[16..24].copy_from_slice(&length.to_le_bytes());
+        checksum_at_12(case);
+    }
+}
+
+/// A chunk: the body's length and the checksum.
+pub fn chunk(case: &mut [u8]) {
+    if case.len() >= 32 {
+        let length = case.len() as u64 - 32;
+        case[24..32].copy_from_slice(&length.to_le_bytes());
+        checksum_at_12(case);
+    }
+}
+
+/// Whatever record of a checkpoint store it is.
+pub fn record(case: &mut [u8]) {
+    if case.starts_with(b"tidechnk") {
+        chunk(case);
+    } else {
+        envelope(case);
+    }
+}
+
+fn checksum_at_12(case: &mut [u8]) {
+    let mut hasher = Hasher::new();
+    hasher.update(&case[..12]);
+    hasher.update(&case[16..]);
+    let crc = hasher.finalize().to_le_bytes();
+    case[12..16].copy_from_slice(&crc);
+}
