@@ -36,6 +36,56 @@ const UNREACHABLE: &[(&str, Option<Store>, &str)] = &[
         "outputs go to a disk, which has a rename",
     ),
     (
+        "wal::before_head_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::after_head_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::before_fence_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::after_fence_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::before_slot_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::after_slot_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::before_run_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::after_run_put",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::before_object_delete",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
+        "wal::after_object_delete",
+        None,
+        "the logs are files: only in an object store a segment is an object",
+    ),
+    (
         "checkpoint::before_fence",
         None,
         "a lock keeps others out of a local store: nothing to fence",
