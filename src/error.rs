@@ -111,15 +111,10 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(|item| format!("\n  - {item}")).collect()
 }
 
-/// Whether a log says that a later driver has taken over.
-fn is_fenced(error: &tidemill_wal::Error) -> bool {
-    matches!(error, tidemill_wal::Error::NewerEpoch { .. })
-}
-
 impl Error {
     /// What the final failure of a log means for the engine.
     pub(crate) fn of_log(error: &tidemill_wal::Error) -> Self {
-        match is_fenced(error) {
+        match error.is_fenced() {
             true => Self::OwnedByAnother(error.to_string()),
             false => Self::Fatal(error.to_string()),
         }
@@ -138,7 +133,7 @@ impl Error {
                 tidemill_checkpoint::Error::Locked { .. }
                 | tidemill_checkpoint::Error::Fenced { .. },
             ) => ErrorKind::OwnedByAnother,
-            Self::Log { error, .. } if is_fenced(error) => ErrorKind::OwnedByAnother,
+            Self::Log { error, .. } if error.is_fenced() => ErrorKind::OwnedByAnother,
             _ => ErrorKind::Failed,
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidemill_checkpoint::Location;
-use tidemill_storage::{Disk, LocalDisk, memory_disk};
+use tidemill_storage::{Disk, LocalDisk, Objects, memory_disk, open_objects};
 use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
 
 use super::settings::Settings;
@@ -21,8 +21,15 @@ pub(crate) const BLOCK_LOG_DIR: &str = "blocks";
 /// Where checkpoints and logs are.
 pub(super) struct Locations {
     pub(super) checkpoint: Location,
-    disk: Arc<dyn Disk>,
-    logs: PathBuf,
+    logs: Logs,
+}
+
+/// Where the logs are.
+enum Logs {
+    /// In folders of a disk.
+    Folder(Arc<dyn Disk>, PathBuf),
+    /// In an object store.
+    Objects(Arc<dyn Objects>, Location),
 }
 
 impl Locations {
@@ -34,28 +41,21 @@ impl Locations {
         let checkpoint = parse(settings.checkpoint.as_deref().unwrap_or("memory:"))?;
         let wal = match &settings.wal {
             Some(url) => parse(url)?,
-            None => match checkpoint.local_path() {
-                Some(path) => Location::File(path.with_file_name("wal")),
-                None => Location::Memory(match &checkpoint {
-                    Location::Memory(name) if !name.is_empty() => format!("{name}/wal"),
-                    _ => String::new(),
-                }),
-            },
+            None => checkpoint.beside("wal").ok_or_else(|| {
+                let reason = "nothing can lie beside it: say where the write-ahead logs are to be";
+                Error::Setting(format!("the checkpoint is at {checkpoint}, and {reason}"))
+            })?,
         };
-        let (disk, logs): (Arc<dyn Disk>, PathBuf) = match &wal {
-            Location::File(path) => (Arc::new(LocalDisk), path.clone()),
-            Location::Memory(name) => (Arc::new(memory_disk(name)), PathBuf::from("/wal")),
-            other => {
-                return Err(Error::Setting(format!(
-                    "a write-ahead log can't be kept at {other} yet: use file:PATH"
-                )));
+        let logs = match wal {
+            Location::File(path) => Logs::Folder(Arc::new(LocalDisk), path),
+            Location::Memory(name) => Logs::Folder(Arc::new(memory_disk(&name)), "/wal".into()),
+            Location::Sled(_) => {
+                let reason = format!("a write-ahead log can't be kept at {wal}: use file:PATH");
+                return Err(Error::Setting(reason));
             }
+            other => Logs::Objects(open_objects(&other)?, other),
         };
-        Ok(Self {
-            checkpoint,
-            disk,
-            logs,
-        })
+        Ok(Self { checkpoint, logs })
     }
 
     pub(super) fn open_log(
@@ -66,13 +66,25 @@ impl Locations {
         epoch: u64,
         known_end: u64,
     ) -> Result<(Wal, String)> {
-        let folder = self.logs.join(folder);
-        let place = format!("the log in {}", folder.display());
         let mut options = WalOptions::new(kind, epoch);
         options.segment_bytes = settings.segment_bytes;
         options.segment_age = settings.segment_age;
         options.known_end = Sequence(known_end);
-        let opened = Wal::open(Arc::clone(&self.disk), &folder, options);
+        let (place, opened) = match &self.logs {
+            Logs::Folder(disk, logs) => {
+                let folder = logs.join(folder);
+                let place = format!("the log in {}", folder.display());
+                (place, Wal::open(Arc::clone(disk), &folder, options))
+            }
+            Logs::Objects(objects, location) => {
+                let (objects, location) = (Arc::clone(objects), location.to_string());
+                let place = format!("the log at {location}/{folder}");
+                (
+                    place,
+                    Wal::open_objects(objects, folder, &location, options),
+                )
+            }
+        };
         let (log, recovered) = opened.map_err(|error| Error::Log {
             log: place.clone(),
             error: Box::new(error),

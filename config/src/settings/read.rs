@@ -229,9 +229,7 @@ fn wal(mut section: Section<'_>, checkpoint: Option<&StoreUrl>) -> Option<Wal> {
                 .report
                 .error(&at, Problem::Missing { key, expected }, None);
         }
-        (Some(url), Some(checkpoint))
-            if url.path().is_some() && url.path() == checkpoint.path() =>
-        {
+        (Some(url), Some(checkpoint)) if url.is_same_place(checkpoint) => {
             section.invalid(
                 "url",
                 format!("`{url}` is the checkpoint's folder, too"),
