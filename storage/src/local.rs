@@ -1,7 +1,7 @@
 //! [`LocalDisk`]: the real disk, through `std::fs`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -93,9 +93,14 @@ impl Disk for LocalDisk {
             // Never reserve more than the file holds, whatever a damaged length field asks for.
             let rest = file.metadata()?.len().saturating_sub(offset);
             let len = usize::try_from(rest).unwrap_or(usize::MAX).min(len);
-            let mut bytes = vec![0; len];
-            file.read_exact_at(&mut bytes, offset)?;
-            Ok(bytes.into())
+            let mut bytes = Vec::with_capacity(len);
+            let mut from = &file;
+            from.seek(SeekFrom::Start(offset))?;
+            from.take(len as u64).read_to_end(&mut bytes)?;
+            match bytes.len() == len {
+                true => Ok(bytes.into()),
+                false => Err(io::ErrorKind::UnexpectedEof.into()),
+            }
         };
         read().map_err(|error| Error::io("read", path, error))
     }
