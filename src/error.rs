@@ -102,6 +102,19 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A disk is too full to start on.
+    #[error(
+        "{place} has {free} bytes free, and a start takes {needed} (a quarter of the reserve that is to \
+         be kept free): make room, or set a smaller reserve ([storage] reserve); nothing was changed"
+    )]
+    NoRoom {
+        /// The folder.
+        place: String,
+        /// Bytes that may still be written there.
+        free: u64,
+        /// Bytes that a start takes.
+        needed: u64,
+    },
     /// The engine had to stop. Start it again: nothing acknowledged is lost.
     #[error("the engine stopped: {0}")]
     Fatal(String),
@@ -111,12 +124,23 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(|item| format!("\n  - {item}")).collect()
 }
 
+/// What to do about a log that failed for good.
+fn advice(error: &tidemill_wal::Error) -> &'static str {
+    match error {
+        tidemill_wal::Error::Poisoned { .. } => {
+            "; it isn't tried again, since a second sync may succeed without what the first one lost: check \
+             the device, then start again; nothing acknowledged is lost"
+        }
+        _ => "",
+    }
+}
+
 impl Error {
     /// What the final failure of a log means for the engine.
     pub(crate) fn of_log(error: &tidemill_wal::Error) -> Self {
         match error.is_fenced() {
             true => Self::OwnedByAnother(error.to_string()),
-            false => Self::Fatal(error.to_string()),
+            false => Self::Fatal(format!("{error}{}", advice(error))),
         }
     }
 

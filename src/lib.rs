@@ -137,7 +137,7 @@ pub use context::{
     Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize, StreamingContext,
 };
 pub use dstream::{DStream, Mistake};
-pub use engine::{CheckpointInfo, CheckpointStatus};
+pub use engine::{CheckpointInfo, CheckpointStatus, DiskSpace, SpaceStatus};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoints::FAILPOINTS;
 pub use recovery::Difference;

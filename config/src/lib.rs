@@ -61,7 +61,9 @@ pub use op::{Extract, FilterOn, Map, Op, OpKind, Predicate, Window};
 pub use overlay::ENVIRONMENT_PREFIX;
 pub use pipeline::Pipeline;
 pub use records::{Item, RecordKind};
-pub use settings::{Admin, Backpressure, Checkpoint, Jobs, Log, LogFormat, Receiver, Stop, Wal};
+pub use settings::{
+    Admin, Backpressure, Checkpoint, Jobs, Log, LogFormat, Receiver, Stop, Storage, Wal,
+};
 pub use sink::{Sink, SinkKind};
 pub use size::ByteSize;
 pub use source::{Limits, Source, SourceKind};

@@ -16,7 +16,7 @@ use crate::tree::{Table, parse_file};
 use crate::value::table;
 use crate::{
     Admin, Backpressure, Checkpoint, ConfigErrors, Input, Jobs, Location, Log, Name, Receiver,
-    Sink, Source, Stop, Stream, Wal, Warning, overlay, sink, source,
+    Sink, Source, Stop, Storage, Stream, Wal, Warning, overlay, sink, source,
 };
 
 /// A checked pipeline. Whoever holds one need not check any of it again.
@@ -35,6 +35,8 @@ pub struct Pipeline {
     pub checkpoint: Checkpoint,
     /// `[wal]`.
     pub wal: Wal,
+    /// `[storage]`.
+    pub storage: Storage,
     /// `[receiver]`.
     pub receiver: Receiver,
     /// `[admin]`.
@@ -254,6 +256,7 @@ impl Draft {
             remember,
             checkpoint: self.settings.checkpoint?,
             wal: self.settings.wal?,
+            storage: self.settings.storage?,
             receiver: self.settings.receiver?,
             admin: self.settings.admin?,
             backpressure: self.settings.backpressure?,

@@ -1,4 +1,4 @@
-//! `/api/v1/wal`: how the logs are doing.
+//! `/api/v1/wal`: how the logs are doing, and how much room there is for them.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,11 +6,13 @@ use serde::Serialize;
 use tidemill_wal::WalStatus;
 
 use super::Admin;
+use crate::SpaceStatus;
 use crate::problem::Problem;
 
 #[derive(Serialize)]
 pub(super) struct Logs {
     logs: Vec<Log>,
+    space: Option<SpaceStatus>,
 }
 
 #[derive(Serialize)]
@@ -59,5 +61,6 @@ pub(super) async fn status(State(shared): Admin) -> Result<Json<Logs>, Problem> 
     };
     Ok(Json(Logs {
         logs: logs.into_iter().map(describe).collect(),
+        space: shared.context.space(),
     }))
 }

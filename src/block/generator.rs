@@ -3,7 +3,8 @@
 //! Records gather in the current block. Every block interval, or when it is full, the block is cut and
 //! goes through a bounded queue to the pusher, which makes its data durable, logs its addition, and
 //! answers who waits for it: in the order in which blocks were cut, several on their way at once. When
-//! the queue is full, whoever fills the next block waits: that is the back-pressure on the source.
+//! the queue is full, whoever fills the next block waits: that is the back-pressure on the source. While
+//! the [`Gate`] is shut nothing is taken in at all; what was cut before is tried until there is room.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -18,16 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::rate_limit::TokenBucket;
 use super::record::BlockBuilder;
-use super::{Block, BlockId, BlockInfo, BlockStoreError, Intake, Record, TrackerError};
+use super::{
+    Block, BlockId, BlockInfo, BlockStoreError, Gate, Intake, Record, TrackerError, Writer,
+};
 use crate::clock::{Clock, sleep_until};
 use crate::error::Error;
 use crate::uid::OperatorUid;
 
 /// How many blocks of a receiver are on their way to the logs at once.
 const IN_FLIGHT: usize = 8;
-
-/// How long to wait before a full log is tried again.
-const FULL_RETRY: Duration = Duration::from_millis(500);
 
 /// How a generator cuts blocks.
 #[derive(Debug, Clone)]
@@ -107,6 +107,9 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
     clock: Arc<dyn Clock>,
     limit: Option<TokenBucket>,
     current: Mutex<Current>,
+    gate: Arc<Gate>,
+    /// Cancelled when no more records are taken.
+    closing: CancellationToken,
     /// Held while a block is cut and queued, so that blocks are queued in the order of their numbers.
     queue: tokio::sync::Mutex<Option<mpsc::Sender<CutBlock>>>,
     /// The same queue, to look at without waiting for the lock.
@@ -144,6 +147,8 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 next_number: 0,
                 closed: None,
             }),
+            gate: Arc::clone(&intake.gate),
+            closing: CancellationToken::new(),
             capacity: sender.downgrade(),
             queue: tokio::sync::Mutex::new(Some(sender)),
             records: AtomicU64::new(0),
@@ -163,6 +168,11 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         self.limit
             .as_ref()
             .map_or(Duration::ZERO, TokenBucket::delay)
+    }
+
+    /// Why nothing is taken in for now, if the disks are too full.
+    pub(crate) fn no_room(&self) -> Option<Vec<String>> {
+        self.gate.shut().map(|shut| shut.reasons)
     }
 
     /// Whether cut blocks fill the queue.
@@ -214,6 +224,11 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
     ) -> Result<(), StoreError> {
         let mut records = records.peekable();
         while records.peek().is_some() {
+            tokio::select! {
+                // What is closed says so below.
+                () = self.closing.cancelled() => {}
+                () = self.gate.pass() => {}
+            }
             if let Some(limit) = &self.limit {
                 limit.acquire(0).await;
             }
@@ -240,6 +255,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         }
         let mut stored = 0;
         let full = self.options.max_block_bytes;
+        let before = current.builder.len();
         while current.builder.len() < full {
             let Some(record) = records.next() else { break };
             current
@@ -253,6 +269,8 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
             current.waiters.push(sender);
             answers.push(receiver);
         }
+        self.gate
+            .took(current.builder.len().saturating_sub(before) as u64);
         self.records.fetch_add(stored, Ordering::Relaxed);
         Ok((stored, current.builder.len() >= full))
     }
@@ -300,9 +318,14 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
 
     /// Takes no more records and queues what there is.
     pub(crate) async fn close(&self, reason: &str) {
-        self.current().closed.get_or_insert_with(|| reason.into());
+        self.refuse_all(reason);
         self.cut().await;
         self.queue.lock().await.take();
+    }
+
+    fn refuse_all(&self, reason: &str) {
+        self.current().closed.get_or_insert_with(|| reason.into());
+        self.closing.cancel();
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -358,10 +381,7 @@ async fn push_all<T: ?Sized + Record>(
             Err(error) => {
                 let reason = error.to_string();
                 answer(waiters, &Err(closed(&reason)));
-                generator
-                    .current()
-                    .closed
-                    .get_or_insert_with(|| reason.as_str().into());
+                generator.refuse_all(&reason);
                 if !error.is_stop() {
                     on_fatal(error.as_fatal());
                 }
@@ -381,13 +401,20 @@ async fn store_block<T: ?Sized + Record>(
 ) -> (Vec<Answer>, Result<BlockInfo, BlockStoreError>) {
     intake.store.wait_for_room().await;
     let mut result = first.await;
-    while result.as_ref().is_err_and(BlockStoreError::is_full) {
-        tracing::warn!(stream = %generator.stream, "no room for received data; waiting for some");
-        tokio::time::sleep(FULL_RETRY).await;
+    let mut refusals = 0;
+    while let Err(error) = &result
+        && error.is_full()
+    {
+        intake.gate.refused(Writer::BlockLog, error);
+        refusals += 1;
+        tokio::time::sleep(Gate::delay(refusals)).await;
         result = intake
             .store
             .store(&generator.stream, cut.id, &cut.block, cut.cut_ms)
             .await;
+    }
+    if result.is_ok() {
+        intake.gate.accepted(&Writer::BlockLog);
     }
     (cut.waiters, result)
 }
@@ -401,15 +428,19 @@ fn add<'a, T: ?Sized + Record>(
     failpoint!("block::before_addition");
     let mut adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
     async move {
+        let mut refusals = 0;
         loop {
             match adding.await {
                 Ok(info) => {
+                    intake.gate.accepted(&Writer::DriverLog);
                     intake.store.named(&info);
                     failpoint!("block::before_acknowledgement");
                     return Ok(());
                 }
                 Err(error) if TrackerError::is_full(&error) => {
-                    tokio::time::sleep(FULL_RETRY).await;
+                    intake.gate.refused(Writer::DriverLog, &error);
+                    refusals += 1;
+                    tokio::time::sleep(Gate::delay(refusals)).await;
                     adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
                 }
                 Err(error) => return Err(error.into()),

@@ -6,6 +6,7 @@
 
 mod data;
 mod events;
+mod gate;
 mod generator;
 mod id;
 mod in_flight;
@@ -24,6 +25,7 @@ pub use events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Ev
 pub use id::{BlockId, BlockInfo};
 pub use record::Record;
 
+pub(crate) use gate::{Gate, Writer};
 pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError};
 pub(crate) use rdd::block_rdd;
 pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError};
@@ -33,8 +35,9 @@ pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};
 /// decided to go on without (`tidemill wal repair`).
 pub(crate) const GIVEN_UP: u8 = 126;
 
-/// Where received data goes: its store and its tracker.
+/// Where received data goes: its store and its tracker, and whether any may come.
 pub(crate) struct Intake {
+    pub(crate) gate: Arc<Gate>,
     pub(crate) tracker: Tracker,
     pub(crate) store: Arc<BlockStore>,
 }

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use proptest::prelude::*;
-use tidemill_storage::SimDisk;
+use tidemill_storage::{Fault, OperationKind, SimDisk};
 use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
 
 use super::events::Event;
-use super::tracker::{Tracker, TrackerSnapshot};
+use super::tracker::{Tracker, TrackerError, TrackerSnapshot};
 use super::{BlockId, BlockInfo};
 use crate::time::Time;
 use crate::uid::OperatorUid;
@@ -115,6 +117,107 @@ proptest! {
         for snapshot in snapshots {
             let replayed = recovered(&log, snapshot, at(u64::MAX));
             prop_assert_eq!(contents(&replayed), now.clone());
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum FullStep {
+    Begin,
+    /// Ends one of those that were begun.
+    End(usize),
+    Allocate,
+    Snapshot,
+    Full(bool),
+}
+
+type Begun<'a> = (u64, BoxFuture<'a, Result<BlockInfo, TrackerError>>);
+
+/// Ends one; what was refused is begun anew.
+fn end<'a>(
+    tracker: &'a Tracker,
+    uid: &OperatorUid,
+    begun: &mut Vec<Begun<'a>>,
+    which: usize,
+    added: &mut BTreeSet<u64>,
+) {
+    if begun.is_empty() {
+        return;
+    }
+    let (number, adding) = begun.remove(which % begun.len());
+    match futures_executor(adding) {
+        Ok(_) => {
+            added.insert(number);
+        }
+        Err(error) => {
+            assert!(error.is_full(), "{error}");
+            begun.push((number, tracker.add(uid, block(number)).boxed()));
+        }
+    }
+}
+
+fn full_step() -> impl Strategy<Value = FullStep> {
+    prop_oneof![
+        5 => Just(FullStep::Begin),
+        4 => (0usize..4).prop_map(FullStep::End),
+        1 => Just(FullStep::Allocate),
+        2 => Just(FullStep::Snapshot),
+        2 => any::<bool>().prop_map(FullStep::Full),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn numbers_that_a_full_log_takes_back_confuse_no_snapshot(steps in proptest::collection::vec(full_step(), 1..60)) {
+        let disk = SimDisk::new();
+        let log = open(&disk);
+        let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
+        let uid = OperatorUid::new("lines");
+        let full = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let armed = Arc::clone(&full);
+        disk.set_faults(move |operation| {
+            let hit = operation.kind == OperationKind::Append && armed.load(Ordering::SeqCst);
+            hit.then_some(Fault::Errno(28))
+        });
+        let mut snapshots = vec![tracker.snapshot()];
+        let mut begun: Vec<Begun<'_>> = Vec::new();
+        let mut added = BTreeSet::new();
+        let mut count = 0;
+        for (at_step, step) in steps.iter().enumerate() {
+            match step {
+                FullStep::Begin => {
+                    count += 1;
+                    begun.push((count, tracker.add(&uid, block(count)).boxed()));
+                }
+                FullStep::End(which) => end(&tracker, &uid, &mut begun, *which, &mut added),
+                FullStep::Allocate => {
+                    if let Err(error) = tracker.allocate(at(at_step as u64 + 1), BTreeMap::new()) {
+                        prop_assert!(error.is_full(), "{error}");
+                    }
+                }
+                FullStep::Snapshot => snapshots.push(tracker.snapshot()),
+                FullStep::Full(is_full) => full.store(*is_full, Ordering::SeqCst),
+            }
+        }
+        full.store(false, Ordering::SeqCst);
+        while !begun.is_empty() {
+            end(&tracker, &uid, &mut begun, 0, &mut added);
+        }
+        prop_assert_eq!(added.len() as u64, count);
+        // Which of two waiting blocks was logged first, memory doesn't say.
+        let sorted = |snapshot: &TrackerSnapshot| {
+            let mut contents = contents(snapshot);
+            for blocks in contents.unallocated.values_mut() {
+                blocks.make_contiguous().sort_by_key(|block| block.id);
+            }
+            contents
+        };
+        let now = sorted(&tracker.snapshot());
+        for snapshot in snapshots {
+            let replayed = recovered(&log, snapshot, at(u64::MAX));
+            prop_assert_eq!(sorted(&replayed), now.clone());
         }
     }
 }

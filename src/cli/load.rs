@@ -41,6 +41,7 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
         .checkpoint_retain(checkpoint.retain.get())
         .write_ahead_log(wal.url.to_string())
         .receiver_write_ahead_log(wal.receiver)
+        .disk_reserve(pipeline.storage.reserve.bytes())
         .segment_bytes(wal.segment_size.bytes())
         .segment_age(wal.segment_age)
         .block_interval(receiver.block_interval)

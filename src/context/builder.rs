@@ -32,6 +32,9 @@ impl Builder {
         /// Writes received data ahead, too, so that it outlives the process [true]. Without it, only what
         /// the sources can send again is safe.
         receiver_write_ahead_log(receiver_log: bool);
+        /// Bytes to be kept free on the disks of logs and checkpoints; 0: none [64 MiB]. Below it sources
+        /// are held back, so that batches, checkpoints and clean-ups find room; they go on by themselves.
+        disk_reserve(reserve: u64);
         /// How many whole checkpoints are kept [2, never less].
         checkpoint_retain(retain: usize);
         /// How much batch time passes between checkpoints [10 s, at least the batch interval].

@@ -8,6 +8,7 @@ use tidemill_storage::{Disk, LocalDisk, Objects, memory_disk, open_objects};
 use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
 
 use super::settings::Settings;
+use crate::engine::Place;
 use crate::error::{Error, Result};
 
 /// The kinds of the two logs, so that one is never opened as the other.
@@ -56,6 +57,24 @@ impl Locations {
             other => Logs::Objects(open_objects(&other)?, other),
         };
         Ok(Self { checkpoint, logs })
+    }
+
+    /// The folders on disks that can be full.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let logs = match &self.logs {
+            Logs::Folder(disk, folder) => Some(Place {
+                name: "logs",
+                folder: folder.clone(),
+                disk: Arc::clone(disk),
+            }),
+            Logs::Objects(..) => None,
+        };
+        let checkpoint = self.checkpoint.local_path().map(|path| Place {
+            name: "checkpoint",
+            folder: path.to_owned(),
+            disk: Arc::new(LocalDisk),
+        });
+        logs.into_iter().chain(checkpoint).collect()
     }
 
     pub(super) fn open_log(

@@ -13,9 +13,12 @@ use tidemill_storage::failpoint;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
 use super::{StartMode, StreamingContext};
-use crate::block::{BlockStore, Intake, Tracker};
+use crate::block::{BlockStore, Gate, Intake, Tracker};
 use crate::clock::{Clock, SystemClock, wall_clock};
-use crate::engine::{Boundary, Checkpointer, Engine, Identity, LastProof, Troubles};
+use crate::engine::{
+    Boundary, Checkpointer, Engine, Identity, LastProof, Reserve, SpaceWatch, Troubles,
+    room_to_start,
+};
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_memory};
 use crate::recovery::{Metadata, irreconcilable, replay_driver_log};
@@ -26,6 +29,8 @@ impl StreamingContext {
     pub(super) fn recover(&self, settings: &Settings, mode: StartMode) -> Result<Recovered> {
         let registry = &self.0.registry;
         let locations = Locations::of(settings)?;
+        let reserve = Reserve(settings.reserve);
+        room_to_start(&locations.places(), reserve)?;
         let mut holder = Holder::current(&settings.name, wall_clock().as_millis());
         holder.admin.clone_from(&settings.admin);
         let mut options = StoreOptions::new(holder);
@@ -104,7 +109,11 @@ impl StreamingContext {
                 }
             }
         }
+        let gate = Arc::new(Gate::new(Arc::clone(&clock)));
+        let watching = (Arc::clone(&gate), Arc::clone(&clock));
+        let space = SpaceWatch::new(locations.places(), reserve, watching.0, watching.1);
         let intake = Arc::new(Intake {
+            gate,
             tracker: Tracker::new(driver_log, metadata.tracker.clone()),
             store: Arc::new(store_of_blocks),
         });
@@ -138,6 +147,7 @@ impl StreamingContext {
             direct,
             checkpointer,
             last_proof: LastProof::default(),
+            space,
             scheduler: OnceLock::new(),
             boundary: Mutex::new(Boundary {
                 complete_through: metadata.complete_through,

@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     /// Where the logs are kept [beside the checkpoint].
     pub(crate) wal: Option<String>,
     pub(crate) receiver_log: bool,
+    /// Bytes to be kept free on the disks of logs and checkpoints.
+    pub(crate) reserve: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) segment_age: Duration,
     pub(crate) receiver: ReceiverSettings,
@@ -54,6 +56,7 @@ impl Settings {
             retain: 2,
             wal: None,
             receiver_log: true,
+            reserve: 64 << 20,
             segment_bytes: 64 << 20,
             segment_age: Duration::from_secs(600),
             receiver: ReceiverSettings {

@@ -110,6 +110,7 @@ impl StreamingContext {
         let scheduler = Arc::new(scheduler.map_err(system)?);
         let _ = engine.scheduler.set(Arc::downgrade(&scheduler));
         engine.checkpointer.start(&engine).map_err(system)?;
+        engine.space.start().map_err(system)?;
         for time in &unfinished {
             let allocation = engine.intake.tracker.allocation(*time).unwrap_or_default();
             scheduler.submit(*time, allocation.records());

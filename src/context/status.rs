@@ -8,7 +8,7 @@ use serde::Serialize;
 use tidemill_wal::{Wal, WalStatus};
 
 use super::{ContextState, StreamingContext};
-use crate::engine::{CheckpointInfo, CheckpointStatus, Engine};
+use crate::engine::{CheckpointInfo, CheckpointStatus, Engine, SpaceStatus};
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, validate};
 use crate::receiver::ReceiverStatus;
@@ -159,6 +159,18 @@ impl StreamingContext {
             .collect()
     }
 
+    /// How much room there is on its disks, and whether sources are held back for want of it, while it is
+    /// active.
+    pub fn space(&self) -> Option<SpaceStatus> {
+        let sources = || {
+            self.sources()
+                .into_iter()
+                .map(|source| source.uid)
+                .collect()
+        };
+        self.engine().map(|engine| engine.space.status(sources))
+    }
+
     /// Events that listeners were too slow to take.
     pub fn dropped_events(&self) -> u64 {
         self.0.bus.dropped()
@@ -248,6 +260,9 @@ impl StreamingContext {
                 ));
             }
         }
+        let shut = engine.as_ref().and_then(|engine| engine.intake.gate.shut());
+        let shut = shut.into_iter().flat_map(|shut| shut.reasons);
+        obstacles.extend(shut.map(|reason| format!("sources are held back: {reason}")));
         if self.life().is_broken {
             obstacles.push("a log or the checkpoint store failed; restart to recover".to_owned());
         }

@@ -50,6 +50,10 @@ impl StreamingContext {
         let deadline = Instant::now() + self.settings().stop_timeout;
         let runtime = self.runtime()?;
         tracing::info!(gracefully, "stopping");
+        engine.intake.gate.wait_no_longer_than(match gracefully {
+            true => deadline,
+            false => Instant::now(),
+        });
         receivers.iter().for_each(super::RunningReceiver::cancel);
         let mut drained = gracefully;
         if gracefully {
@@ -75,6 +79,7 @@ impl StreamingContext {
         }
         scheduler.stop();
         engine.checkpointer.stop();
+        engine.space.stop();
         let last = match gracefully && !is_broken {
             true => engine.write_checkpoint_now().map(|_| ()),
             false => Ok(()),

@@ -1,12 +1,13 @@
 //! What the job generator and the job scheduler ask of the engine.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidemill_storage::failpoint;
 
 use super::{Engine, Trouble};
-use crate::block::{Allocation, TrackerError};
+use crate::block::{Allocation, TrackerError, Writer};
 use crate::dstream::Job;
 use crate::error::{Error, ErrorKind};
 use crate::rdd::TaskError;
@@ -17,15 +18,16 @@ use crate::uid::OperatorUid;
 /// How long the job generator waits for room before it looks whether it's to end.
 const ROOM_POLL: Duration = Duration::from_millis(100);
 
-/// How long to wait before a full log is tried again.
-const FULL_RETRY: Duration = Duration::from_millis(500);
-
 impl Engine {
     /// What direct sources want to read for the batch at `time`, and how many records that is.
     fn plans(&self, time: Time) -> (BTreeMap<OperatorUid, Vec<u8>>, u64) {
         let previous = self.intake.tracker.last_allocated();
         let mut plans = BTreeMap::new();
         let mut records = 0;
+        // What isn't planned now is still there when there is room.
+        if self.intake.gate.shut().is_some() {
+            return (plans, records);
+        }
         for input in &self.direct {
             if let Some(planned) = input.plan(time, previous) {
                 records += planned.records.unwrap_or_default();
@@ -35,22 +37,62 @@ impl Engine {
         (plans, records)
     }
 
-    /// Allocates; when the log has no room, waits for it.
+    /// Allocates; when the log has no room, waits for it. `None` when the end came first.
     fn allocate(
         &self,
         time: Time,
         plans: &BTreeMap<OperatorUid, Vec<u8>>,
-    ) -> Result<Allocation, TrackerError> {
+    ) -> Result<Option<Allocation>, TrackerError> {
+        let gate = &self.intake.gate;
+        let mut refusals = 0;
         loop {
             match self.intake.tracker.allocate(time, plans.clone()) {
-                Err(error) if error.is_full() => {
-                    tracing::warn!(%error, "no room to allocate a batch; waiting for some");
-                    std::thread::sleep(FULL_RETRY);
+                Ok(allocation) => {
+                    gate.accepted(&Writer::DriverLog);
+                    return Ok(Some(allocation));
                 }
-                result => return result,
+                Err(error) if error.is_full() => {
+                    gate.refused(Writer::DriverLog, &error);
+                    refusals += 1;
+                    if !gate.wait(refusals) {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
     }
+
+    /// A job that says whether its output found room.
+    fn told_of_room(&self, job: Job) -> Job {
+        let gate = Arc::clone(&self.intake.gate);
+        let writer = Writer::Output(job.output.uid.clone());
+        let work = job.work;
+        Job {
+            work: Box::new(move || {
+                let done = work();
+                match &done {
+                    Ok(()) => gate.accepted(&writer),
+                    Err(error) if is_full(error) => gate.refused(writer.clone(), error),
+                    Err(_) => {}
+                }
+                done
+            }),
+            ..job
+        }
+    }
+}
+
+/// Whether what failed found no room: the storage's own error is somewhere below it.
+fn is_full(error: &TaskError) -> bool {
+    let mut below: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = below {
+        if let Some(storage) = error.downcast_ref::<tidemill_storage::Error>() {
+            return storage.is_full();
+        }
+        below = error.source();
+    }
+    false
 }
 
 impl GenerateBatch for Engine {
@@ -64,6 +106,13 @@ impl GenerateBatch for Engine {
         let allocation = self
             .allocate(time, &plans)
             .map_err(|error| error.into_fatal())?;
+        let Some(allocation) = allocation else {
+            tracing::warn!(
+                batch = time.as_millis(),
+                "no room for it; left for the next start"
+            );
+            return Ok(());
+        };
         for input in &self.direct {
             if let Some(plan) = allocation.plans.get(&input.node.core().uid()) {
                 input
@@ -106,7 +155,8 @@ impl BatchHooks for Engine {
             .outputs()
             .into_iter()
             .map(|output| output.job(application, time));
-        jobs.filter_map(Result::transpose).collect()
+        let jobs = jobs.filter_map(Result::transpose);
+        jobs.map(|job| Ok(self.told_of_room(job?))).collect()
     }
 
     fn finish(&self, time: Time) -> Result<(), TaskError> {

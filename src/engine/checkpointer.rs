@@ -13,6 +13,7 @@ use tidemill_checkpoint::{CheckpointStore, Draft, SeriesChanges};
 use tidemill_storage::failpoint;
 
 use super::{Boundary, CheckpointInfo, CheckpointStatus, Engine};
+use crate::block::Writer;
 use crate::clock::wall_clock;
 use crate::error::Error;
 use crate::rdd::{BoxError, TaskError, contained};
@@ -363,6 +364,7 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
         });
         match result {
             Ok(info) => {
+                engine.intake.gate.accepted(&Writer::Checkpoint);
                 tracing::debug!(
                     id = info.id,
                     time = info.time.as_millis(),
@@ -374,6 +376,9 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
             }
             Err(error) if is_final(&error) => engine.troubles.fatal(error),
             Err(error) => {
+                if is_full(&error) {
+                    engine.intake.gate.refused(Writer::Checkpoint, &error);
+                }
                 tracing::error!(%error, "a checkpoint couldn't be written; the ones before are whole, \
                     and it is tried again");
             }
@@ -381,11 +386,17 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
     }
 }
 
-/// Whether no further checkpoint can be written by this driver.
+/// Whether no further checkpoint can be written by this driver: it was succeeded, the store takes no more,
+/// or the changes of state in this one couldn't be encoded and would be missing from the next.
 fn is_final(error: &Error) -> bool {
     use tidemill_checkpoint::Error as Store;
     matches!(
         error,
-        Error::Checkpoint(Store::Fenced { .. } | Store::Poisoned { .. })
+        Error::Fatal(_) | Error::Checkpoint(Store::Fenced { .. } | Store::Poisoned { .. })
     )
+}
+
+/// Whether there was no room for it.
+fn is_full(error: &Error) -> bool {
+    matches!(error, Error::Checkpoint(tidemill_checkpoint::Error::Storage(error)) if error.is_full())
 }

@@ -8,7 +8,7 @@ use tidemill_storage::failpoint;
 use tidemill_wal::{Sequence, Wal};
 
 use super::Engine;
-use crate::block::Allocation;
+use crate::block::{Allocation, Writer};
 use crate::recovery::{BLOCK_LOG, DRIVER_LOG};
 use crate::time::Time;
 
@@ -64,19 +64,22 @@ impl Engine {
                 .take_while(|time| *time <= past)
                 .collect()
         };
-        let cleaned = match self.intake.tracker.clean_up(&times) {
-            Ok(cleaned) => cleaned,
+        match self.intake.tracker.clean_up(&times) {
+            Ok(cleaned) => {
+                self.intake.gate.accepted(&Writer::DriverLog);
+                cleaned
+                    .iter()
+                    .for_each(|allocation| self.forget_blocks(allocation));
+                let mut boundary = self.boundary();
+                boundary.completed.retain(|time| !times.contains(time));
+            }
+            // The next checkpoint tries again. What earlier clean-ups let go may go now: that is room.
+            Err(error) if error.is_full() => self.intake.gate.refused(Writer::DriverLog, &error),
+            Err(error) if error.is_closed() => return,
             Err(error) => {
-                tracing::warn!(%error, "batches couldn't be cleaned up; the next checkpoint tries again");
+                self.troubles.fatal(error.into_fatal());
                 return;
             }
-        };
-        cleaned
-            .iter()
-            .for_each(|allocation| self.forget_blocks(allocation));
-        {
-            let mut boundary = self.boundary();
-            boundary.completed.retain(|time| !times.contains(time));
         }
         failpoint!("engine::before_truncate");
         self.truncate(self.intake.tracker.log(), DRIVER_LOG);

@@ -9,16 +9,19 @@ mod checkpointer;
 mod cleanup;
 mod direct_input;
 mod ownership;
+mod space;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 pub use checkpoint_status::{CheckpointInfo, CheckpointStatus};
+pub use space::{DiskSpace, SpaceStatus};
 
 pub(crate) use checkpointer::Checkpointer;
 pub(crate) use direct_input::DirectInput;
 pub(crate) use ownership::LastProof;
+pub(crate) use space::{Place, Reserve, SpaceWatch, room_to_start};
 
 use crate::block::Intake;
 use crate::clock::Clock;
@@ -47,6 +50,7 @@ pub(crate) struct Engine {
     pub(crate) direct: Vec<DirectInput>,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) last_proof: LastProof,
+    pub(crate) space: SpaceWatch,
     /// Weak: the scheduler holds the engine.
     pub(crate) scheduler: OnceLock<Weak<JobScheduler>>,
     /// How long after its batch data may still be read.

@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::block::{BlockGenerator, Record, StoreError};
 
+/// How long to hold back while a disk is too full.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
 /// Where a receiver stores its records.
 pub struct Store<T: ?Sized + Record> {
     generator: Arc<BlockGenerator<T>>,
@@ -51,7 +54,7 @@ impl<T: ?Sized + Record> Store<T> {
     }
 
     /// Stores one record: in memory when this returns, durable when its block is. Waits while the rate
-    /// limit or a full queue says so.
+    /// limit or a full queue says so, and while a disk is too full.
     ///
     /// # Errors
     /// When the stream takes no more records or the record can't be written.
@@ -103,8 +106,17 @@ impl<T: ?Sized + Record> Store<T> {
         self.restart.wanted.notify_one();
     }
 
+    /// Why nothing is taken in for now, when the disks are too full: whoever stores waits until there is
+    /// room again.
+    pub fn no_room(&self) -> Option<Vec<String>> {
+        self.generator.no_room()
+    }
+
     /// How long the source should hold back, when it can be told so: zero when it needn't.
     pub fn hold_back(&self) -> Duration {
+        if self.no_room().is_some() {
+            return NO_ROOM;
+        }
         match self.generator.hold_back() {
             Duration::ZERO if self.generator.is_congested() => Duration::from_millis(200),
             delay => delay,

@@ -8,7 +8,7 @@ use tidemill_wal::{LogKind, Wal, WalOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::block::{
-    BlockGenerator, BlockStore, GeneratorOptions, Intake, Record, Tracker, TrackerSnapshot,
+    BlockGenerator, BlockStore, Gate, GeneratorOptions, Intake, Record, Tracker, TrackerSnapshot,
 };
 use crate::clock::SystemClock;
 use crate::rdd::Chunk;
@@ -32,6 +32,7 @@ impl<T: ?Sized + Record> Pond<T> {
         let options = WalOptions::new(LogKind(1), 1);
         let (log, _) = Wal::open(Arc::new(disk), &folder.path().join("wal"), options).unwrap();
         let intake = Arc::new(Intake {
+            gate: Arc::new(Gate::new(Arc::new(SystemClock::new()))),
             tracker: Tracker::new(log, TrackerSnapshot::default()),
             store: Arc::new(BlockStore::new(None, 1 << 30)),
         });
@@ -60,6 +61,10 @@ impl<T: ?Sized + Record> Pond<T> {
             pusher,
             _folder: folder,
         }
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.intake.gate
     }
 
     pub(super) fn store(&self) -> Store<T> {

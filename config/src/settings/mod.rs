@@ -41,6 +41,13 @@ pub struct Wal {
     pub segment_age: Duration,
 }
 
+/// `[storage]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Bytes to be kept free on the disks of logs and checkpoints; 0: none.
+    pub reserve: ByteSize,
+}
+
 /// `[receiver]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
@@ -123,6 +130,7 @@ pub(crate) struct Settings {
     pub remember: Option<Duration>,
     pub checkpoint: Option<Checkpoint>,
     pub wal: Option<Wal>,
+    pub storage: Option<Storage>,
     pub receiver: Option<Receiver>,
     pub admin: Option<Admin>,
     pub backpressure: Option<Backpressure>,

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
-use super::{Admin, Backpressure, Checkpoint, Jobs, Log, Receiver, Settings, Stop, Wal};
+use super::{Admin, Backpressure, Checkpoint, Jobs, Log, Receiver, Settings, Stop, Storage, Wal};
 use crate::address::Listen;
 use crate::error::{Problem, Report};
 use crate::key::Key;
@@ -58,6 +58,7 @@ pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Setti
     Settings {
         wal: wal(open.section("wal", report), at.as_ref()),
         checkpoint,
+        storage: storage(open.section("storage", report)),
         receiver: receiver(open.section("receiver", report), top.batch_interval),
         admin: admin(open.section("admin", report)),
         backpressure: backpressure(open.section("backpressure", report)),
@@ -122,6 +123,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
         remember: section.get_if("remember", positive),
         checkpoint: None,
         wal: None,
+        storage: None,
         receiver: None,
         admin: None,
         backpressure: None,
@@ -244,6 +246,11 @@ fn wal(mut section: Section<'_>, checkpoint: Option<&StoreUrl>) -> Option<Wal> {
         segment_size: segment_size?,
         segment_age: segment_age?,
     })
+}
+
+fn storage(mut section: Section<'_>) -> Option<Storage> {
+    let reserve = section.get("reserve");
+    Some(Storage { reserve: reserve? })
 }
 
 fn receiver(mut section: Section<'_>, batch: Option<Duration>) -> Option<Receiver> {

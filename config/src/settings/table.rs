@@ -80,6 +80,15 @@ const WAL: &[Key] = &[
     ),
 ];
 
+const STORAGE: &[Key] = &[Key::default(
+    "reserve",
+    "a size",
+    "\"64MiB\"",
+    "Bytes to keep free on the disks of logs and checkpoints; 0 for none. Below it nothing more is taken \
+     in, so that what was taken in can be processed and cleaned up; it goes on by itself when a quarter \
+     more than this is free. A start takes a quarter of it.",
+)];
+
 const RECEIVER: &[Key] = &[
     Key::derived(
         "block_interval",
@@ -213,6 +222,7 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
         "The write-ahead logs: what a restart replays since the last checkpoint.",
         WAL,
     ),
+    ("storage", "The disks that all of this lies on.", STORAGE),
     (
         "receiver",
         "How received records are gathered into blocks.",

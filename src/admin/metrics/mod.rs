@@ -5,6 +5,7 @@
 
 mod exposition;
 mod logs;
+mod space;
 
 use axum::extract::State;
 use axum::http::header;
@@ -24,6 +25,9 @@ pub(super) async fn metrics(State(shared): Admin) -> impl IntoResponse {
     batches(&mut text, &shared);
     checkpoints(&mut text, &shared);
     logs::logs(&mut text, &shared.context.logs());
+    if let Some(status) = shared.context.space() {
+        space::space(&mut text, &status);
+    }
     receivers(&mut text, &shared);
     states(&mut text, &shared);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.into_text())

@@ -14,7 +14,8 @@ impl IntoResponse for IngestError {
             Self::BadRecord { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Closed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            // 503, not 507: what clients and proxies know to be worth trying again.
+            Self::Closed { .. } | Self::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut problem = Problem::new(status, self.to_string());
         if let Some(delay) = self.retry_after() {

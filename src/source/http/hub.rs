@@ -15,6 +15,9 @@ use crate::receiver::Store;
 /// How soon a client may try again when a source isn't open.
 const CLOSED_RETRY: Duration = Duration::from_secs(1);
 
+/// How soon when a disk is too full: room is rarely made within a second.
+const NO_ROOM_RETRY: Duration = Duration::from_secs(5);
+
 /// Why posted lines weren't taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +41,12 @@ pub enum IngestError {
     Busy {
         /// When to try again.
         retry_after: Duration,
+    },
+    /// A disk is too full; none of the lines was taken.
+    #[error("no data is taken in for want of room: {}", .reasons.join("; "))]
+    NoRoom {
+        /// What is in the way.
+        reasons: Vec<String>,
     },
     /// The source takes no lines now, or it stopped before all of them were durable: some may be in the
     /// stream all the same.
@@ -72,6 +81,7 @@ impl IngestError {
         match self {
             Self::Busy { retry_after } => Some(*retry_after),
             Self::Closed { .. } => Some(CLOSED_RETRY),
+            Self::NoRoom { .. } => Some(NO_ROOM_RETRY),
             _ => None,
         }
     }
@@ -125,6 +135,9 @@ impl Ingest {
         })?;
         if text.is_empty() {
             return Ok(0);
+        }
+        if let Some(reasons) = store.no_room() {
+            return Err(IngestError::NoRoom { reasons });
         }
         let retry_after = store.hold_back();
         if !retry_after.is_zero() {

@@ -124,6 +124,46 @@ async fn under_back_pressure_the_client_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn while_a_disk_is_too_full_nothing_is_taken_and_the_client_is_told() {
+    use crate::block::Writer;
+    use futures_util::FutureExt;
+    let pond = Pond::new(None);
+    let (_, address) = open(&pond, 1 << 20).await;
+    pond.gate().refused(Writer::BlockLog, &"no space left");
+    let (status, head, body) = post(address, b"a").await;
+    assert_eq!(status, 503);
+    assert!(head.contains("retry-after: 5"), "{head}");
+    assert!(head.contains("application/problem+json"), "{head}");
+    assert!(
+        body.contains("no room for the block log: no space left"),
+        "{body}"
+    );
+    let store = pond.store();
+    assert!(!store.hold_back().is_zero());
+    let mut storing = Box::pin(store.store("b"));
+    assert!(storing.as_mut().now_or_never().is_none());
+    pond.gate().accepted(&Writer::BlockLog);
+    storing.await.unwrap();
+    assert_eq!(post(address, b"c").await.0, 200);
+    assert_eq!(pond.drain().await, ["b", "c"]);
+}
+
+#[tokio::test]
+async fn who_waits_for_room_is_told_when_the_stream_ends() {
+    use crate::block::Writer;
+    let pond = Pond::new(None);
+    let (ingest, _) = open(&pond, 1 << 20).await;
+    let store = pond.store();
+    pond.gate().refused(Writer::BlockLog, &"no space left");
+    let waiting = tokio::spawn(async move { store.store("a").await });
+    tokio::task::yield_now().await;
+    assert!(pond.drain().await.is_empty());
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("the test ends"), "{error}");
+    drop(ingest);
+}
+
+#[tokio::test]
 async fn what_is_on_its_way_at_the_stop_gets_its_true_answer() {
     let pond = Pond::new(None);
     let (ingest, address) = open(&pond, 1 << 20).await;
