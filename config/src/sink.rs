@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::error::{Problem, Report};
 use crate::key::Key;
 use crate::section::Section;
+use crate::store_url::SCHEMES;
 use crate::stream::Streams;
 use crate::tree::{Entry, Table};
 use crate::typed::Typed;
 use crate::value::{FromNode, NonEmpty, OneOrMany, table};
-use crate::{Input, Location, Name, RecordKind, names};
+use crate::{Input, Location, Name, RecordKind, StoreUrl, names};
 
 /// An output operation.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +43,7 @@ pub enum SinkKind {
     },
     /// A folder `PREFIX-TIME_MS[.SUFFIX]` for each batch.
     TextFiles {
-        /// Path before the time; never ends in `/`.
+        /// Path or URL before the time; never ends in `/`.
         prefix: String,
         /// What follows the time behind a dot, without that dot.
         suffix: Option<String>,
@@ -104,9 +105,10 @@ pub(crate) static SINKS: &[SinkSpec] = &[
         keys: &[
             Key::required(
                 "prefix",
-                "a path",
+                "a path or URL",
                 "\"data/out/counts\"",
-                "Path before the time.",
+                "What the folders' names begin with: a path, file:PATH, s3://BUCKET/PATH, gs://BUCKET/PATH or \
+                 az://CONTAINER/PATH.",
             ),
             Key::optional(
                 "suffix",
@@ -240,7 +242,7 @@ fn text_files(section: &mut Section<'_>) -> Option<SinkKind> {
         if prefix.0.ends_with('/') {
             return Err("must end in a name, which the batch's time is added to".into());
         }
-        Ok(())
+        check_scheme(&prefix.0)
     });
     let suffix = section.get_if::<NonEmpty>("suffix", |suffix| {
         if suffix.0.contains('/') {
@@ -249,8 +251,34 @@ fn text_files(section: &mut Section<'_>) -> Option<SinkKind> {
         Ok(())
     });
     let suffix = suffix.map(|suffix| suffix.0.trim_start_matches('.').to_owned());
-    Some(SinkKind::TextFiles {
-        prefix: prefix?.0,
-        suffix,
-    })
+    // One spelling for one place, so that two sinks that write there are found.
+    let prefix = prefix?.0;
+    let prefix = match prefix.strip_prefix("file:") {
+        Some(path) => path.strip_prefix("//").unwrap_or(path).to_owned(),
+        None => prefix,
+    };
+    Some(SinkKind::TextFiles { prefix, suffix })
+}
+
+/// A prefix is a plain path unless it begins as a location does; whether this build can open that is the
+/// storage layer's to say.
+fn check_scheme(prefix: &str) -> Result<(), String> {
+    let Some((scheme, rest)) = prefix.split_once(':') else {
+        return Ok(());
+    };
+    // `memory:NAME/PATH` is for tests.
+    let is_location = SCHEMES.contains(&scheme) || rest.starts_with("//");
+    if !is_location || scheme == "memory" {
+        return Ok(());
+    }
+    match StoreUrl::parse(prefix) {
+        Ok(StoreUrl::Sled(_)) => {
+            Err("a database can't hold text files; write a path, or an object store's URL".into())
+        }
+        Ok(StoreUrl::Object { prefix, .. }) if prefix.is_empty() => {
+            Err("needs a name behind the bucket, as in s3://BUCKET/PATH/NAME".into())
+        }
+        Ok(_) => Ok(()),
+        Err((reason, help)) => Err(help.map_or(reason.clone(), |help| format!("{reason}; {help}"))),
+    }
 }

@@ -9,7 +9,8 @@ use crate::value::{Flaw, FlawKind, FromNode, text};
 
 /// Schemes of object stores; whether this build can open one is the storage layer's to say.
 const OBJECT_SCHEMES: [&str; 4] = ["s3", "gs", "az", "hdfs"];
-const SCHEMES: [&str; 7] = ["sled", "file", "memory", "s3", "gs", "az", "hdfs"];
+/// All that a location can begin with.
+pub(crate) const SCHEMES: [&str; 7] = ["sled", "file", "memory", "s3", "gs", "az", "hdfs"];
 
 /// A location of a checkpoint or a write-ahead log. Displays as it is written in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

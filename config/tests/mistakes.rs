@@ -215,7 +215,64 @@ fn sources_and_sinks() {
              prefix = \"x\"\n[sinks.b]\nfrom = \"lines\"\ntype = \"text_files\"\nprefix = \"x\"\n",
             "p.toml:11:8: `sinks.b.prefix`: `x` is written by `a`, too",
         ),
+        (
+            "[sources.lines]\ntype = \"http\"\n[sinks.a]\nfrom = \"lines\"\ntype = \"text_files\"\n\
+             prefix = \"/x/y\"\n[sinks.b]\nfrom = \"lines\"\ntype = \"text_files\"\nprefix = \"file:///x/y\"\n",
+            "p.toml:11:8: `sinks.b.prefix`: `/x/y` is written by `a`, too",
+        ),
     ]);
+    for (prefix, reason) in [
+        (
+            "out/",
+            "must end in a name, which the batch's time is added to",
+        ),
+        (
+            "s4://bucket/out",
+            "`s4` is no scheme of a store; did you mean `s3`?",
+        ),
+        (
+            "s3:bucket/out",
+            "`s3:bucket/out` names no bucket; write `s3://BUCKET/PREFIX`",
+        ),
+        (
+            "s3://bucket",
+            "needs a name behind the bucket, as in s3://BUCKET/PATH/NAME",
+        ),
+        (
+            "sled:data/out",
+            "a database can't hold text files; write a path, or an object store's URL",
+        ),
+        (
+            "file://host/out",
+            "`file://host/out` names a host, not a folder; write `file:host/out`",
+        ),
+    ] {
+        let text = format!(
+            "{TOP}[sources.lines]\ntype = \"http\"\n[sinks.out]\nfrom = \"lines\"\n\
+             type = \"text_files\"\nprefix = \"{prefix}\"\n"
+        );
+        let expected = format!("p.toml:10:10: `sinks.out.prefix`: {reason}");
+        assert_eq!(errors(&text), expected, "{prefix}");
+    }
+}
+
+#[test]
+fn prefixes_of_text_files_are_paths_or_locations() {
+    for prefix in [
+        "out",
+        "data/a:b/out",
+        "run:7",
+        "s3://bucket/out",
+        "gs://bucket/path/out",
+        "az://container/out",
+        "memory:store/out",
+    ] {
+        let text = format!(
+            "{TOP}[sources.lines]\ntype = \"http\"\n[sinks.out]\nfrom = \"lines\"\n\
+             type = \"text_files\"\nprefix = \"{prefix}\"\n"
+        );
+        assert_eq!(errors(&text), "no error", "{prefix}");
+    }
 }
 
 #[test]

@@ -144,6 +144,16 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
     }
 }
 
+/// The name of the batch's folder that the hidden folder of this name belongs to.
+pub(crate) fn folder_of_hidden(name: &str) -> Option<&str> {
+    let name = name.strip_prefix('.')?;
+    if let Some(staged) = name.strip_suffix(objects::HIDDEN_SUFFIX) {
+        return Some(staged);
+    }
+    let (staged, number) = name.strip_suffix(disk::HIDDEN_SUFFIX)?.rsplit_once('.')?;
+    number.parse::<u32>().is_ok().then_some(staged)
+}
+
 /// The name of a part.
 fn part_name(index: usize) -> String {
     format!("part-{index:05}")

@@ -129,3 +129,34 @@ fn any_operation_may_fail_and_the_power_may_go_with_it() {
         }
     }
 }
+
+#[test]
+fn hidden_folders_are_known_by_their_names() {
+    for (hidden, folder) in [
+        (".counts-7000.txt.0.tmp", Some("counts-7000.txt")),
+        (".counts-7000.12.tmp", Some("counts-7000")),
+        (".counts-7000.txt.commit", Some("counts-7000.txt")),
+        (".counts-7000.txt.tmp", None),
+        (".tidemill-probe", None),
+        ("counts-7000.txt", None),
+    ] {
+        assert_eq!(super::folder_of_hidden(hidden), folder, "{hidden}");
+    }
+}
+
+/// Whatever attempts that died have left behind.
+#[test]
+fn hidden_folders_of_other_attempts_go_with_the_commit() {
+    let disk = SimDisk::new();
+    for number in 0..3 {
+        let path = format!("/out/.counts-7000.txt.{number}.tmp");
+        tidemill_storage::durable::create_dir_all_durable(&disk, Path::new(&path)).unwrap();
+        disk.create_new(&Path::new(&path).join(SUCCESS)).unwrap();
+        disk.create_new(&Path::new(&path).join("part-00009"))
+            .unwrap();
+    }
+    sink(&disk).commit(&batch(), &words(&["a", "b"])).unwrap();
+    assert_eq!(committed(&disk).unwrap(), ["a", "b"]);
+    let names: Vec<_> = disk.read_dir(Path::new("/out")).unwrap();
+    assert_eq!(names.len(), 1, "{names:?}");
+}

@@ -9,6 +9,7 @@ use super::super::held::Checkpoints;
 use super::finding::{Finding, Findings, Severity};
 use super::logs::Logs;
 use crate::block::{Event, TrackerSnapshot};
+use crate::sink::folder_of_hidden;
 use crate::time::{Time, millis};
 
 const SUCCESS: &str = "_SUCCESS";
@@ -89,10 +90,7 @@ pub(super) fn list(sink: &Sink) -> Result<Option<Listed>, tidemill_storage::Erro
     listed.folder = folder.to_owned();
     let base = base.strip_prefix("file:").unwrap_or(base);
     for (name, files) in names {
-        let staged = name
-            .strip_prefix('.')
-            .and_then(|name| name.strip_suffix(".tmp"));
-        if let Some(staged) = staged {
+        if let Some(staged) = folder_of_hidden(&name) {
             if let Some(time) = time_of(staged, base, suffix.as_deref()) {
                 listed.staging.push((Some(time), name));
             }

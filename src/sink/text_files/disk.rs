@@ -15,6 +15,9 @@ use super::{SUCCESS, part_name, write_lines};
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
 use crate::sink::TextForm;
 
+/// How the names of hidden folders end: behind this there is nothing, before it a number.
+pub(super) const HIDDEN_SUFFIX: &str = ".tmp";
+
 pub(super) struct DiskFolder<'a> {
     disk: &'a dyn Disk,
     path: PathBuf,
@@ -139,7 +142,8 @@ impl<'a> DiskFolder<'a> {
 
     fn staging(&self, number: u32) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        self.parent().join(format!(".{name}.{number}.tmp"))
+        self.parent()
+            .join(format!(".{name}.{number}{HIDDEN_SUFFIX}"))
     }
 
     /// Takes the first hidden folder that nobody has taken.

@@ -23,13 +23,16 @@
 //!
 //! A part is in memory while it's written, as many parts at once as there are tasks.
 
+use bytes::Bytes;
 use tidemill_storage::{Objects, PutOutcome, failpoint};
 
 use super::decision::{Decision, StagedPart};
 use super::{SUCCESS, part_name, write_lines};
 use crate::rdd::{BoxError, Element, Executor, Rdd, TaskError};
 use crate::sink::TextForm;
-use bytes::Bytes;
+
+/// How the names of hidden folders end.
+pub(super) const HIDDEN_SUFFIX: &str = ".commit";
 
 pub(super) struct ObjectFolder<'a> {
     objects: &'a dyn Objects,
@@ -48,8 +51,8 @@ impl<'a> ObjectFolder<'a> {
 
     fn hidden_folder(&self) -> String {
         match self.name.rsplit_once('/') {
-            Some((parent, name)) => format!("{parent}/.{name}.commit"),
-            None => format!(".{}.commit", self.name),
+            Some((parent, name)) => format!("{parent}/.{name}{HIDDEN_SUFFIX}"),
+            None => format!(".{}{HIDDEN_SUFFIX}", self.name),
         }
     }
 
