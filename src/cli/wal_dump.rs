@@ -11,7 +11,7 @@ use super::args::WalArgs;
 use super::error::{CliError, Result};
 use super::location::{self, FoundLog, WhichLog};
 use super::output::{Fields, Output, opaque};
-use crate::block::{Block, BlockInfo, Event};
+use crate::block::{Block, BlockInfo, Event, GIVEN_UP};
 
 /// Prints every entry of the driver's log, then of the block log, each in its order.
 pub(super) fn dump(args: &WalArgs) -> Result<()> {
@@ -47,6 +47,7 @@ fn describe(
     (file, offset): (String, u64),
 ) -> std::result::Result<Fields, String> {
     let contents = match log.which {
+        _ if entry.kind == GIVEN_UP => Ok(Fields::default().with("event", "GivenUp")),
         WhichLog::Driver => event(entry.kind, &entry.payload),
         WhichLog::Blocks => block(&entry.payload),
     };

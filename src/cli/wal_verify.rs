@@ -9,7 +9,7 @@ use super::args::WalArgs;
 use super::error::{CliError, Result};
 use super::location::{self, FoundLog, WhichLog};
 use super::output::{self, Output};
-use crate::block::{Block, Event};
+use crate::block::{Block, Event, GIVEN_UP};
 
 /// Reports all findings; fails when there is one.
 pub(super) fn verify(args: &WalArgs) -> Result<()> {
@@ -51,6 +51,9 @@ fn unreadable(log: &FoundLog) -> Vec<String> {
     let mut entries = log.reader.entries();
     while let Some(entry) = entries.next() {
         let Ok(entry) = entry else { continue };
+        if entry.kind == GIVEN_UP {
+            continue;
+        }
         let read = match log.which {
             WhichLog::Driver => Event::decode(entry.kind, &entry.payload).map(drop),
             WhichLog::Blocks => Block::from_payload(entry.payload).map(drop),
