@@ -172,6 +172,11 @@ impl Error {
         matches!(self, Self::Fenced { .. } | Self::NewerEpoch { .. })
     }
 
+    /// Whether the storage says that there is no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_not_found())
+    }
+
     /// Whether it is about what a segment or record holds, not about reading it.
     pub(crate) fn is_about_contents(&self) -> bool {
         matches!(self, Self::Corrupt { .. } | Self::NewerVersion { .. })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use crc32fast::Hasher;
 
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameHeader, MAX_PAYLOAD_BYTES};
@@ -40,6 +41,8 @@ pub(crate) struct Scanner {
     id: SegmentId,
     header: SegmentHeader,
     binding: u32,
+    /// What each frame's checksum starts from.
+    start: Hasher,
     window: Window,
     /// How much to read at once.
     ahead: usize,
@@ -64,6 +67,7 @@ impl Scanner {
             id,
             header,
             binding: header.binding(),
+            start: Hasher::new_with_initial(header.binding()),
             window: Window::default(),
             ahead: WINDOW_BYTES,
             offset: HEADER_BYTES as u64,
@@ -122,8 +126,39 @@ impl Scanner {
         Ok(())
     }
 
+    /// The next frame, if the window holds it and it is good: what most frames are. Decides nothing about
+    /// any other.
+    #[inline]
+    pub(crate) fn at_hand(&mut self) -> Option<Entry> {
+        let (offset, rest) = (self.offset, self.window.from(self.offset));
+        let header = FrameHeader::decode(rest)?;
+        let whole = FRAME_HEADER_BYTES.saturating_add(header.len as usize);
+        let is_next = header.sequence == self.next && header.len <= MAX_PAYLOAD_BYTES;
+        if !is_next || !header.is_of(&self.start, rest.get(..whole)?) {
+            return None;
+        }
+        let payload = self.window.slice(offset, FRAME_HEADER_BYTES, whole);
+        let position = Position {
+            segment: self.header.first,
+            offset,
+            len: header.len,
+            sequence: header.sequence,
+        };
+        self.offset = position.end();
+        self.next = header.sequence.next();
+        Some(Entry {
+            position,
+            sequence: header.sequence,
+            kind: header.kind(),
+            payload,
+        })
+    }
+
     /// Reads the next frame. After anything but [`Step::Frame`] it stays where it is.
     pub(crate) fn step(&mut self) -> Result<Step> {
+        if let Some(entry) = self.at_hand() {
+            return Ok(Step::Frame(entry));
+        }
         let offset = self.offset;
         self.fill(FRAME_HEADER_BYTES)?;
         let start = self.window.from(offset);
@@ -148,6 +183,9 @@ impl Scanner {
             self.look_further_ahead(whole);
             self.fill(whole)?;
         }
+        if let Some(entry) = self.at_hand() {
+            return Ok(Step::Frame(entry));
+        }
         let rest = self.window.from(offset);
         let Some(frame) = rest.get(..whole) else {
             return bad(format!(
@@ -155,33 +193,16 @@ impl Scanner {
                 rest.len()
             ));
         };
-        if !header.is_of(self.binding, frame) {
+        if !header.is_of(&self.start, frame) {
             return bad(format!(
                 "the CRC of the frame, {:08x}, doesn't match its bytes",
                 header.crc
             ));
         }
-        let payload = self.window.slice(offset, FRAME_HEADER_BYTES, whole);
-        let sequence = header.sequence;
-        if sequence != self.next {
-            // The bytes are as they were written: no crash does this.
-            let problem = format!("sequence {} was expected, {sequence} found", self.next);
-            return Err(self.damaged(offset, problem));
-        }
-        let position = Position {
-            segment: self.header.first,
-            offset,
-            len: header.len,
-            sequence,
-        };
-        self.offset = position.end();
-        self.next = sequence.next();
-        Ok(Step::Frame(Entry {
-            position,
-            sequence,
-            kind: header.kind(),
-            payload,
-        }))
+        // The bytes are as they were written: no crash does this.
+        let (expected, found) = (self.next, header.sequence);
+        let problem = format!("sequence {expected} was expected, {found} found");
+        Err(self.damaged(offset, problem))
     }
 
     /// A frame that the window cuts off is read again with the next: the window holds several of them, so

@@ -83,12 +83,13 @@ impl FrameHeader {
     }
 
     /// Whether `frame`, from its first byte to its last, is what was written with this header in the segment
-    /// of this binding. As [`verifies`](Self::verifies), for a frame that lies in one piece.
-    pub fn is_of(&self, binding: u32, frame: &[u8]) -> bool {
+    /// whose binding `start` starts from. As [`verifies`](Self::verifies), for a frame in one piece.
+    #[inline]
+    pub fn is_of(&self, start: &Hasher, frame: &[u8]) -> bool {
         let (Some(length), Some(behind_crc)) = (frame.get(..4), frame.get(8..)) else {
             return false;
         };
-        let mut hasher = Hasher::new_with_initial(binding);
+        let mut hasher = start.clone();
         hasher.update(length);
         hasher.update(behind_crc);
         hasher.finalize() == self.crc

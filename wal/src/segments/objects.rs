@@ -108,11 +108,11 @@ impl Segments for ObjectSegments {
     }
 
     fn list(&self) -> Result<Vec<SegmentInfo>> {
-        self.home.list()
+        self.home.or_fenced(self.home.list())
     }
 
     fn header(&self, segment: SegmentId) -> Result<SegmentHeader> {
-        self.home.header(Slot(segment.0))
+        self.home.or_fenced(self.home.header(Slot(segment.0)))
     }
 
     fn seal(&self, end: Sequence) -> Result<bool> {
@@ -124,11 +124,12 @@ impl Segments for ObjectSegments {
     }
 
     fn read(&self, segment: SegmentId, offset: u64, len: usize) -> Result<Bytes> {
-        self.home.read(Slot(segment.0), offset, len)
+        let read = self.home.read(Slot(segment.0), offset, len);
+        self.home.or_fenced(read)
     }
 
     fn fetch(&self, coming: &[SegmentId]) -> Result<Vec<Bytes>> {
-        self.home.fetch(coming)
+        self.home.or_fenced(self.home.fetch(coming))
     }
 
     fn tears(&self) -> bool {

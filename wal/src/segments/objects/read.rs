@@ -130,9 +130,18 @@ impl Home {
             })
         };
         if bytes.len() != known.bytes as usize {
-            let problem = match bytes.len() < known.bytes as usize {
-                true => format!("it ends here, {} bytes were written", known.bytes),
-                false => format!(
+            let problem = match bytes.len() {
+                0 => format!(
+                    "it ends before this, {} more bytes were written",
+                    known.bytes
+                ),
+                len if len < known.bytes as usize => {
+                    format!(
+                        "it ends here, in the middle of a segment of {} bytes",
+                        known.bytes
+                    )
+                }
+                _ => format!(
                     "it goes on behind the {} bytes that were written",
                     known.bytes
                 ),

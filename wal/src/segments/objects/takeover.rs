@@ -124,6 +124,20 @@ impl Home {
         })
     }
 
+    /// What an owner doesn't find, or finds other than it was, may have been moved by the next one: then
+    /// that is what is wrong.
+    pub(super) fn or_fenced<T>(&self, result: Result<T>) -> Result<T> {
+        let lost = |error: &Error| error.is_about_contents() || error.is_not_found();
+        if let Err(error) = &result
+            && lost(error)
+            && self.ours().is_some()
+            && let Err(fenced @ Error::Fenced { .. }) = self.our_head()
+        {
+            return Err(fenced);
+        }
+        result
+    }
+
     /// Changes the head as long as it is ours, and hands the new one to `then`. `None` if `change` found
     /// that there is nothing to change any more.
     pub(super) fn change_head<T>(

@@ -45,7 +45,12 @@ impl SlotWriter {
         let taken = |reason| CommitError::Lost(self.error(ErrorKind::AlreadyExists, reason));
         let bytes = match self.home.objects.get_range(&name, 0, HEADER_BYTES) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return taken("the slot was taken, and is free again".into()),
+            Ok(None) => {
+                return match self.home.our_head() {
+                    Err(fenced @ Error::Fenced { .. }) => CommitError::Fenced(fenced),
+                    _ => taken("the slot was taken, and is free again".into()),
+                };
+            }
             Err(error) => return CommitError::Lost(error),
         };
         match SegmentHeader::decode_slot(&place, self.slot.0, &bytes) {
