@@ -20,8 +20,12 @@ WHOLE := --workspace --features $(FEATURES)
 # Tools that only this repository needs.
 TOOLS := $(CURDIR)/target/tools
 DENY_VERSION := 0.20.2
+# Object stores for tests. The newest azurite runs only on a newer node than Debian has.
+MOTO_VERSION := 5.2.5
+AZURITE_VERSION := 3.35.0
+SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 
-.PHONY: help tools test torture lint deny advisories bench run
+.PHONY: help tools servers test torture lint deny advisories bench run
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
@@ -31,7 +35,7 @@ help:
 	@echo 'make bench   all benchmarks'
 	@echo 'make run     the word count of config/examples, fed by HTTP on 127.0.0.1:4040'
 
-# The tests need cargo and a linker, nothing else. Debian's own cargo is too old: rustup brings today's.
+# The build needs cargo and a linker, nothing else. Debian's own cargo is too old: rustup brings today's.
 tools:
 	@if ! command -v cc >/dev/null || ! command -v $(CARGO) >/dev/null; then \
 	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
@@ -45,8 +49,25 @@ tools:
 	        rustup default $(RUST); }; \
 	fi
 
+# Servers that speak S3 and Azure's protocol, which tests of object stores start (tests/support/object_servers).
+servers: $(SERVERS)
+
+$(SERVERS): | tools
+	@if ! python3 -c 'import ensurepip, venv' 2>/dev/null || ! command -v npm >/dev/null; then \
+	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	    command -v apt-get >/dev/null || { \
+	        echo 'install python3 with venv, node and npm, then try again' >&2; exit 1; }; \
+	    $$as_root apt-get update -q; \
+	    $$as_root apt-get install -qy --no-install-recommends python3-venv nodejs npm; \
+	fi
+	rm -rf $(TOOLS)/moto $(TOOLS)/azurite $(TOOLS)/servers-*
+	python3 -m venv $(TOOLS)/moto
+	$(TOOLS)/moto/bin/pip install -q --disable-pip-version-check 'moto[s3]==$(MOTO_VERSION)' flask==3.1.3 flask-cors==6.0.5
+	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/azurite azurite@$(AZURITE_VERSION)
+	touch $@
+
 # Documentation examples first, so that the output ends with the summary of the tests.
-test: tools
+test: tools servers
 	$(CARGO) test --doc $(WHOLE)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \
@@ -59,7 +80,7 @@ test: tools
 REPORT := $(CURDIR)/target/torture.jsonl
 LONG := env TIDEMILL_TORTURE_REPORT=$(REPORT) TIDEMILL_BINARY=$(CURDIR)/target/release/tidemill
 
-torture: tools
+torture: tools servers
 	$(CARGO) build --release --features $(FEATURES)
 	rm -f $(REPORT)
 	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_random

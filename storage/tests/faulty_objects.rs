@@ -1,5 +1,7 @@
 //! Objects that fail as planned do what the plan says, and nothing else.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -34,9 +34,10 @@ pub(super) struct Refusal {
 }
 
 const START_OF_STATUS: &str = "Server returned non-2xx status code: ";
-/// Some stores answer 200 and put the failure into the body.
-const FAILURE_IN_BODY: &str = "Server returned error response: ";
 const REDIRECTED: &str = "Received redirect without LOCATION";
+/// Azurite answers a range that begins at the end with no bytes instead of 416, and the store in memory
+/// has no statuses; the crate says the same of both.
+const BEHIND_THE_END: &str = "Wanted range starting at ";
 /// Error codes, in the bodies of S3 and GCS, and of Azure.
 const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
 /// S3 answers 400 when the connection was too slow for it.
@@ -45,58 +46,44 @@ const TOO_SLOW: &str = "<Code>RequestTimeout</Code>";
 impl Failure {
     /// What `error` means.
     pub(super) fn of(error: StoreError) -> Self {
+        let text = innermost_text(&error);
         let refusal = |kind, meaning, source| Self::Final(kind, Refusal { meaning, source });
-        match error {
-            StoreError::NotFound { .. } => {
-                let text = innermost_text(&error);
-                if NO_BUCKET.iter().any(|code| text.contains(code)) {
-                    let meaning =
-                        "the bucket or container doesn't exist: create it, or correct the location";
-                    return refusal(ErrorKind::Refused, meaning, error);
-                }
-                Self::Absent
+        match Answer::of(&error) {
+            Answer::Status(404) if NO_BUCKET.iter().any(|code| text.contains(code)) => {
+                let meaning =
+                    "the bucket or container doesn't exist: create it, or correct the location";
+                refusal(ErrorKind::Refused, meaning, error)
             }
-            StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => {
-                Self::Conflict(error)
+            Answer::Status(404) => Self::Absent,
+            Answer::Status(409 | 412) => Self::Conflict(error),
+            Answer::Status(416) | Answer::PastEnd => Self::PastEnd(error),
+            Answer::Status(400) if text.contains(TOO_SLOW) => Self::Passing(Box::new(error)),
+            Answer::Unknown | Answer::Status(408 | 429 | 500..=599) => {
+                Self::Passing(Box::new(error))
             }
-            StoreError::PermissionDenied { .. } => {
-                let meaning = "the store denies it: the credentials must be allowed to read, write, list \
-                    and delete here";
+            Answer::Status(401) => {
+                let meaning = "the store doesn't accept the credentials: check the AWS_*, GOOGLE_* \
+                    or AZURE_* variables";
                 refusal(ErrorKind::Denied, meaning, error)
             }
-            StoreError::Unauthenticated { .. } => {
-                let meaning = "the store doesn't accept the credentials: check the AWS_*, GOOGLE_* or \
-                    AZURE_* variables";
+            Answer::Status(403) => {
+                let meaning = "the store denies it: the credentials must be allowed to read, write, \
+                    list and delete here";
                 refusal(ErrorKind::Denied, meaning, error)
             }
-            StoreError::NotSupported { .. }
-            | StoreError::NotImplemented { .. }
-            | StoreError::InvalidPath { .. } => {
+            Answer::Redirect | Answer::Status(300..=399) => {
+                let meaning = "the store sends elsewhere: check the region and the endpoint";
+                refusal(ErrorKind::Refused, meaning, error)
+            }
+            Answer::Status(_) => {
+                let meaning = "the store refuses the request: check the bucket's name, the region \
+                    and the endpoint";
+                refusal(ErrorKind::Refused, meaning, error)
+            }
+            Answer::Impossible => {
                 let meaning = "this store, as configured, can't do it";
                 refusal(ErrorKind::Unsupported, meaning, error)
             }
-            // The store in memory knows no statuses; of what is asked of it, only this can go wrong.
-            StoreError::Generic {
-                store: "InMemory", ..
-            } => Self::PastEnd(error),
-            other => match Answer::of(&other) {
-                Answer::None | Answer::Status(408 | 429 | 500..=599) => {
-                    Self::Passing(Box::new(other))
-                }
-                Answer::Status(400) if innermost_text(&other).contains(TOO_SLOW) => {
-                    Self::Passing(Box::new(other))
-                }
-                Answer::Status(416) => Self::PastEnd(other),
-                Answer::Redirect | Answer::Status(300..=399) => {
-                    let meaning = "the store sends elsewhere: check the region and the endpoint";
-                    refusal(ErrorKind::Refused, meaning, other)
-                }
-                Answer::Status(_) => {
-                    let meaning = "the store refuses the request: check the bucket's name, the region and \
-                        the endpoint";
-                    refusal(ErrorKind::Refused, meaning, other)
-                }
-            },
         }
     }
 }
@@ -104,33 +91,48 @@ impl Failure {
 /// What came back, as far as the crate's error tells.
 enum Answer {
     /// Nothing, or something that can't be read.
-    None,
+    Unknown,
     Status(u16),
     Redirect,
+    /// Less than the range that was asked for.
+    PastEnd,
+    /// The crate didn't even ask.
+    Impossible,
 }
 
 impl Answer {
-    fn of(error: &(dyn StdError + 'static)) -> Self {
+    fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::NotFound { .. } => Self::Status(404),
+            StoreError::AlreadyExists { .. } => Self::Status(409),
+            StoreError::Precondition { .. } => Self::Status(412),
+            StoreError::PermissionDenied { .. } => Self::Status(403),
+            StoreError::Unauthenticated { .. } => Self::Status(401),
+            StoreError::NotSupported { .. }
+            | StoreError::NotImplemented { .. }
+            | StoreError::InvalidPath { .. } => Self::Impossible,
+            other => Self::told_by(other),
+        }
+    }
+
+    /// What the texts of an error and its sources tell.
+    fn told_by(error: &(dyn StdError + 'static)) -> Self {
         let mut current = Some(error);
         while let Some(error) = current {
-            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-            if error.is::<object_store::client::HttpError>() {
-                return Self::None;
-            }
             let text = error.to_string();
             if let Some(rest) = text.strip_prefix(START_OF_STATUS) {
                 let digits = rest.get(..3).and_then(|digits| digits.parse().ok());
-                return digits.map_or(Self::None, Self::Status);
-            }
-            if text.starts_with(FAILURE_IN_BODY) {
-                return Self::None;
+                return digits.map_or(Self::Unknown, Self::Status);
             }
             if text.starts_with(REDIRECTED) {
                 return Self::Redirect;
             }
+            if text.starts_with(BEHIND_THE_END) {
+                return Self::PastEnd;
+            }
             current = error.source();
         }
-        Self::None
+        Self::Unknown
     }
 }
 
@@ -167,6 +169,7 @@ mod tests {
             "Server returned non-2xx status code: 408 Request Timeout: ",
             "Server returned non-2xx status code: 400 Bad Request: <Code>RequestTimeout</Code>",
             "Server returned error response: <Code>InternalError</Code>",
+            "error decoding response body",
         ] {
             assert!(matches!(of(passing), Failure::Passing(_)), "{passing}");
         }
@@ -180,6 +183,14 @@ mod tests {
                 "{last}"
             );
         }
+        assert!(matches!(
+            of("Server returned non-2xx status code: 401 Unauthorized: "),
+            Failure::Final(ErrorKind::Denied, _)
+        ));
+        assert!(matches!(
+            of("Wanted range starting at 10, but object was only 10 bytes long"),
+            Failure::PastEnd(_)
+        ));
         assert!(matches!(
             of("Server returned non-2xx status code: 416 Range Not Satisfiable: "),
             Failure::PastEnd(_)
