@@ -1,5 +1,6 @@
 //! The file sink on a disk that fails and loses power: a batch is there whole, or not at all.
 
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -151,9 +152,14 @@ fn hidden_folders_of_other_attempts_go_with_the_commit() {
     for number in 0..3 {
         let path = format!("/out/.counts-7000.txt.{number}.tmp");
         tidemill_storage::durable::create_dir_all_durable(&disk, Path::new(&path)).unwrap();
-        disk.create_new(&Path::new(&path).join(SUCCESS)).unwrap();
-        disk.create_new(&Path::new(&path).join("part-00009"))
+        // A power cut may take the name of any file.
+        if number != 1 {
+            disk.create_new(&Path::new(&path).join(SUCCESS)).unwrap();
+        }
+        let mut part = disk
+            .create_new(&Path::new(&path).join("part-00009"))
             .unwrap();
+        part.append(&mut [IoSlice::new(b"stale\n")]).unwrap();
     }
     sink(&disk).commit(&batch(), &words(&["a", "b"])).unwrap();
     assert_eq!(committed(&disk).unwrap(), ["a", "b"]);

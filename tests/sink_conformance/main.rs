@@ -8,6 +8,8 @@
 )]
 
 mod disks;
+#[path = "../support/object_servers/mod.rs"]
+mod object_servers;
 mod objects;
 mod others;
 #[path = "../../examples/own_sink.rs"]
@@ -15,6 +17,7 @@ mod own_sink;
 #[path = "../sink_stores/requests.rs"]
 #[allow(dead_code)]
 mod requests;
+mod servers;
 mod wrong;
 
 use tidemill::sink::conformance::{Harness, Report, Rule, Verdict, check, unusual_records};

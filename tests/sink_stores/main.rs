@@ -7,9 +7,12 @@
     clippy::panic
 )]
 
+mod engine;
 mod layout;
 mod overtaken;
 mod requests;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 

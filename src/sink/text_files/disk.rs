@@ -153,13 +153,15 @@ impl<'a> DiskFolder<'a> {
             let path = self.staging(number);
             self.disk.create_dir(&path)?;
             match self.disk.create_new(&path.join(SUCCESS)) {
-                Ok(success) => {
+                // A power cut may have kept parts of an attempt and not its claim.
+                Ok(success) if self.disk.read_dir(&path)?.len() == 1 => {
                     return Ok(Staging {
                         number,
                         path,
                         success,
                     });
                 }
+                Ok(_) => number += 1,
                 Err(error) if error.kind == ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(error.into()),
             }
