@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::chunk::Chunk;
 use crate::envelope::{self, Kind};
 use crate::error::{Error, Result};
 use crate::id::{CheckpointId, ChunkId, Epoch};
@@ -78,6 +79,14 @@ pub struct ChunkRef {
     pub entries: u64,
     /// The checksum in its header.
     pub crc: u32,
+}
+
+impl ChunkRef {
+    /// Whether this is the chunk that is meant.
+    pub(crate) fn is_to(&self, chunk: &Chunk) -> bool {
+        let found = (chunk.bytes().len() as u64, chunk.len(), chunk.crc());
+        found == (self.bytes, self.entries, self.crc)
+    }
 }
 
 impl Chain {

@@ -13,7 +13,7 @@
 mod takeover;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidemill_storage::{Holder, Location, Objects};
@@ -69,6 +69,8 @@ pub struct CheckpointStore {
     sharing: Sharing,
     writer: Mutex<Writer>,
     slots: Mutex<Slots>,
+    /// Chunks that were read to be checked and are still to be read for their contents.
+    checked: Mutex<BTreeMap<ChunkId, Chunk>>,
     _exclusive: Exclusive,
 }
 
@@ -137,21 +139,25 @@ impl CheckpointStore {
     /// # Errors
     /// [`Error::NoneVerifies`] or [`Error::Vanished`] when there are or were checkpoints and none is
     /// whole. Failures of a remote store are errors too, never a reason to go back to an older one.
+    ///
+    /// A remote store's chunks are kept until [`read_chunk`](CheckpointStore::read_chunk) fetches them, each
+    /// once, or the next write: so each is transferred once. Whoever restores state has it in memory anyway.
     pub fn newest(&self) -> Result<Newest> {
         let mut writer = self.lock_writer();
         self.find_newest(&mut writer)
     }
 
     fn find_newest(&self, writer: &mut Writer) -> Result<Newest> {
-        let ids: Vec<CheckpointId> = self.lock_slots().keys().rev().copied().collect();
+        let slots = self.lock_slots().clone();
         let mut skipped = Vec::new();
-        for id in ids {
-            let slot = catalog::read_slot(&*self.backend, id);
+        for (id, known) in slots.into_iter().rev() {
+            let slot = match known {
+                // Read when the location was taken over: no need to transfer it again.
+                Slot::Whole(_) | Slot::Fence(_) if self.sharing == Sharing::Shared => Ok(known),
+                _ => catalog::read_slot(&*self.backend, id),
+            };
             let (checked, named) = match slot {
-                Ok(Slot::Whole(manifest)) => (
-                    catalog::check_chunks(&*self.backend, &manifest),
-                    Some(manifest),
-                ),
+                Ok(Slot::Whole(manifest)) => (self.check_chunks(&manifest), Some(manifest)),
                 Ok(_) => continue,
                 Err(error) => (Err(error), None),
             };
@@ -194,6 +200,19 @@ impl CheckpointStore {
         })
     }
 
+    /// Reads and checks every chunk that a manifest names.
+    fn check_chunks(&self, manifest: &Manifest) -> Result<()> {
+        self.lock_checked().clear();
+        for reference in manifest.chunks() {
+            let chunk = catalog::read_chunk(&*self.backend, reference)?;
+            // A local disk gives it again for nothing.
+            if self.sharing == Sharing::Shared {
+                self.lock_checked().insert(reference.id, chunk);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether an error means that one checkpoint is unusable (and not the whole store for now). A local
     /// disk that can't read a file won't learn it by asking again; a remote store may.
     fn is_skippable(&self, error: &Error) -> bool {
@@ -206,6 +225,10 @@ impl CheckpointStore {
     /// # Errors
     /// [`Error::Damaged`] or [`Error::Missing`] when it isn't there as it was written.
     pub fn read_chunk(&self, reference: &ChunkRef) -> Result<Chunk> {
+        let checked = self.lock_checked().remove(&reference.id);
+        if let Some(chunk) = checked.filter(|chunk| reference.is_to(chunk)) {
+            return Ok(chunk);
+        }
         catalog::read_chunk(&*self.backend, reference)
     }
 
@@ -271,6 +294,10 @@ impl CheckpointStore {
             Sharing::Exclusive => Ok(()),
             Sharing::Shared => self.check_epoch(),
         }
+    }
+
+    fn lock_checked(&self) -> MutexGuard<'_, BTreeMap<ChunkId, Chunk>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fails when a later driver has claimed the location.

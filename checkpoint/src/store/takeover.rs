@@ -55,6 +55,7 @@ impl CheckpointStore {
             sharing,
             writer: Mutex::new(writer),
             slots: Mutex::new(slots),
+            checked: Mutex::default(),
             _exclusive: exclusive,
         })
     }

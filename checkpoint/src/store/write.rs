@@ -50,6 +50,7 @@ impl CheckpointStore {
             .collect::<Vec<_>>();
         match self.try_write(&mut writer, &draft, &changes) {
             Ok(written) => {
+                self.lock_checked().clear();
                 self.retire(&mut writer);
                 Ok(written)
             }
