@@ -127,3 +127,44 @@ fn a_kill_at_any_failpoint_costs_at_most_what_was_not_reported() {
         );
     }
 }
+
+/// An index that is damaged at each start, and a kill while the start makes it anew or moves it aside.
+#[test]
+fn a_kill_while_a_damaged_index_is_made_anew_costs_nothing() {
+    let place = common::sled();
+    let index = place.location.local_path().unwrap().join("index");
+    let mut reported = 0;
+    let mut killed = 0;
+    for point in [
+        "checkpoint::before_index_aside",
+        "checkpoint::after_index_aside",
+    ]
+    .iter()
+    .chain(tidemill_storage::FAILPOINTS)
+    .chain(&[
+        "checkpoint::before_index_update",
+        "checkpoint::after_index_update",
+    ]) {
+        for passes in [0, 1] {
+            if let Ok(file) = std::fs::OpenOptions::new()
+                .write(true)
+                .open(index.join("db"))
+            {
+                file.set_len(700).unwrap();
+            }
+            let (last, was_killed) = run(&place.location, point, passes);
+            killed += u32::from(was_killed);
+            reported = last.unwrap_or(reported);
+            let store = place.open();
+            let newest = store.newest().unwrap();
+            assert!(newest.skipped.is_empty(), "{point}: {newest:?}");
+            let time = newest.manifest.map_or(0, |manifest| manifest.time_ms);
+            assert!(
+                time == reported || (was_killed && time == reported + 1),
+                "{point}: {time} is the newest, {reported} was the last reported"
+            );
+            reported = time;
+        }
+    }
+    assert!(killed > 10, "killed only {killed} times");
+}

@@ -97,6 +97,18 @@ impl History {
         self.end
     }
 
+    /// As if no sync had been called.
+    pub fn forget_syncs(&mut self) {
+        for inode in &mut self.inodes {
+            inode.syncs.clear();
+        }
+    }
+
+    /// When the first report came: before it the process only got ready.
+    pub fn first_report(&self) -> u64 {
+        self.reports[0].0
+    }
+
     /// The last checkpoint that was reported before `moment`; 0 when there was none.
     pub fn reported(&self, moment: u64) -> u64 {
         let before = self.reports.iter().rev().find(|(at, _)| *at <= moment);

@@ -22,6 +22,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod cut;
+mod format_1;
 mod history;
 mod plain;
 mod record;
@@ -35,6 +36,7 @@ use cut::{Cut, Kept};
 use history::History;
 use rng::Rng;
 use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Location};
+use workload::Workload;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
@@ -42,7 +44,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 
 /// What a cut left, opened: the reported checkpoint (or the one that was being written) is the newest,
 /// two whole ones are there, what they hold is what was written, and the store goes on from there.
-fn check(folder: &Path, reported: u64) -> Result<(), String> {
+fn check(folder: &Path, reported: u64, workload: Workload) -> Result<(), String> {
     let location = Location::Sled(folder.join(record::STORE));
     let store = CheckpointStore::open(&location, common::options())
         .map_err(|error| format!("can't be opened: {error}"))?;
@@ -70,7 +72,7 @@ fn check(folder: &Path, reported: u64) -> Result<(), String> {
         }
         whole += 1;
         let found = common::restore(&store, &manifest, workload::SERIES);
-        if found != workload::model(summary.time_ms) {
+        if found != (workload.model)(summary.time_ms) {
             return Err(format!("{} holds something else", summary.time_ms));
         }
     }
@@ -79,7 +81,7 @@ fn check(folder: &Path, reported: u64) -> Result<(), String> {
     }
     let next = time + 1;
     store
-        .write(workload::draft(next))
+        .write((workload.draft)(next))
         .map_err(|error| format!("takes no checkpoint: {error}"))?;
     drop(store);
     let store = CheckpointStore::open(&location, common::options())
@@ -87,44 +89,43 @@ fn check(folder: &Path, reported: u64) -> Result<(), String> {
     let manifest = store.newest().map_err(|error| error.to_string())?.manifest;
     let manifest = manifest.ok_or("nothing is left after another checkpoint")?;
     let found = common::restore(&store, &manifest, workload::SERIES);
-    if manifest.time_ms != next || found != workload::model(next) {
+    if manifest.time_ms != next || found != (workload.model)(next) {
         return Err("the checkpoint after it is another".to_owned());
     }
     Ok(())
 }
 
-/// Cuts a recorded history at `cases` moments; the ways in which the contract was broken.
-fn violations(history: &History, cases: u64, seed: u64) -> Vec<String> {
+/// Cuts a history at `cases` moments; the ways in which the contract was broken.
+fn violations(history: &History, workload: Workload, cases: u64, seed: u64) -> Vec<String> {
+    let (first, end) = (history.first_report(), history.end());
     let mut found = Vec::new();
     for case in 0..cases {
         let mut rng = Rng::new(seed).part(case);
-        let moment = rng.below(history.end());
+        let moment = first + rng.below(end - first);
         let kept = Kept::any(&mut rng);
-        let folder = record::scratch();
         let cut = Cut { moment, kept };
+        let folder = record::scratch();
         cut.rebuild(history, &mut rng, folder.path());
-        if let Err(problem) = check(folder.path(), history.reported(moment)) {
-            let reported = history.reported(moment);
-            found.push(format!(
-                "case {case}: {cut:?} after {reported} was reported: {problem}"
-            ));
+        let reported = history.reported(moment);
+        if let Err(problem) = check(folder.path(), reported, workload) {
+            found.push(format!("case {case}: {cut:?} after {reported}: {problem}"));
         }
     }
     found
 }
 
-#[test]
-fn a_power_cut_at_any_moment_leaves_what_was_reported() {
-    let Some(history) = record::history("child_of_the_store") else {
+/// Records a history, and finds the contract kept after each of its cuts.
+fn hold(child: &str, workload: Workload, cases: u64) {
+    let Some(history) = record::history(child) else {
         return;
     };
-    let (cases, seed) = (number("TIDEMILL_CASES", 200), number("TIDEMILL_SEED", 1));
+    let (cases, seed) = (number("TIDEMILL_CASES", cases), number("TIDEMILL_SEED", 1));
     println!(
-        "{cases} cuts of a history of {} calls: TIDEMILL_SEED={seed}",
+        "{cases} cuts of {} calls: TIDEMILL_SEED={seed}",
         history.end()
     );
     println!("{}", history.summary());
-    let found = violations(&history, cases, seed);
+    let found = violations(&history, workload, cases, seed);
     assert!(
         found.is_empty(),
         "{} of {cases} cuts, TIDEMILL_SEED={seed}:\n{}",
@@ -133,16 +134,36 @@ fn a_power_cut_at_any_moment_leaves_what_was_reported() {
     );
 }
 
+/// The cuts are sharp: had the same calls been made without the syncs, checkpoints would be lost.
+#[test]
+fn without_its_syncs_the_same_history_would_lose_checkpoints() {
+    if let Some(mut history) = record::history("child_of_the_store") {
+        history.forget_syncs();
+        assert!(!violations(&history, workload::FRESH, 20, 1).is_empty());
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_moment_leaves_what_was_reported() {
+    hold("child_of_the_store", workload::FRESH, 150);
+}
+
+#[test]
+fn a_power_cut_while_format_1_is_sealed_leaves_what_was_there() {
+    hold("format_1::child", format_1::SEALED, 60);
+}
+
 /// The recorded process: not a test of its own.
 #[test]
 #[ignore = "started by the tests above"]
 fn child_of_the_store() {
     record::in_child(|location, report| {
+        report(0);
         for session in 0..workload::SESSIONS {
             let store = CheckpointStore::open(location, common::options()).unwrap();
             store.newest().unwrap();
             for time in workload::times(session) {
-                store.write(workload::draft(time)).unwrap();
+                store.write((workload::FRESH.draft)(time)).unwrap();
                 report(time);
             }
         }

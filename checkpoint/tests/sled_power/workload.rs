@@ -13,6 +13,16 @@ pub const SESSIONS: u64 = 4;
 const PER_SESSION: u64 = 14;
 const PARTITIONS: u64 = 3;
 
+/// A history of checkpoints: what the one of a time holds, and what is handed in for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Workload {
+    pub model: fn(u64) -> Model,
+    pub draft: fn(u64) -> Draft,
+}
+
+/// Starts on a fresh location.
+pub const FRESH: Workload = Workload { model, draft };
+
 /// The checkpoints of one start of the process.
 pub fn times(session: u64) -> Range<u64> {
     session * PER_SESSION + 1..(session + 1) * PER_SESSION + 1
@@ -61,7 +71,7 @@ pub fn draft(time: u64) -> Draft {
 }
 
 /// What the checkpoint of this time holds.
-pub fn model(time: u64) -> Model {
+fn model(time: u64) -> Model {
     let mut model = vec![BTreeMap::new(); PARTITIONS as usize];
     for time in 1..=time {
         for (map, partition) in model.iter_mut().zip(0..) {

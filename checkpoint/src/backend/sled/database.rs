@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::opening;
+use super::closing;
 use crate::error::{Error, Result};
 
 /// Pages that sled may keep in memory. It only bounds an idle process: the index is small.
@@ -32,7 +32,7 @@ impl Database {
             .flush_every_ms(None)
             .mode(sled::Mode::LowSpace);
         Ok(Self {
-            database: Some(guarded(named, || opening::open(&config))?),
+            database: Some(guarded(named, || closing::open(&config))?),
             folder: named.to_owned(),
         })
     }
@@ -75,7 +75,7 @@ impl Drop for Database {
 pub(super) fn is_circumstance(error: &Error) -> bool {
     match error {
         Error::Sled { source, .. } => match &**source {
-            sled::Error::Io(io) => io.raw_os_error().is_some() || opening::is_locked(source),
+            sled::Error::Io(io) => io.raw_os_error().is_some() || closing::is_locked(source),
             _ => false,
         },
         _ => false,

@@ -16,25 +16,27 @@
 //! Invariant: what is read is believed only with its checksum, and only sealed files are believed to hold
 //! what was reported.
 
+mod closing;
 mod copy;
 mod database;
 mod index;
 mod leftovers;
 mod legacy;
-mod opening;
+mod open;
+
 mod pack_files;
 mod packs;
 mod pieces;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tidemill_storage::{DiskObjects, LocalDisk, Objects, PutOutcome};
+use tidemill_storage::{DiskObjects, Objects, PutOutcome};
 
-use self::index::{Heads, Index};
+use self::index::Index;
 use self::legacy::Legacy;
 use self::pack_files::PackFiles;
 use self::packs::{Pack, Packs};
@@ -46,8 +48,6 @@ use crate::pack::{self, Contents};
 
 /// Exists once a manifest does.
 const PUBLISHED: &str = "published";
-/// Exists once all records are in sealed files.
-const SEALED: &str = "sealed";
 /// Larger chunks become files of their own.
 const PACKED_BYTES: usize = 64 * 1024;
 
@@ -70,82 +70,6 @@ pub(crate) struct SledBackend {
 }
 
 impl SledBackend {
-    /// Opens or creates the store at `location`, whose lock the caller holds.
-    pub(crate) fn open(location: &Path) -> Result<Self> {
-        let mut backend = Self::at(location, true)?;
-        backend.files.sweep()?;
-        let was_published = backend.was_published()?;
-        if backend.files.get(SEALED)?.is_none() {
-            let is_legacy = legacy::is_there(location);
-            if is_legacy {
-                let told = legacy::seal_all(location, &backend.pack_files, was_published)?;
-                backend.notices.extend(told);
-            }
-            backend.files.put_new(SEALED, Bytes::new())?;
-            if is_legacy {
-                index::move_aside(location)?;
-            }
-        }
-        let opened = index::open(location, was_published);
-        backend.notices.extend(opened.notice);
-        for notice in &backend.notices {
-            tracing::warn!("{notice}");
-        }
-        let (packs, lacking) = read_packs(&backend.pack_files, &opened.heads)?;
-        let is_gone = |id: &&CheckpointId| packs.get(**id).is_none();
-        let gone: Vec<CheckpointId> = opened.heads.keys().filter(is_gone).copied().collect();
-        backend.packs = Mutex::new(packs);
-        backend.index = Mutex::new(opened.index);
-        for (id, head) in &lacking {
-            backend.with_index(|index| index.put(*id, head));
-        }
-        for id in gone {
-            backend.with_index(|index| index.remove(id));
-        }
-        if !was_published && lock(&backend.packs).manifests().next().is_some() {
-            backend.mark_published()?;
-        }
-        Ok(backend)
-    }
-
-    /// Opens the store for reading beside its owner.
-    pub(crate) fn open_shared(location: &Path) -> Result<Self> {
-        let mut backend = Self::at(location, false)?;
-        if backend.files.get(SEALED)?.is_some() {
-            backend.refresh()?;
-        } else if legacy::is_there(location) {
-            backend.legacy = Some(Legacy::open_copy(location)?);
-        } else {
-            return Err(Error::NoStore {
-                location: format!("sled:{}", location.display()),
-            });
-        }
-        Ok(backend)
-    }
-
-    fn at(location: &Path, is_owner: bool) -> Result<Self> {
-        let files = DiskObjects::new(Arc::new(LocalDisk), location);
-        Ok(Self {
-            was_published: AtomicBool::new(files.get(PUBLISHED)?.is_some()),
-            files,
-            pack_files: PackFiles::new(location),
-            location: location.to_owned(),
-            packs: Mutex::default(),
-            index: Mutex::default(),
-            carried: Mutex::default(),
-            legacy: None,
-            is_owner,
-            notices: Vec::new(),
-        })
-    }
-
-    /// Looks at the packs again: their owner goes on while a reader reads.
-    fn refresh(&self) -> Result<()> {
-        let (packs, _) = read_packs(&self.pack_files, &Heads::new())?;
-        *lock(&self.packs) = packs;
-        Ok(())
-    }
-
     /// Updates the index. One that fails is not used any more: the next start sees to it.
     fn with_index(&self, update: impl FnOnce(&Index) -> Result<()>) {
         let mut index = lock(&self.index);
@@ -369,40 +293,6 @@ impl Backend for SledBackend {
             }
         }
     }
-}
-
-/// Reads the heads of all packs that `known` doesn't hold; also returns those.
-fn read_packs(files: &PackFiles, known: &Heads) -> Result<(Packs, Heads)> {
-    let (mut packs, mut lacking) = (Packs::default(), Heads::new());
-    for (id, listed) in files.list()? {
-        let place = || files.path(id, listed.is_spent).display().to_string();
-        let indexed = known
-            .get(&id)
-            .and_then(|head| Contents::decode(&place(), id, head).ok())
-            .filter(|contents| contents.total() == listed.bytes);
-        let contents = match indexed {
-            Some(contents) => Some(contents),
-            None => match files.head(id, listed) {
-                Ok(Some((head, contents))) => {
-                    lacking.insert(id, head);
-                    Some(contents)
-                }
-                Ok(None) => continue, // Retired while a reader looked.
-                Err(error) if error.is_damage() || matches!(error, Error::Storage(_)) => {
-                    tracing::warn!(%error, "a pack of checkpoints is damaged");
-                    None
-                }
-                Err(error) => return Err(error),
-            },
-        };
-        let pack = Pack {
-            bytes: listed.bytes,
-            is_spent: listed.is_spent,
-            contents,
-        };
-        packs.insert(id, pack);
-    }
-    Ok((packs, lacking))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
