@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use common::{draft, newest, partition};
 use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Error};
+use tidemill_storage::Location;
 
 /// Two checkpoints of full partitions, so that they share no chunk.
 fn two(place: &common::Place, size: usize) {
@@ -170,4 +171,80 @@ fn large_chunks_of_a_sled_store_are_files_and_checked() {
     bytes[50_000] ^= 1;
     fs::write(&chunks[1], bytes).unwrap();
     assert_eq!(usable(&place.open()).unwrap(), (1, 1));
+}
+
+/// Every object of a location that several drivers share: claims, manifests, fences and chunks.
+#[test]
+fn every_flip_and_cut_of_every_object_is_harmless_or_told() {
+    let location = Location::Memory(format!("every-damage-{}", std::process::id()));
+    let objects = tidemill_storage::open_objects(&location).unwrap();
+    let open = || CheckpointStore::open_objects(objects.clone(), "shared", common::options());
+    // Two drivers: a checkpoint of each, with the second one's fence in between.
+    for time in 1..=2_u64 {
+        let value = time.to_string();
+        let entries = [("a", Some(value.as_str())), ("pad", Some("p"))];
+        let full = vec![partition(true, &entries)];
+        open().unwrap().write(draft(time, full)).unwrap();
+    }
+    let pristine: Vec<(String, Vec<u8>)> = objects
+        .list("")
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| {
+            let bytes = objects.get(&name).unwrap().unwrap().to_vec();
+            (name, bytes)
+        })
+        .collect();
+    let restore = || {
+        for (name, _) in objects.list("").unwrap() {
+            objects.delete(&name).unwrap();
+        }
+        for (name, bytes) in &pristine {
+            objects.put(name, bytes.clone().into()).unwrap();
+        }
+    };
+    let is_fence = |bytes: &[u8]| bytes.starts_with(b"tidefenc");
+    assert!(pristine.iter().any(|(_, bytes)| is_fence(bytes)));
+    for (name, good) in &pristine {
+        for at in 0..good.len() {
+            let mut flipped = good.clone();
+            flipped[at] ^= 1 << (at % 8);
+            for (what, bytes) in [("flipped", flipped), ("cut", good[..at].to_vec())] {
+                restore();
+                objects.put(name, bytes.into()).unwrap();
+                let what = format!("{name}, {what} at {at}");
+                let verified = CheckpointReader::open(&location).unwrap().verify().unwrap();
+                let mut findings = verified.checkpoints.iter().flat_map(|one| &one.findings);
+                let is_claim = name.starts_with("epoch/");
+                assert!(
+                    findings.any(|finding| finding.place.ends_with(name.as_str()))
+                        || (is_claim && verified.claims.len() == 1),
+                    "{what}"
+                );
+                // What is used is whole and the newest there is; what is damaged has been told.
+                let store = open().unwrap();
+                assert_eq!(store.epoch().0, 3, "{what}");
+                let (time, skipped) = usable(&store).unwrap();
+                let is_newest =
+                    name.starts_with("manifest/") && !is_fence(good) || name.starts_with("chunk/");
+                let hits_newest = is_newest && name == newest_of(&pristine, name);
+                let expected = match (is_claim, hits_newest) {
+                    (true, _) => (2, 0),
+                    (_, true) => (1, 1),
+                    // Below the newest whole one nobody looks.
+                    (_, false) => (2, 0),
+                };
+                assert_eq!((time, skipped), expected, "{what}");
+            }
+        }
+    }
+}
+
+/// The last object of the same kind.
+fn newest_of<'a>(objects: &'a [(String, Vec<u8>)], name: &str) -> &'a str {
+    let kind = name.split('/').next().unwrap();
+    let of_kind = objects
+        .iter()
+        .filter(|(other, bytes)| other.starts_with(kind) && !bytes.starts_with(b"tidefenc"));
+    &of_kind.last().unwrap().0
 }

@@ -17,7 +17,7 @@ use tidemill_storage::{Disk, LocalDisk, Objects, open_objects};
 
 use self::disk::DiskFolder;
 use self::objects::ObjectFolder;
-use self::place::Place;
+pub(crate) use self::place::Place;
 use super::{BatchIdentity, Guarantee, Sink, TextForm};
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
 use crate::time::Time;

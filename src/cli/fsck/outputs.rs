@@ -1,34 +1,20 @@
 //! What `text_files` sinks hold, against what checkpoints and log know of batches.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod listed;
 
-use tidemill_config::{Pipeline, Sink, SinkKind};
-use tidemill_storage::{Disk, LocalDisk, Location, open_objects};
+use std::collections::BTreeSet;
+
+use tidemill_config::{Pipeline, Sink};
 
 use super::super::held::Checkpoints;
 use super::finding::{Finding, Findings, Severity};
 use super::logs::Logs;
 use crate::block::{Event, TrackerSnapshot};
-use crate::sink::folder_of_hidden;
 use crate::time::{Time, millis};
 
+pub(super) use listed::{Listed, list};
+
 const SUCCESS: &str = "_SUCCESS";
-
-/// A sink's folders: the files of each batch, and what was left behind unfinished.
-#[derive(Debug, Default)]
-pub(super) struct Listed {
-    folder: String,
-    batches: BTreeMap<Time, (String, BTreeSet<String>)>,
-    staging: Vec<(Option<Time>, String)>,
-    is_objects: bool,
-}
-
-impl Listed {
-    /// How many batches' folders there are.
-    pub(super) fn len(&self) -> usize {
-        self.batches.len()
-    }
-}
 
 /// What is known of batches.
 pub(super) struct Batches {
@@ -67,89 +53,6 @@ impl Batches {
             known,
         }
     }
-}
-
-/// Lists what a sink holds; `None` for sinks that hold nothing that can be listed.
-pub(super) fn list(sink: &Sink) -> Result<Option<Listed>, tidemill_storage::Error> {
-    let SinkKind::TextFiles { prefix, suffix } = &sink.kind else {
-        return Ok(None);
-    };
-    let (folder, base) = prefix.rsplit_once('/').unwrap_or((".", prefix));
-    let mut listed = Listed::default();
-    let names = match prefix.contains("://").then(|| folder.parse::<Location>()) {
-        Some(Ok(location)) if location.local_path().is_none() => {
-            listed.is_objects = true;
-            objects(&location)?
-        }
-        Some(Ok(location)) => {
-            let path = location.local_path().map(|path| path.display().to_string());
-            files(&path.unwrap_or_default())?
-        }
-        _ => files(folder.strip_prefix("file:").unwrap_or(folder))?,
-    };
-    listed.folder = folder.to_owned();
-    let base = base.strip_prefix("file:").unwrap_or(base);
-    for (name, files) in names {
-        if let Some(staged) = folder_of_hidden(&name) {
-            if let Some(time) = time_of(staged, base, suffix.as_deref()) {
-                listed.staging.push((Some(time), name));
-            }
-        } else if let Some(time) = time_of(&name, base, suffix.as_deref()) {
-            listed.batches.insert(time, (name, files));
-        }
-    }
-    Ok(Some(listed))
-}
-
-/// The batch that a folder is named by.
-fn time_of(name: &str, base: &str, suffix: Option<&str>) -> Option<Time> {
-    let rest = name.strip_prefix(base)?.strip_prefix('-')?;
-    let digits = match suffix {
-        Some(suffix) => rest.strip_suffix(suffix)?.strip_suffix('.')?,
-        None => rest,
-    };
-    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits
-        .parse()
-        .ok()
-        .filter(|_| is_plain)
-        .map(Time::from_millis)
-}
-
-type Names = BTreeMap<String, BTreeSet<String>>;
-
-fn files(folder: &str) -> Result<Names, tidemill_storage::Error> {
-    let folder = std::path::Path::new(folder);
-    let entries = match LocalDisk.read_dir(folder) {
-        Err(error) if error.is_not_found() => return Ok(Names::new()),
-        other => other?,
-    };
-    let mut names = Names::new();
-    for entry in entries.into_iter().filter(|entry| entry.metadata.is_dir) {
-        let within = match LocalDisk.read_dir(&folder.join(&entry.name)) {
-            // Removed or renamed since it was listed.
-            Err(error) if error.is_not_found() => continue,
-            other => other?,
-        };
-        names.insert(
-            entry.name,
-            within.into_iter().map(|file| file.name).collect(),
-        );
-    }
-    Ok(names)
-}
-
-fn objects(location: &Location) -> Result<Names, tidemill_storage::Error> {
-    let mut names = Names::new();
-    for (name, _) in open_objects(location)?.list("")? {
-        if let Some((folder, file)) = name.split_once('/') {
-            names
-                .entry(folder.to_owned())
-                .or_default()
-                .insert(file.to_owned());
-        }
-    }
-    Ok(names)
 }
 
 /// Holds a sink against the batches.
@@ -199,7 +102,7 @@ pub(super) fn check(
     }
     missing(&mut found, sink, listed, batches, held, pipeline);
     for (time, name) in &listed.staging {
-        let is_done = time.is_some_and(|time| listed.batches.contains_key(&time));
+        let is_done = listed.batches.contains_key(time);
         found.add(
             Severity::Note,
             place(name),
@@ -310,29 +213,5 @@ fn missing(
             "they are older than the oldest checkpoint: most likely somebody cleared them away",
             "nothing",
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_are_told_by_their_names() {
-        let time = |name, suffix| time_of(name, "counts", suffix);
-        assert_eq!(
-            time("counts-1000.txt", Some("txt")),
-            Some(Time::from_millis(1000))
-        );
-        assert_eq!(time("counts-1000", None), Some(Time::from_millis(1000)));
-        for other in [
-            "counts-1000",
-            "counts-x.txt",
-            "counts-.txt",
-            "count-1000.txt",
-            "counts--1.txt",
-        ] {
-            assert_eq!(time(other, Some("txt")), None, "{other}");
-        }
     }
 }

@@ -11,7 +11,7 @@ const SCHEMES: [&str; 7] = ["file", "memory", "s3", "gs", "az", "sled", "hdfs"];
 
 /// Where the folders are, and how their names begin.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// On the local disk: a path whose last component begins the names.
     Disk(String),
     /// In an object store.
@@ -20,7 +20,7 @@ pub(super) enum Place {
 
 impl Place {
     /// Reads a prefix.
-    pub(super) fn parse(prefix: &str) -> Result<Self, BoxError> {
+    pub(crate) fn parse(prefix: &str) -> Result<Self, BoxError> {
         let refuse = |reason: &str| -> BoxError { format!("prefix `{prefix}`: {reason}").into() };
         if prefix.is_empty() || prefix.ends_with('/') {
             return Err(refuse(
