@@ -210,3 +210,49 @@ fn an_epoch_is_nobody_elses() {
     append(&first, "b");
     assert_eq!(texts(&first, 0), ["a", "b"]);
 }
+
+/// Slots that a later owner has put together and deleted look free, and behind a fence, which stays, they
+/// look like the end of the log.
+#[test]
+fn a_hole_that_a_later_owner_made_is_not_the_end() {
+    let store = in_memory();
+    append_each(&open(&store, 1), &["a", "b"]);
+    append_each(
+        &open(&store, 2),
+        &["c", "d", "e", "f", "g", "h", "i", "j", "k"],
+    );
+    let gate = Gate::default();
+    let plan = {
+        let gate = gate.clone();
+        move |request: &tidemill_storage::ObjectRequest| match request.name >= object(&slot(4)) {
+            true => ObjectFault::StallBefore(gate.clone()),
+            false => ObjectFault::None,
+        }
+    };
+    let faulty: Arc<dyn Objects> = Arc::new(FaultyObjects::new(Arc::clone(&store), plan));
+    let stopped = thread::spawn(move || {
+        let (wal, _) = try_open(&faulty, options(3))?;
+        wal.append(1, payload("lost")).wait()
+    });
+    gate.await_arrival();
+    let (later, _) = try_open(&store, compacting(4)).unwrap();
+    append_each(&later, &["l", "m"]);
+    compacted(&store, 3);
+    gate.open();
+    let error = stopped.join().unwrap().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Fenced {
+                found: 4,
+                ours: 3,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    append(&later, "n");
+    assert_eq!(texts(&later, 0).concat(), "abcdefghijklmn");
+    later.close().unwrap();
+    assert_eq!(texts(&open(&store, 5), 0).concat(), "abcdefghijklmn");
+}
