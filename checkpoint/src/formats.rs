@@ -7,14 +7,16 @@ use tidemill_storage::Holder;
 use crate::claim::{self, Claim, Fence};
 use crate::envelope;
 use crate::error::Result;
-use crate::id::{CheckpointId, Epoch};
+use crate::id::{CheckpointId, ChunkId, Epoch};
 use crate::manifest::{self, Manifest};
+use crate::pack::{self, Contents};
 
 /// The kinds of records in envelopes: their magic and the version that is written.
-pub const ENVELOPES: [([u8; 8], u16); 3] = [
+pub const ENVELOPES: [([u8; 8], u16); 4] = [
     (manifest::KIND.magic, manifest::KIND.version),
     (claim::CLAIM.magic, claim::CLAIM.version),
     (claim::FENCE.magic, claim::FENCE.version),
+    (pack::KIND.magic, pack::KIND.version),
 ];
 
 /// Bytes of an envelope in front of the body.
@@ -54,6 +56,35 @@ pub fn encode_claim((epoch, holder, nonce): (u64, Holder, u64)) -> Result<Bytes>
         nonce,
     };
     claim.encode()
+}
+
+/// Reads the sealed head of checkpoint `id`'s pack: where the manifest lies, then each chunk (epoch, number),
+/// as offset and bytes; and the bytes of the whole pack.
+///
+/// # Errors
+/// As the store, when it reads one.
+pub fn decode_pack(place: &str, id: u64, head: &Bytes) -> Result<PackParts> {
+    let contents = Contents::decode(place, CheckpointId(id), head)?;
+    let manifest = contents.manifest();
+    let chunks = contents
+        .chunks()
+        .map(|(id, part)| (id, part.offset, part.bytes));
+    Ok(PackParts {
+        manifest: (manifest.offset, manifest.bytes),
+        chunks: chunks.collect(),
+        total: contents.total(),
+    })
+}
+
+/// See [`decode_pack`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackParts {
+    /// Where the manifest lies: offset and bytes.
+    pub manifest: (u64, u64),
+    /// Where each chunk lies: offset and bytes.
+    pub chunks: Vec<(ChunkId, u64, u64)>,
+    /// Bytes of the whole pack.
+    pub total: u64,
 }
 
 /// Reads a fence's epoch; `None` for another kind of record.

@@ -36,3 +36,4 @@ mod sources;
 mod support;
 mod text;
 mod wal;
+mod wal_objects;

@@ -11,6 +11,8 @@ pub const CHUNK: &[u8] = include_bytes!("../../checkpoint/tests/golden/chunk-v1.
 pub const CLAIM: &[u8] = include_bytes!("../../checkpoint/tests/golden/claim-v1.bin");
 pub const FENCE: &[u8] = include_bytes!("../../checkpoint/tests/golden/fence-v1.bin");
 
+pub const PACK: &[u8] = include_bytes!("../../checkpoint/tests/golden/pack-v1.bin");
+
 /// MessagePack whose reader would recurse a thousand times, behind a real field's name.
 fn deep(record: &[u8]) -> Vec<u8> {
     let mut case = record[..24].to_vec();
@@ -80,6 +82,30 @@ fn checkpoint_fence() {
             let again = formats::encode_fence(*epoch).unwrap();
             let again = formats::decode_fence("here", &again).unwrap().unwrap();
             assert_eq!(again, *epoch);
+        }
+        outcome(&read, "here")
+    });
+}
+
+/// The head alone; what is behind it has readers and checksums of its own.
+#[test]
+fn checkpoint_pack() {
+    let length = u64::from_le_bytes(PACK[16..24].try_into().unwrap()) as usize;
+    let words = &["tidepack", "manifest", "chunks", "epoch"];
+    target("checkpoint_pack", &PACK[..24 + length], words).run(|case| {
+        let read = formats::decode_pack("here", 7, &Bytes::copy_from_slice(case));
+        if let Ok(parts) = &read {
+            // Parts lie one behind the other, from the end of the head to the end of the pack.
+            let mut end = case.len() as u64;
+            let places = parts
+                .chunks
+                .iter()
+                .map(|(_, offset, bytes)| (*offset, *bytes));
+            for (offset, bytes) in std::iter::once(parts.manifest).chain(places) {
+                assert_eq!(offset, end);
+                end = end.saturating_add(bytes);
+            }
+            assert_eq!(parts.total, end);
         }
         outcome(&read, "here")
     });

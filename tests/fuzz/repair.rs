@@ -51,6 +51,17 @@ pub fn envelope(case: &mut [u8]) {
     }
 }
 
+/// The head of a log in an object store, or a run: the checksum of the body that its length says.
+pub fn sealed(case: &mut [u8]) {
+    if case.len() >= 24 {
+        let length = u64::from_le_bytes(case[16..24].try_into().unwrap());
+        let end = case
+            .len()
+            .min(usize::try_from(length).unwrap_or(0).saturating_add(24));
+        checksum_at_12(&mut case[..end]);
+    }
+}
+
 /// A chunk: the body's length and the checksum.
 pub fn chunk(case: &mut [u8]) {
     if case.len() >= 32 {

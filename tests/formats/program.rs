@@ -1,0 +1,83 @@
+//! A program that runs for two batches, and what it leaves on the disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tidemill::StreamingContext;
+use tidemill_checkpoint::{CheckpointReader, Location};
+use tidemill_storage::LocalDisk;
+use tidemill_wal::LogReader;
+
+use crate::support::{Collected, Feed, builder, clock_at, feed, run_to};
+use tidemill::clock::ManualClock;
+
+/// What it wrote, by kind of record.
+pub struct Written {
+    pub events: Vec<Vec<u8>>,
+    pub blocks: Vec<Vec<u8>>,
+    pub manifests: Vec<Vec<u8>>,
+    pub metadata: Vec<Vec<u8>>,
+    pub claims: Vec<Vec<u8>>,
+}
+
+/// A running count of words, with checkpoints below `folder`.
+pub fn program(folder: &Path, clock: &ManualClock) -> (StreamingContext, Feed) {
+    let url = format!("file:{}/checkpoint", folder.display());
+    let context = builder(&url, clock).build().unwrap();
+    let (feed, fed) = feed();
+    let totals = context
+        .receiver_stream_with("lines", fed, Default::default())
+        .count_by_value()
+        .update_state_by_key(|new: &[u64], total: Option<&u64>| {
+            Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
+        })
+        .uid("totals");
+    Collected::new().collect(&totals);
+    (context, feed)
+}
+
+/// Runs it in a folder of its own, and stops it.
+pub fn stopped() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock_at(100);
+    let (context, feed) = program(folder.path(), &clock);
+    context.start().unwrap();
+    for seconds in 101..104 {
+        feed.send(&clock, &["one", "two"]);
+        run_to(&context, &clock, seconds);
+    }
+    context.stop(true).unwrap();
+    folder
+}
+
+pub fn run() -> Written {
+    let folder = stopped();
+    let folder = folder.path();
+    let files = |name: &str| {
+        let entries = std::fs::read_dir(folder.join("checkpoint").join(name)).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.map(|path| std::fs::read(path).unwrap()).collect()
+    };
+    let log = |name: &str| {
+        let folder = folder.join("wal").join(name);
+        let reader = LogReader::open(Arc::new(LocalDisk), &folder).unwrap();
+        let entries = reader
+            .entries()
+            .map(|entry| entry.unwrap().payload.to_vec());
+        entries.collect()
+    };
+    let location = Location::File(folder.join("checkpoint"));
+    let reader = CheckpointReader::open(&location).unwrap();
+    let metadata = reader.list().unwrap().into_iter().map(|summary| {
+        let manifest = reader.manifest(summary.id).unwrap();
+        manifest.metadata.to_vec()
+    });
+    Written {
+        events: log("driver"),
+        blocks: log("blocks"),
+        manifests: files("manifest"),
+        metadata: metadata.collect(),
+        claims: files("epoch"),
+    }
+}
