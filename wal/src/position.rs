@@ -60,7 +60,7 @@ pub struct Entry {
     pub sequence: Sequence,
     /// What its writer said it is: below 128.
     pub kind: u8,
-    /// What its writer put in. A slice of a larger buffer (256 KiB, or eight times its own size): copy
+    /// What its writer put in. A slice of a larger buffer (1 MiB, or eight times its own size): copy
     /// what is to be kept for long.
     pub payload: Bytes,
 }

@@ -54,6 +54,17 @@ impl Replay {
         })
     }
 
+    /// The next entry, where that is the next good frame of what has been read already.
+    #[inline]
+    fn at_hand(&mut self) -> Option<Entry> {
+        let reached = self
+            .next
+            .filter(|next| (self.from..self.end).contains(next))?;
+        let entry = self.scanner.as_mut()?.at_hand()?;
+        self.next = Some(reached.next());
+        Some(entry)
+    }
+
     /// The next entry that verifies, or `None` at the end.
     fn advance(&mut self) -> Result<Option<Entry>> {
         loop {
@@ -153,7 +164,11 @@ impl fmt::Debug for Replay {
 impl Iterator for Replay {
     type Item = Result<Entry>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(entry) = self.at_hand() {
+            return Some(Ok(entry));
+        }
         let result = self.advance();
         if result.is_err() {
             self.end = Sequence(0);

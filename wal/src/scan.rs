@@ -11,8 +11,8 @@ use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::position::{Entry, FRAME_HEADER_BYTES, Position, Sequence};
 use crate::segments::{SegmentId, Segments};
 
-/// How much is read at once; small enough that an entry kept for long doesn't hold much more.
-const WINDOW_BYTES: usize = 256 << 10;
+/// How much is read at once: so much that opening the file for it hardly counts.
+const WINDOW_BYTES: usize = 1 << 20;
 /// Frames of the size met that should fit into what is read at once,
 const FRAMES_AHEAD: usize = 8;
 /// as long as that isn't more than this.
@@ -50,6 +50,8 @@ pub(crate) struct Scanner {
     offset: u64,
     /// The number the next frame must have.
     next: Sequence,
+    /// Where the group begins that the last frame belongs to.
+    group: u64,
 }
 
 /// Bytes read last.
@@ -72,6 +74,7 @@ impl Scanner {
             ahead: WINDOW_BYTES,
             offset: HEADER_BYTES as u64,
             next: header.first,
+            group: HEADER_BYTES as u64,
         }
     }
 
@@ -105,6 +108,11 @@ impl Scanner {
     /// Where the next frame starts: behind the last one that verified.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Where the last group begins of which a frame has verified.
+    pub(crate) fn last_group(&self) -> u64 {
+        self.group
     }
 
     /// An error about what is at `offset` of this segment.
@@ -144,6 +152,9 @@ impl Scanner {
             len: header.len,
             sequence: header.sequence,
         };
+        if header.starts_group() {
+            self.group = offset;
+        }
         self.offset = position.end();
         self.next = header.sequence.next();
         Some(Entry {
