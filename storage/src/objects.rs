@@ -30,6 +30,9 @@ pub struct Version {
 /// [`Disk`](crate::Disk) folder, and every store of the `object_store` crate.
 pub trait Objects: fmt::Debug + Send + Sync + 'static {
     /// Writes an object whole, replacing what was there.
+    ///
+    /// On a store in the network an attempt that was given up may still take effect, also after a later
+    /// write of the same name. So this is for names with one writer, whose bytes never change.
     fn put(&self, name: &str, bytes: Bytes) -> Result<()>;
     /// Creates an object; [`PutOutcome::Conflict`] when the name is taken by other bytes. An answer
     /// "already exists" to its own retried request counts as written: the bytes are compared.

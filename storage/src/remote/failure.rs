@@ -40,6 +40,8 @@ const REDIRECTED: &str = "Received redirect without LOCATION";
 const BEHIND_THE_END: &str = "Wanted range starting at ";
 /// Error codes, in the bodies of S3 and GCS, and of Azure.
 const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
+/// Where a machine of Amazon, Azure or Google finds credentials.
+const METADATA_SERVICES: [&str; 2] = ["//169.254.169.254", "//metadata"];
 /// S3 answers 400 when the connection was too slow for it.
 const TOO_SLOW: &str = "<Code>RequestTimeout</Code>";
 
@@ -59,7 +61,7 @@ impl Failure {
             Answer::Status(416) | Answer::PastEnd => Self::PastEnd(error),
             Answer::Status(400) if text.contains(TOO_SLOW) => Self::Passing(Box::new(error)),
             Answer::Unknown | Answer::Status(408 | 429 | 500..=599) => {
-                Self::Passing(Box::new(error))
+                Self::Passing(with_hint(error))
             }
             Answer::Status(401) => {
                 let meaning = "the store doesn't accept the credentials: check the AWS_*, GOOGLE_* \
@@ -136,6 +138,19 @@ impl Answer {
     }
 }
 
+/// Whoever set no credentials is told so: the crate then asks the machine, which few have that answers.
+fn with_hint(error: StoreError) -> Box<dyn StdError + Send + Sync> {
+    let text = error.to_string();
+    if METADATA_SERVICES.iter().any(|host| text.contains(host)) {
+        return format!(
+            "no credentials are set (AWS_*, GOOGLE_* or AZURE_* variables), and the machine's metadata \
+            service gives none: {text}"
+        )
+        .into();
+    }
+    Box::new(error)
+}
+
 fn innermost_text(error: &(dyn StdError + 'static)) -> String {
     let mut current = error;
     while let Some(source) = current.source() {
@@ -195,6 +210,17 @@ mod tests {
             of("Server returned non-2xx status code: 416 Range Not Satisfiable: "),
             Failure::PastEnd(_)
         ));
+    }
+
+    #[test]
+    fn whoever_set_no_credentials_is_told_so() {
+        let asked = generic("Error performing PUT http://169.254.169.254/latest/api/token");
+        match Failure::of(asked) {
+            Failure::Passing(error) => {
+                assert!(error.to_string().starts_with("no credentials"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -75,3 +75,68 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn trouble_is_told_when_it_starts_and_when_it_is_over_but_not_in_between() {
+        let log = Log::default();
+        let lines = || -> Vec<String> {
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            text.lines().map(str::to_owned).collect()
+        };
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _default = tracing::subscriber::set_default(subscriber);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let trouble = Trouble::new("s3://bucket".into());
+            trouble.recovered();
+            assert!(lines().is_empty(), "there was none");
+            for _ in 0..5 {
+                trouble.failed("put", "s3://bucket/a", &"503");
+            }
+            assert_eq!(lines().len(), 1, "{:?}", lines());
+            assert!(lines()[0].contains("s3://bucket/a") && lines()[0].contains("503"));
+            trouble.recovered();
+            trouble.recovered();
+            assert_eq!(lines().len(), 2, "{:?}", lines());
+            assert!(lines()[1].contains("failed_tries=5"), "{:?}", lines());
+
+            trouble.failed("put", "s3://bucket/a", &"503");
+            trouble.recovered();
+            assert_eq!(lines().len(), 2, "again so soon is not worth a line");
+            tokio::time::advance(QUIET).await;
+            trouble.failed("put", "s3://bucket/a", &"503");
+            trouble.recovered();
+            assert_eq!(lines().len(), 4, "{:?}", lines());
+        });
+    }
+}
