@@ -9,6 +9,7 @@
 
 mod disks;
 #[path = "../support/object_servers/mod.rs"]
+#[allow(unused_imports)]
 mod object_servers;
 mod objects;
 mod others;

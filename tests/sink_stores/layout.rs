@@ -1,11 +1,13 @@
 //! Names and bytes in the store, and what is refused.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tidemill::rdd::{Executor, Rdd};
 use tidemill::sink::{Guarantee, Sink, TextFiles};
 use tidemill_storage::{Location, PutOutcome, open_objects};
 
-use super::requests::read_folder;
+use super::requests::{Watched, read_folder};
 use super::{FOLDER, all_records, batch, commit, in_memory, records};
 
 fn names(objects: &dyn tidemill_storage::Objects) -> Vec<String> {
@@ -29,6 +31,20 @@ fn a_batch_is_a_folder_as_on_disk_and_nothing_else_stays() {
     commit(objects.clone(), &[2, 4, 6, 8, 9]).unwrap();
     assert_eq!(read_folder(&*objects, FOLDER).unwrap().unwrap(), parts);
     assert_eq!(names(&*objects).len(), 4);
+}
+
+/// As the documentation says.
+#[test]
+fn a_commit_costs_so_many_requests() {
+    for (layout, parts) in [(&[9][..], 1), (&[3, 6, 9][..], 3)] {
+        let watched = Watched::new(in_memory());
+        commit(Arc::new(watched.clone()), layout).unwrap();
+        let (on_parts, reads, writes, lists, deletes) = (3 * parts, 3, 2, 2, parts + 1);
+        assert_eq!(
+            watched.requests(),
+            on_parts + reads + writes + lists + deletes
+        );
+    }
 }
 
 #[test]

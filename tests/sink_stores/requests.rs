@@ -61,6 +61,11 @@ impl Watched {
         }
     }
 
+    /// How many requests there were.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
     /// From now on request number `at` has this trouble.
     pub fn fail(&self, at: usize, trouble: Trouble) {
         self.requests.store(0, Ordering::SeqCst);
