@@ -62,7 +62,8 @@ pub(crate) struct Gate {
     due: AtomicI64,
     state: Mutex<State>,
     opened: Notify,
-    /// Asks for a look at the disks.
+    /// Whether the disks should be looked at now.
+    is_due: AtomicBool,
     look: Signal,
     /// Until when those that were refused try again; `None`: for ever.
     patience: Mutex<Option<Instant>>,
@@ -96,6 +97,7 @@ impl Gate {
             due: AtomicI64::new(0),
             state: Mutex::default(),
             opened: Notify::new(),
+            is_due: AtomicBool::new(false),
             look: Signal::default(),
             patience: Mutex::default(),
             impatient: Condvar::new(),
@@ -124,7 +126,7 @@ impl Gate {
         let before = self.allowance.fetch_sub(bytes, Ordering::AcqRel);
         let due = self.due.load(Ordering::Acquire);
         if before > due && before.saturating_sub(bytes) <= due {
-            self.look.notify();
+            self.ask_for_a_look();
         }
     }
 
@@ -143,9 +145,17 @@ impl Gate {
         self.state().refusals
     }
 
-    /// What asks for a look at the disks.
-    pub(crate) fn look(&self) -> &Signal {
-        &self.look
+    /// Has the disks looked at without waiting for the time.
+    pub(crate) fn ask_for_a_look(&self) {
+        self.is_due.store(true, Ordering::Release);
+        self.look.notify();
+    }
+
+    /// Waits until it is `time`, or a look is asked for.
+    pub(crate) fn wait_for_a_look(&self, time: Time) {
+        while !self.is_due.swap(false, Ordering::AcqRel) && self.clock.now() < time {
+            self.clock.wait_until(time, &self.look);
+        }
     }
 
     /// The disks were looked at: which are low, and how much may be taken in until the next look.
@@ -163,7 +173,7 @@ impl Gate {
             state.refusals += 1;
             state.refused.insert(writer, error.to_string());
         });
-        self.look.notify();
+        self.ask_for_a_look();
     }
 
     /// What `writer` wrote found room.

@@ -144,7 +144,10 @@ impl BlockStore {
                 Some(append) => {
                     let sequence = append.sequence().0;
                     let position = append.await.map_err(|error| {
-                        this.held().unnamed.remove(sequence);
+                        // A refused number is given out anew; any other may be in the log or not.
+                        if matches!(error, tidemill_wal::Error::Full { .. }) {
+                            this.held().unnamed.remove(sequence);
+                        }
                         BlockStoreError::Log(Arc::new(error))
                     })?;
                     Some(position)

@@ -106,12 +106,19 @@ struct Known {
 }
 
 impl Known {
-    /// An entry has come to its end; `applied` says whether it changed memory.
-    fn land(&mut self, sequence: u64, applied: bool) {
-        self.in_flight.remove(sequence);
-        if applied {
-            self.ahead.insert(sequence);
+    /// An entry has come to its end, and is about to change memory if it is durable.
+    fn land(&mut self, sequence: u64, result: &Result<Position, tidemill_wal::Error>) {
+        match result {
+            Ok(_) => {
+                self.ahead.insert(sequence);
+            }
+            // Its number is given out anew.
+            Err(tidemill_wal::Error::Full { .. }) => {}
+            // Nobody knows whether it is in the log. It stays in flight: a snapshot that lay behind it would
+            // say that it is.
+            Err(_) => return,
         }
+        self.in_flight.remove(sequence);
         match self.in_flight.first() {
             Some(first) => self.ahead = self.ahead.split_off(&first),
             None => self.ahead.clear(),
@@ -172,7 +179,7 @@ impl Tracker {
             let result = append.await;
             failpoint!("tracker::after_block_addition");
             let mut known = self.known();
-            known.land(sequence, result.is_ok());
+            known.land(sequence, &result);
             result?;
             known
                 .unallocated
@@ -202,7 +209,7 @@ impl Tracker {
         let result = append.wait();
         failpoint!("tracker::after_batch_allocation");
         let mut known = self.known();
-        known.land(sequence, result.is_ok());
+        known.land(sequence, &result);
         result?;
         known.remove_first(&allocation);
         known.allocated.insert(time, allocation.clone());
@@ -258,7 +265,7 @@ impl Tracker {
         let result = append.wait();
         failpoint!("tracker::after_batch_cleanup");
         let mut known = self.known();
-        known.land(sequence, result.is_ok());
+        known.land(sequence, &result);
         result?;
         Ok(times
             .iter()

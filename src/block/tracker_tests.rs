@@ -260,6 +260,21 @@ fn an_entry_applied_ahead_of_an_older_one_is_applied_once() {
 }
 
 #[test]
+fn a_snapshot_after_a_failed_sync_doesnt_claim_what_may_be_lost() {
+    let disk = SimDisk::new();
+    let log = open(&disk);
+    let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
+    let uid = OperatorUid::new("lines");
+    futures_executor(tracker.add(&uid, block(1))).unwrap();
+    disk.fail_sync_for_ever(|_| true);
+    for number in 2..4 {
+        let error = futures_executor(tracker.add(&uid, block(number))).unwrap_err();
+        assert!(!error.is_full(), "{error}");
+        assert_eq!(tracker.snapshot().replay_from, 1);
+    }
+}
+
+#[test]
 fn a_snapshot_beside_an_allocation_still_has_its_blocks() {
     let log = open(&SimDisk::new());
     let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());

@@ -57,6 +57,25 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// As [`Feed::send`], but gives up when `is_over`; whether the lines were acknowledged.
+    pub fn offer(&self, clock: &ManualClock, lines: &[&str], is_over: impl Fn() -> bool) -> bool {
+        let (answer, mut answered) = oneshot::channel();
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        if self.0.send((lines, answer)).is_err() {
+            return false;
+        }
+        eventually("lines are acknowledged or refused", || {
+            clock.advance(Duration::from_millis(1));
+            match answered.try_recv() {
+                Ok(stored) => Some(stored),
+                Err(oneshot::error::TryRecvError::Closed) => Some(false),
+                Err(oneshot::error::TryRecvError::Empty) => is_over().then_some(false),
+            }
+        })
+    }
+}
+
 impl Receiver for Fed {
     type Record = str;
 

@@ -76,7 +76,7 @@ impl SpaceWatch {
     /// Ends the thread.
     pub(crate) fn stop(&self) {
         self.watched.is_stopping.store(true, Ordering::Release);
-        self.watched.gate.look().notify();
+        self.watched.gate.ask_for_a_look();
         let thread = self
             .thread
             .lock()
@@ -108,7 +108,7 @@ impl Watched {
     fn run(&self) {
         while !self.is_stopping.load(Ordering::Acquire) {
             let next = self.clock.now().plus(EVERY);
-            self.clock.wait_until(next, self.gate.look());
+            self.gate.wait_for_a_look(next);
             self.look();
         }
     }
