@@ -48,6 +48,14 @@ tools:
 	        rustup toolchain install $(RUST) --profile minimal --component clippy,rustfmt; \
 	        rustup default $(RUST); }; \
 	fi
+	@# Records what sled does to its files, for the power cuts of checkpoint/tests/sled_power.
+	@if ! command -v strace >/dev/null; then \
+	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	    command -v apt-get >/dev/null || { \
+	        echo 'install strace, or set TIDEMILL_WITHOUT_STRACE=1 to leave its tests out' >&2; exit 1; }; \
+	    $$as_root apt-get update -q; \
+	    $$as_root apt-get install -qy --no-install-recommends strace; \
+	fi
 
 # Servers that speak S3 and Azure's protocol, which tests of object stores start (tests/support/object_servers).
 servers: $(SERVERS)
@@ -85,6 +93,7 @@ torture: tools servers
 	rm -f $(REPORT)
 	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_random
 	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_failpoints
+	$(LONG) TIDEMILL_CASES=3000 $(CARGO) test -p tidemill-checkpoint --features failpoints --test sled_power -- --nocapture
 	@$(LONG) $(CARGO) test --quiet --features $(FEATURES) --test ledger -- --ignored --nocapture torture_summary
 
 .PHONY: fuzz

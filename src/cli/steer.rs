@@ -150,16 +150,18 @@ fn show(out: &mut Output, name: &str, all: &Value) -> Result<()> {
             "              {failures} couldn't be written; the last: {error}"
         ))?;
     }
-    for skipped in all
-        .pointer("/checkpoint/skippedAtRecovery")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    let told = |field: &str| {
+        let found = all.pointer(&format!("/checkpoint/{field}"));
+        let texts = found.and_then(Value::as_array).into_iter().flatten();
+        texts.filter_map(Value::as_str).map(str::to_owned)
+    };
+    for skipped in told("skippedAtRecovery") {
         out.line(format!(
-            "  WARNING     the start passed over a damaged checkpoint, {}",
-            skipped.as_str().unwrap_or_default()
+            "  WARNING     the start passed over a damaged checkpoint, {skipped}"
         ))?;
+    }
+    for notice in told("notices") {
+        out.line(format!("  WARNING     {notice}"))?;
     }
     for log in all
         .get("logs")

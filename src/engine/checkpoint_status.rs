@@ -66,4 +66,6 @@ pub struct CheckpointStatus {
     pub last_error_time: Option<Time>,
     /// Checkpoints that recovery had to pass over because they were damaged.
     pub skipped_at_recovery: Vec<String>,
+    /// What the start found and put right itself: an index that was damaged and made anew, say.
+    pub notices: Vec<String>,
 }

@@ -81,6 +81,7 @@ impl Checkpointer {
             last_error: None,
             last_error_time: None,
             skipped_at_recovery: skipped,
+            notices: store.notices().to_vec(),
         };
         Self {
             store,

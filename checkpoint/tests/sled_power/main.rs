@@ -26,6 +26,8 @@ mod format_1;
 mod history;
 mod plain;
 mod record;
+#[path = "../../../tests/support/report.rs"]
+mod report;
 mod rng;
 mod trace;
 mod workload;
@@ -126,6 +128,7 @@ fn hold(child: &str, workload: Workload, cases: u64) {
     );
     println!("{}", history.summary());
     let found = violations(&history, workload, cases, seed);
+    report::report("sled location", "power cut", cases, found.len() as u64);
     assert!(
         found.is_empty(),
         "{} of {cases} cuts, TIDEMILL_SEED={seed}:\n{}",
