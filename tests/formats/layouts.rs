@@ -142,6 +142,44 @@ fn envelopes_are_read_by_their_table() {
 }
 
 #[test]
+fn sealed_records_are_read_by_their_table() {
+    use tidemill_wal::segments::objects::{HEAD, RUN};
+    let page = Page::read();
+    let layout = Layout::of(&page, "Sealed record");
+    for (file, kind) in [("head-v1", HEAD), ("run-v1", RUN)] {
+        let mut bytes = golden(&format!("wal/tests/golden/{file}.bin"));
+        let length = layout.number(&bytes, "n, bytes of the body") as usize;
+        assert!(kind.magic == RUN.magic || bytes.len() == 24 + length);
+        bytes.truncate(24 + length);
+        assert_eq!(layout.bytes(&bytes, "magic"), kind.magic);
+        assert_eq!(layout.number(&bytes, "version"), u64::from(kind.version));
+        assert_eq!(layout.number(&bytes, "log kind"), 7);
+        let computed = crc(0, &[&bytes[..12], &bytes[16..]]);
+        assert_eq!(layout.number(&bytes, "CRC-32"), computed);
+    }
+}
+
+#[test]
+fn a_slot_is_read_by_the_segments_table() {
+    let page = Page::read();
+    let layout = Layout::of(&page, "Segment");
+    for (file, slot) in [("slot-v1", 4), ("fence-v1", 0)] {
+        let bytes = golden(&format!("wal/tests/golden/{file}.bin"));
+        let (header, length) = SegmentHeader::decode_slot("golden", slot, &bytes).unwrap();
+        assert_eq!(
+            layout.number(&bytes, "in a [slot](#slot), bytes"),
+            u64::from(length)
+        );
+        assert_eq!(length as usize, bytes.len());
+        assert_eq!(
+            layout.number(&bytes, "in a [slot](#slot), the low half"),
+            slot
+        );
+        assert_eq!(layout.number(&bytes, "sequence number"), header.first.0);
+    }
+}
+
+#[test]
 fn a_chunk_is_read_by_its_table() {
     let page = Page::read();
     let layout = Layout::of(&page, "Chunk");
