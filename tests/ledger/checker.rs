@@ -13,7 +13,8 @@ const RUN: u64 = 5;
 
 /// A ledger of one client: records 0 to 3 acknowledged, 4 in doubt, 5 refused.
 fn ledger() -> Ledger {
-    let ledger = Ledger::new(RUN, 1);
+    let ledger = Ledger::new(RUN);
+    ledger.add_clients(1);
     let answer = |status, body: &str| Answer {
         status,
         body: body.to_owned(),

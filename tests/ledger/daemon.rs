@@ -26,10 +26,12 @@ fn binary() -> PathBuf {
 }
 
 /// How a daemon is started.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Launch {
     pub places: Places,
     pub port: u16,
+    /// Which machine: each has a working folder of its own.
+    pub machine: u32,
 }
 
 impl Launch {
@@ -39,8 +41,10 @@ impl Launch {
 
     /// `tidemill run` with everything set; its standard error goes to the end of a file.
     pub fn command(&self, file: &Path) -> Command {
+        let folder = self.places.root.join(format!("machine-{}", self.machine));
+        std::fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new(binary());
-        command.arg("run").arg(file);
+        command.current_dir(folder).arg("run").arg(file);
         for setting in self.places.settings(self.port) {
             command.arg("--set").arg(setting);
         }
@@ -48,15 +52,17 @@ impl Launch {
             .env_remove("FAILPOINTS")
             .env_remove("NOTIFY_SOCKET")
             .env_remove("RUST_LOG");
+        command.envs(self.places.environment());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 
     /// Has the command line verify checkpoints and logs, which no daemon may use.
     pub fn verify(&self) -> Result<(), String> {
-        let logs = self.places.wal().display().to_string();
+        let logs = self.places.wal_url();
         for (what, place) in [("checkpoint", self.places.checkpoint_url()), ("wal", logs)] {
             let mut command = Command::new(binary());
+            command.envs(self.places.environment());
             let output = command.args([what, "verify", &place]).output().unwrap();
             if !output.status.success() {
                 return Err(format!("{what} verify: {output:?}"));
@@ -145,6 +151,20 @@ impl Daemon {
         }
     }
 
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success(), "kill {name}");
+    }
+
+    /// Expects that it ends by itself, because another driver has taken over.
+    pub fn expect_succeeded(mut self) {
+        let status = self.wait_end(PATIENCE);
+        let code = status.and_then(|status| status.code());
+        assert_eq!(code, Some(3), "{status:?}\n{}", self.last_words());
+    }
+
     /// Sends SIGKILL, which must be what ends it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -160,14 +180,7 @@ impl Daemon {
 
     /// Asks for a graceful end with SIGTERM.
     pub fn terminate(self) {
-        let pid = self.pid().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("-TERM");
         self.expect_success("SIGTERM");
     }
 

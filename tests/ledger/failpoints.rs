@@ -147,11 +147,13 @@ const UNREACHABLE: &[(&str, Option<Store>, &str)] = &[
     ),
 ];
 
-/// Failpoints that only a start behind an interrupted write passes. A kill leaves none, the page cache
-/// outlives it: so the test interrupts one.
+/// Failpoints that only a start upon a log passes, or one behind an interrupted write. A kill leaves none,
+/// the page cache outlives it: so the test interrupts one.
 const NEEDS_TORN_LOG: &[&str] = &[
     "wal::before_tail_cut",
     "wal::after_tail_cut",
+    "wal::before_tail_rewrite",
+    "wal::after_tail_rewrite",
     "wal::after_tail_sync",
 ];
 

@@ -13,7 +13,7 @@ use super::records::Ledger;
 use super::rng::Rng;
 
 /// How many clients post at once.
-pub const CLIENTS: u32 = 3;
+const CLIENTS: u32 = 3;
 
 /// How long a client waits where nobody listens, or after a refusal.
 const RETRY: Duration = Duration::from_millis(15);
@@ -39,8 +39,9 @@ impl Feeder {
                 }
             })
         };
+        let first = ledger.add_clients(CLIENTS);
         Self {
-            clients: (0..CLIENTS).map(start).collect(),
+            clients: (first..first + CLIENTS).map(start).collect(),
             stop,
         }
     }

@@ -22,8 +22,11 @@ mod daemon;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod feeder;
+mod fencing;
 mod http;
 mod killer;
+#[path = "../support/object_servers/mod.rs"]
+mod object_servers;
 mod output;
 mod ownership;
 mod place;

@@ -1,30 +1,45 @@
 //! [`OutputPlace`]: where a trial's outputs are, on this machine's disk or in a bucket.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::http::Connection;
+use tidemill_storage::{Objects, RemoteOptions, open_objects_with};
+
+use super::object_servers::Bucket;
+
+/// The folder of the outputs below a bucket's root.
+const FOLDER: &str = "out";
 
 /// A place that `text_files` writes to.
 #[derive(Debug, Clone)]
 pub enum OutputPlace {
     /// A folder.
     Folder(PathBuf),
-    /// A part of a bucket of a server that speaks S3 and checks no signatures.
+    /// A folder of a bucket.
     Bucket {
-        server: SocketAddr,
-        bucket: String,
-        prefix: String,
+        objects: Arc<dyn Objects>,
+        url: String,
     },
 }
 
 impl OutputPlace {
+    /// The outputs of the application of this name in a bucket.
+    pub fn bucket(bucket: &Bucket, application: &str) -> Self {
+        let url = format!("{}/{application}", bucket.url);
+        let options = RemoteOptions {
+            variables: bucket.variables.clone(),
+            ..RemoteOptions::default()
+        };
+        let objects = open_objects_with(&url.parse().unwrap(), &options).unwrap();
+        Self::Bucket { objects, url }
+    }
+
     /// The names of what is in it: batches' folders, and what else there may be.
     pub fn names(&self) -> Result<Vec<String>, String> {
         match self {
             Self::Folder(folder) => entries(folder),
-            Self::Bucket { prefix, .. } => {
-                let keys = self.keys(prefix)?;
+            Self::Bucket { .. } => {
+                let keys = self.keys(FOLDER)?;
                 let first = |key: &String| key.split('/').next().unwrap_or_default().to_owned();
                 let mut names: Vec<String> = keys.iter().map(first).collect();
                 names.dedup();
@@ -46,7 +61,7 @@ impl OutputPlace {
     pub fn files(&self, name: &str) -> Result<Vec<String>, String> {
         match self {
             Self::Folder(folder) => entries(&folder.join(name)),
-            Self::Bucket { prefix, .. } => self.keys(&format!("{prefix}{name}/")),
+            Self::Bucket { .. } => self.keys(&format!("{FOLDER}/{name}")),
         }
     }
 
@@ -55,8 +70,11 @@ impl OutputPlace {
         match self {
             Self::Folder(folder) => std::fs::read_to_string(folder.join(name).join(file))
                 .map_err(|error| format!("{}: {error}", self.path(name))),
-            Self::Bucket { bucket, prefix, .. } => {
-                self.get(&format!("/{bucket}/{prefix}{name}/{file}"))
+            Self::Bucket { objects, .. } => {
+                let key = format!("{FOLDER}/{name}/{file}");
+                let found = objects.get(&key).map_err(|error| error.to_string())?;
+                let bytes = found.ok_or_else(|| format!("{key} is gone"))?;
+                String::from_utf8(bytes.to_vec()).map_err(|error| format!("{key}: {error}"))
             }
         }
     }
@@ -65,44 +83,19 @@ impl OutputPlace {
     pub fn path(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
-            Self::Bucket { bucket, prefix, .. } => format!("s3://{bucket}/{prefix}{name}"),
+            Self::Bucket { url, .. } => format!("{url}/{FOLDER}/{name}"),
         }
     }
 
-    /// The keys that begin with `prefix`, without it.
-    fn keys(&self, prefix: &str) -> Result<Vec<String>, String> {
-        let Self::Bucket { bucket, .. } = self else {
+    /// The keys in a folder of the bucket, without its name, in name order.
+    fn keys(&self, folder: &str) -> Result<Vec<String>, String> {
+        let Self::Bucket { objects, .. } = self else {
             return Ok(Vec::new());
         };
-        let (mut keys, mut after) = (Vec::new(), String::new());
-        loop {
-            let page = self.get(&format!(
-                "/{bucket}?list-type=2&prefix={prefix}&start-after={after}"
-            ))?;
-            let found: Vec<&str> = page.split("<Key>").skip(1).collect();
-            let found = found
-                .iter()
-                .map(|rest| rest.split("</Key>").next().unwrap_or_default());
-            keys.extend(found.map(|key| key.strip_prefix(prefix).unwrap_or(key).to_owned()));
-            if !page.contains("<IsTruncated>true") {
-                keys.sort();
-                return Ok(keys);
-            }
-            after = format!("{prefix}{}", keys.last().cloned().unwrap_or_default());
-        }
-    }
-
-    fn get(&self, path: &str) -> Result<String, String> {
-        let Self::Bucket { server, .. } = self else {
-            return Err(format!("{path} is in no bucket"));
-        };
-        let failed = |error: std::io::Error| format!("{path}: {error}");
-        let answer = Connection::open(*server).map_err(failed)?.get(path);
-        let answer = answer.map_err(failed)?;
-        match answer.status {
-            200 => Ok(answer.body),
-            _ => Err(format!("{path}: {answer:?}")),
-        }
+        let listed = objects.list(folder).map_err(|error| error.to_string())?;
+        let prefix = format!("{folder}/");
+        let relative = |(key, _): (String, u64)| key.strip_prefix(&prefix).map(str::to_owned);
+        Ok(listed.into_iter().filter_map(relative).collect())
     }
 }
 

@@ -76,13 +76,20 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn new(run: u64, clients: u32) -> Self {
-        let clients = (0..clients).map(|_| Vec::new()).collect();
+    pub fn new(run: u64) -> Self {
         Self {
             run,
-            clients: Mutex::new(clients),
+            clients: Mutex::default(),
             wrong: Mutex::default(),
         }
+    }
+
+    /// Makes room for more clients; returns the first's number.
+    pub fn add_clients(&self, count: u32) -> u32 {
+        let mut clients = self.clients();
+        let first = clients.len() as u32;
+        clients.extend((0..count).map(|_| Vec::new()));
+        first
     }
 
     /// Notes new records of a client as sent, before the first byte leaves; returns them as a body.

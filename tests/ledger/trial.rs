@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::daemon::{Daemon, Launch, PATIENCE, free_port};
-use super::feeder::{CLIENTS, Feeder};
+use super::feeder::Feeder;
+use super::object_servers::Bucket;
 use super::output::Outputs;
 use super::records::Ledger;
 use super::rng::Rng;
@@ -13,18 +14,39 @@ use super::rules;
 use super::workload::{Pipeline, Places, Store};
 
 /// A trial; its folder stays when the test fails.
-#[derive(Debug)]
 pub struct Trial {
     pub launch: Launch,
     pub outputs: Outputs,
     ledger: Arc<Ledger>,
-    feeder: Option<Feeder>,
+    feeders: Vec<Feeder>,
     seed: u64,
 }
 
 impl Trial {
     /// Sets up places of this name and starts to feed.
     pub fn new(name: &str, pipeline: Pipeline, store: Store, seed: u64, rng: &Rng) -> Self {
+        Self::at(name, pipeline, store, None, seed, rng)
+    }
+
+    /// The same with all places in a bucket.
+    pub fn in_bucket(
+        name: &str,
+        pipeline: Pipeline,
+        bucket: Arc<Bucket>,
+        seed: u64,
+        rng: &Rng,
+    ) -> Self {
+        Self::at(name, pipeline, Store::Bucket, Some(bucket), seed, rng)
+    }
+
+    fn at(
+        name: &str,
+        pipeline: Pipeline,
+        store: Store,
+        bucket: Option<Arc<Bucket>>,
+        seed: u64,
+        rng: &Rng,
+    ) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ledger-{name}-{seed}"));
         let _ = std::fs::remove_dir_all(&root);
         std::fs::create_dir_all(&root).unwrap();
@@ -32,23 +54,36 @@ impl Trial {
             root,
             pipeline,
             store,
+            bucket,
         };
         std::fs::write(places.file(), pipeline.text()).unwrap();
         let launch = Launch {
             port: free_port(rng),
+            machine: 0,
             places,
         };
         // The words must differ from those of any other trial, not from run to run.
-        let ledger = Arc::new(Ledger::new(seed, CLIENTS));
+        let ledger = Arc::new(Ledger::new(seed));
         let feeder = Feeder::start(launch.address(), &ledger, rng);
         let outputs = Outputs::new(launch.places.outputs(), seed);
         Self {
             launch,
             outputs,
             ledger,
-            feeder: Some(feeder),
+            feeders: vec![feeder],
             seed,
         }
+    }
+
+    /// From now on daemons start on another machine: another folder, another port, clients of its own.
+    /// Returns how they were started before.
+    pub fn move_to_another_machine(&mut self, rng: &Rng) -> Launch {
+        let before = self.launch.clone();
+        self.launch.machine += 1;
+        self.launch.port = free_port(rng);
+        let feeder = Feeder::start(self.launch.address(), &self.ledger, rng);
+        self.feeders.push(feeder);
+        before
     }
 
     pub fn root(&self) -> PathBuf {
@@ -65,9 +100,7 @@ impl Trial {
     pub fn finish(mut self) {
         let mut daemon = self.launch.start(None);
         daemon.expect_ready();
-        if let Some(feeder) = self.feeder.take() {
-            feeder.stop();
-        }
+        self.feeders.drain(..).for_each(Feeder::stop);
         self.drain(&mut daemon);
         daemon.terminate();
         let checked = self.outputs.check_final();

@@ -1,8 +1,10 @@
 //! The pipelines under test: those of `config/examples`, but for times, sizes and places.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::object_servers::Bucket;
 use super::place::OutputPlace;
 
 /// One of the pipelines that newcomers run.
@@ -18,6 +20,8 @@ pub enum Pipeline {
 pub enum Store {
     Sled,
     File,
+    /// Checkpoints, logs and outputs in a bucket, nothing on the machine's own disk.
+    Bucket,
 }
 
 /// The windowed example's window, and the same in as many batches of a shorter interval.
@@ -69,28 +73,49 @@ impl Pipeline {
 }
 
 /// Where a trial keeps what outlives a process.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Places {
     pub root: PathBuf,
     pub pipeline: Pipeline,
     pub store: Store,
+    /// Where everything is with [`Store::Bucket`].
+    pub bucket: Option<Arc<Bucket>>,
 }
 
 impl Places {
-    pub fn checkpoint_url(&self) -> String {
-        let scheme = match self.store {
-            Store::Sled => "sled",
-            Store::File => "file",
+    fn url(&self, what: &str) -> String {
+        let scheme = match (&self.bucket, self.store) {
+            (Some(bucket), _) => return format!("{}/app/{what}", bucket.url),
+            (None, Store::Sled) if what == "checkpoint" => "sled",
+            (None, _) => "file",
         };
-        format!("{scheme}:{}", self.root.join("checkpoint").display())
+        format!("{scheme}:{}", self.root.join(what).display())
     }
 
+    pub fn checkpoint_url(&self) -> String {
+        self.url("checkpoint")
+    }
+
+    pub fn wal_url(&self) -> String {
+        self.url("wal")
+    }
+
+    /// The folder of the logs; there is none with a bucket.
     pub fn wal(&self) -> PathBuf {
         self.root.join("wal")
     }
 
     pub fn outputs(&self) -> OutputPlace {
-        OutputPlace::Folder(self.root.join("out"))
+        match &self.bucket {
+            None => OutputPlace::Folder(self.root.join("out")),
+            Some(bucket) => OutputPlace::bucket(bucket, "app"),
+        }
+    }
+
+    /// What a process needs to find the bucket.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let variables = self.bucket.as_ref().map(|bucket| bucket.variables.clone());
+        variables.unwrap_or_default()
     }
 
     /// The pipeline's file; written when a trial begins.
@@ -100,17 +125,20 @@ impl Places {
 
     /// What the command line overrides: places, and sizes so small that logs rotate and are cleaned up.
     pub fn settings(&self, port: u16) -> Vec<String> {
-        let root = self.root.display();
         let interval = self.pipeline.batch_interval();
+        let outputs = match &self.bucket {
+            Some(_) => self.url("out/counts"),
+            None => self.root.join("out/counts").display().to_string(),
+        };
         vec![
             format!("batch_interval={}ms", interval.as_millis()),
             format!("checkpoint.url={}", self.checkpoint_url()),
             format!("checkpoint.interval={}ms", (interval * 2).as_millis()),
-            format!("wal.url=file:{root}/wal"),
+            format!("wal.url={}", self.wal_url()),
             "wal.segment_size=4KiB".to_owned(),
             "receiver.block_interval=10ms".to_owned(),
             format!("admin.listen=127.0.0.1:{port}"),
-            format!("sinks.files.prefix={root}/out/counts"),
+            format!("sinks.files.prefix={outputs}"),
         ]
     }
 }

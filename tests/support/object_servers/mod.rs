@@ -18,6 +18,7 @@ pub mod http;
 pub mod network;
 pub mod process;
 
+#[allow(unused_imports, reason = "not every test makes requests fail")]
 pub use network::{Network, Server, WireFault, WireRequest};
 use process::{ServerProcess, request};
 

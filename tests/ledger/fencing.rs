@@ -1,0 +1,101 @@
+//! Two machines and one bucket: one driver takes over from another that is dead, alive, or held up for a
+//! while and believes that it is still the one (R11).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::daemon::Daemon;
+use super::object_servers::{Protocol, bucket};
+use super::rng::{Rng, seed};
+use super::trial::Trial;
+use super::workload::Pipeline;
+
+/// What the driver before is doing while the next one starts.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Dead,
+    Alive,
+    /// Stopped with SIGSTOP, and let go on only when the next one has run for a while.
+    HeldUp,
+}
+
+/// Starts a driver on another machine, with the one before in some condition; returns the new one when
+/// the old has ended.
+fn hand_over(trial: &mut Trial, old: Daemon, before: Before, rng: &Rng) -> Daemon {
+    let mut dice = rng.part(1);
+    std::thread::sleep(dice.millis(50..600));
+    trial.move_to_another_machine(rng);
+    let old = match before {
+        Before::Dead => {
+            old.kill();
+            None
+        }
+        Before::Alive => Some(old),
+        Before::HeldUp => {
+            old.signal("-STOP");
+            Some(old)
+        }
+    };
+    let mut new = trial.launch.start(None);
+    new.expect_ready();
+    if let Some(old) = old {
+        if matches!(before, Before::HeldUp) {
+            std::thread::sleep(dice.millis(0..2_500));
+            old.signal("-CONT");
+        }
+        old.expect_succeeded();
+    }
+    trial.look();
+    new
+}
+
+/// A pipeline moves from machine to machine, its predecessors in each of these conditions.
+fn moves(name: &str, pipeline: Pipeline, protocol: Protocol, befores: &[Before]) {
+    let seed = seed();
+    let rng = Rng::new(seed).part(pipeline as u64 + 500);
+    println!("{name}: TIDEMILL_SEED={seed}");
+    let bucket = Arc::new(bucket(protocol));
+    let mut trial = Trial::in_bucket(name, pipeline, bucket, seed, &rng);
+    let mut daemon = trial.launch.start(None);
+    daemon.expect_ready();
+    for (number, before) in (1..).zip(befores) {
+        daemon = hand_over(&mut trial, daemon, *before, &rng.part(number));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    daemon.terminate();
+    trial.look();
+    trial.finish();
+}
+
+#[test]
+fn a_pipeline_moves_between_machines_wordcount() {
+    use Before::{Alive, Dead, HeldUp};
+    moves(
+        "moves-wordcount",
+        Pipeline::WordCount,
+        Protocol::S3,
+        &[HeldUp, Dead, Alive, HeldUp],
+    );
+}
+
+#[test]
+fn a_pipeline_moves_between_machines_stateful() {
+    use Before::{Alive, Dead, HeldUp};
+    moves(
+        "moves-stateful",
+        Pipeline::Stateful,
+        Protocol::Gcs,
+        &[Alive, HeldUp, Dead, HeldUp],
+    );
+}
+
+#[test]
+fn a_pipeline_moves_between_machines_windowed() {
+    use Before::{Alive, Dead, HeldUp};
+    moves(
+        "moves-windowed",
+        Pipeline::Windowed,
+        Protocol::Azure,
+        &[Dead, HeldUp, Alive, HeldUp],
+    );
+}
