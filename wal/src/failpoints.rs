@@ -11,6 +11,8 @@ pub const FAILPOINTS: &[&str] = &[
     "wal::after_group_sync",
     "wal::before_tail_cut",
     "wal::after_tail_cut",
+    "wal::before_tail_rewrite",
+    "wal::after_tail_rewrite",
     "wal::after_tail_sync",
     "wal::before_segment_delete",
     "wal::after_segment_delete",

@@ -39,6 +39,10 @@
 //! second place to write to; who knows from one how far the log went says so, see
 //! [`WalOptions::known_end`].) A bad frame in any other segment is damage, always.
 //!
+//! What can be read need not be durable: the process before may have been killed before its sync, or have
+//! ended because the sync failed, after which the system takes bytes for written that never were. So opening
+//! writes the last group again, over itself, and syncs it, before the log goes on behind it.
+//!
 //! Opening reads the headers of all segments and the frames of the last one; the frames of the others
 //! are verified whenever they are read ([`Wal::replay`], [`Wal::read`], [`LogReader::verify`]).
 

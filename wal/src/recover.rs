@@ -108,9 +108,11 @@ fn read_end(
             torn.problem,
             "cut a torn tail"
         );
-        segments.cut(last.id, torn.offset)?;
         last.bytes = torn.offset;
     }
+    // Only the last group can be unsynced: the first frame of each proves all before it. A segment that
+    // goes on behind one that isn't durable would stand behind a gap after the next power cut.
+    segments.settle(last.id, scanner.last_group(), last.bytes)?;
     catalog.end = scanner.next_sequence();
     Ok(torn_tail)
 }

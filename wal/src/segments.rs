@@ -37,10 +37,12 @@ pub trait Segments: fmt::Debug + Send + Sync + 'static {
     /// Reads the first few of `coming` whole, as many as are worth one go: what is read in pieces instead
     /// gives none. Their headers have been verified again.
     fn fetch(&self, coming: &[SegmentId]) -> Result<Vec<Bytes>>;
-    /// Whether an interrupted write can leave a half-written end, for [`cut`](Self::cut) to cut off.
+    /// Whether an interrupted write can leave an end that is half-written, or written and not durable, for
+    /// [`settle`](Self::settle) to put in order.
     fn tears(&self) -> bool;
-    /// Cuts a segment to `len` bytes, durably.
-    fn cut(&self, segment: SegmentId, len: u64) -> Result<()>;
+    /// Makes the first `len` bytes of a segment durable, of which those before `synced` are known to be,
+    /// and cuts off what is behind, durably.
+    fn settle(&self, segment: SegmentId, synced: u64, len: u64) -> Result<()>;
     /// Deletes the segments `older`, oldest first, so that the log begins with `oldest` (whose first
     /// number is `first`) and never has a gap.
     fn truncate(&self, older: &[SegmentId], oldest: SegmentId, first: Sequence) -> Truncation;

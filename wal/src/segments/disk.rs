@@ -18,6 +18,9 @@ const SUFFIX: &str = ".wal";
 /// What the file of a segment ends with until its header is durable.
 const NEW_SUFFIX: &str = ".wal.new";
 
+/// How much is written again at once.
+const REWRITE_BYTES: usize = 1 << 20;
+
 /// Segments as files `SEQUENCE.wal` in a folder.
 #[derive(Debug)]
 pub struct DiskSegments {
@@ -137,11 +140,29 @@ impl Segments for DiskSegments {
         true
     }
 
-    fn cut(&self, segment: SegmentId, len: u64) -> Result<()> {
-        let mut file = self.disk.open(&self.path(segment, SUFFIX))?;
-        failpoint!("wal::before_tail_cut");
-        file.set_len(len)?;
-        failpoint!("wal::after_tail_cut");
+    /// What a process before us wrote and didn't sync can be read, though a power cut would take it. A
+    /// sync isn't enough: after one that failed the system takes bytes for written that never were, and
+    /// the next one succeeds without them. So they are written again, over themselves: whatever part
+    /// of that reaches the disk, bytes that were durable stay as they are.
+    fn settle(&self, segment: SegmentId, synced: u64, len: u64) -> Result<()> {
+        let path = self.path(segment, SUFFIX);
+        let mut file = self.disk.open(&path)?;
+        if file.len()? != len {
+            failpoint!("wal::before_tail_cut");
+            file.set_len(len)?;
+            failpoint!("wal::after_tail_cut");
+        }
+        failpoint!("wal::before_tail_rewrite");
+        let mut offset = synced;
+        while offset < len {
+            let rest = usize::try_from(len - offset).unwrap_or(usize::MAX);
+            let bytes = self
+                .disk
+                .read_range(&path, offset, rest.min(REWRITE_BYTES))?;
+            self.disk.rewrite(&path, offset, &bytes)?;
+            offset = offset.saturating_add(bytes.len().max(1) as u64);
+        }
+        failpoint!("wal::after_tail_rewrite");
         file.sync_all()?;
         failpoint!("wal::after_tail_sync");
         Ok(())

@@ -136,12 +136,12 @@ impl Segments for ObjectSegments {
         false
     }
 
-    fn cut(&self, segment: SegmentId, _: u64) -> Result<()> {
+    fn settle(&self, segment: SegmentId, _: u64, _: u64) -> Result<()> {
         let (place, _) = self.place(segment, 0);
         let reason = "an object is never half-written";
         Err(self
             .home
-            .error("cut", &place, ErrorKind::Unsupported, reason))
+            .error("settle", &place, ErrorKind::Unsupported, reason))
     }
 
     fn truncate(&self, _: &[SegmentId], oldest: SegmentId, first: Sequence) -> Truncation {
