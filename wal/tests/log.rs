@@ -225,6 +225,34 @@ fn truncation_takes_whole_old_segments_and_never_the_newest() {
 }
 
 #[test]
+fn a_replay_under_way_keeps_its_segments() {
+    let disk = SimDisk::new();
+    let (wal, _) = try_open(
+        &disk,
+        WalOptions {
+            segment_bytes: 60,
+            ..options()
+        },
+    )
+    .unwrap();
+    for number in 0..6 {
+        append(&wal, &format!("entry {number}"));
+    }
+    let mut replay = wal.replay(Sequence(1)).unwrap();
+    assert_eq!(wal.truncate_before(Sequence(5)).unwrap().segments, 1);
+    for number in 1..4 {
+        let entry = replay.next().unwrap().unwrap();
+        assert_eq!(text(&entry), format!("entry {number}"));
+    }
+    // What it has passed may go.
+    let truncated = wal.truncate_before(Sequence(5)).unwrap();
+    assert_eq!(truncated.oldest_sequence, Sequence(3));
+    let rest: Vec<_> = replay.map(|entry| text(&entry.unwrap())).collect();
+    assert_eq!(rest, ["entry 4", "entry 5"]);
+    assert_eq!(wal.truncate_before(Sequence(5)).unwrap().segments, 2);
+}
+
+#[test]
 fn an_open_log_refuses_what_it_cannot_hold_without_using_a_number() {
     let wal = open(&SimDisk::new());
     assert!(matches!(

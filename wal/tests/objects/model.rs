@@ -163,7 +163,7 @@ impl Life {
             Step::Crash => {
                 if let Home::Disk(disk) = &mut self.home {
                     *disk = disk.snapshot();
-                    disk.power_cut();
+                    disk.power_cut_torn(self.counter);
                 }
                 self.reopen();
                 for append in std::mem::take(&mut self.in_flight) {
