@@ -25,7 +25,10 @@ use std::time::Duration;
 use support::{Collected, Feed, builder, clock_at, pairs, run_to};
 use tidemill::clock::ManualClock;
 use tidemill::{Error, StreamingContext};
-use tidemill_storage::{Disk, DiskObjects, Location, Objects, durable, memory_disk, open_objects};
+use tidemill_storage::{
+    Disk, DiskObjects, FileLock, Holder, Location, LockError, Objects, durable, memory_disk,
+    open_objects, read_holder,
+};
 
 /// A pipeline's life so far: the files of its logs and the objects of its checkpoints.
 #[derive(Clone)]
@@ -250,5 +253,33 @@ fn the_same_damage_is_found_by_the_readers_behind_the_verify_commands() {
             assert!(is_told || ends_early, "{}: {what}", path.display());
         }
         durable::write_durable(&disk, path, good).unwrap();
+    }
+}
+
+/// A lock's file only describes its holder: whatever is in it, nobody is kept out and nothing fails.
+#[test]
+fn the_lock_file_is_harmless_whatever_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(tidemill_checkpoint::LOCK_FILE);
+    let holder = Holder::current("damaged", 1_504_665_716_000);
+    drop(FileLock::acquire(&path, &holder).unwrap());
+    let held = FileLock::acquire(&path, &holder).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    assert_eq!(read_holder(&path).unwrap(), Some(holder.clone()));
+    for (what, _, bytes) in damages(&good, 1) {
+        std::fs::write(&path, &bytes).unwrap();
+        read_holder(&path).unwrap_or_else(|error| panic!("{what}: {error}"));
+        // Whoever is live is still found out.
+        let refused = FileLock::acquire(&path, &holder).unwrap_err();
+        assert!(
+            matches!(refused, LockError::Held { .. }),
+            "{what}: {refused}"
+        );
+    }
+    drop(held);
+    for (what, _, bytes) in damages(&good, 7) {
+        std::fs::write(&path, &bytes).unwrap();
+        let lock = FileLock::acquire(&path, &holder);
+        lock.unwrap_or_else(|error| panic!("{what}: {error}"));
     }
 }

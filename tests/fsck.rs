@@ -254,7 +254,7 @@ const DAMAGES: &[Damage] = &[
     ),
     (
         "what an interrupted commit left",
-        |place| fs::create_dir(place.path("out/.counts-99999999999999.txt.tmp")).unwrap(),
+        |place| fs::create_dir(place.path("out/.counts-99999999999999.txt.0.tmp")).unwrap(),
         "note",
         "an interrupted commit left it",
     ),

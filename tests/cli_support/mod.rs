@@ -108,7 +108,13 @@ impl Place {
         let mut lines = Vec::new();
         for batch in batches {
             let batch = batch.unwrap().path();
-            if !batch.join("_SUCCESS").exists() {
+            // One that is being written has another name in a moment.
+            let is_hidden = batch
+                .file_name()
+                .unwrap()
+                .as_encoded_bytes()
+                .starts_with(b".");
+            if is_hidden || !batch.join("_SUCCESS").exists() {
                 continue;
             }
             for part in std::fs::read_dir(&batch).unwrap() {
