@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
 use object_store::{
@@ -209,19 +209,20 @@ impl Client {
             number: got.meta.version.clone(),
         };
         let size = got.range.end - got.range.start;
-        let mut bytes = BytesMut::new();
         if head {
-            return Ok((bytes.freeze(), version));
+            return Ok((Bytes::new(), version));
         }
-        let mut pieces = got.into_stream();
-        while let Some(piece) = tries.attempt(patience, pieces.try_next()).await? {
-            bytes.extend_from_slice(&piece);
+        let mut stream = got.into_stream();
+        let (mut pieces, mut len) = (Vec::new(), 0);
+        while let Some(piece) = tries.attempt(patience, stream.try_next()).await? {
+            len += piece.len() as u64;
+            pieces.push(piece);
         }
-        if bytes.len() as u64 != size {
-            let text = format!("the answer ends after {} of {size} bytes", bytes.len());
+        if len != size {
+            let text = format!("the answer ends after {len} of {size} bytes");
             return Err(Failure::Passing(text.into()));
         }
-        Ok((bytes.freeze(), version))
+        Ok((joined(pieces), version))
     }
 
     /// Reads several objects, some at a time.
@@ -272,6 +273,18 @@ impl Client {
                 Ok(()) | Err(Failure::Absent) => return Ok(()),
                 Err(failure) => tries.pause(failure).await?,
             }
+        }
+    }
+}
+
+/// One piece is handed on as it is.
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.pop() {
+        Some(only) if pieces.is_empty() => only,
+        None => Bytes::new(),
+        Some(last) => {
+            pieces.push(last);
+            pieces.concat().into()
         }
     }
 }

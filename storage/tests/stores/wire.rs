@@ -142,6 +142,16 @@ fn another_writer_is_never_overlooked(protocol: Protocol) {
     contract::lets_one_replacer_win(&objects);
 }
 
+/// Every fifth request meets one of the faults, in turn.
+fn the_contract_holds_whatever_fails(protocol: Protocol) {
+    let bucket = bucket(protocol);
+    bucket.network.set_plan(|request| match request.number % 5 {
+        0 => PASSING[request.number / 5 % PASSING.len()],
+        _ => Pass,
+    });
+    contract::holds(open(&bucket), 100);
+}
+
 fn reads_survive(protocol: Protocol) {
     let bucket = bucket(protocol);
     let objects = open(&bucket);
@@ -296,6 +306,7 @@ macro_rules! for_each_protocol {
 
 for_each_protocol! {
     writes_survive
+    the_contract_holds_whatever_fails
     another_writer_is_never_overlooked
     reads_survive
     what_cannot_succeed_fails_at_once
