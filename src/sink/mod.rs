@@ -11,6 +11,8 @@ mod console;
 mod discard;
 mod text_files;
 #[cfg(test)]
+mod text_files_power_tests;
+#[cfg(test)]
 mod text_files_tests;
 mod text_form;
 
