@@ -217,6 +217,32 @@ fn a_lost_event_cuts_the_drivers_log_there() {
 }
 
 #[test]
+fn what_cannot_be_repaired_is_said() {
+    let place = place("100ms");
+    let daemon = place.start(&[]);
+    daemon.feed("one\n");
+    eventually("it is counted", || {
+        (!place.output_lines().is_empty()).then_some(())
+    });
+    daemon.stop();
+    for segment in place.segments("driver") {
+        fs::remove_file(segment).unwrap();
+    }
+    let refused = place.run(&["wal", "repair", "p.toml", "--quarantine", "--yes"]);
+    assert_eq!(code(&refused), 1);
+    let text = stderr(&refused);
+    assert!(text.contains("it has no segment; restore"), "{text}");
+
+    // Nobody can tell whether a driver is live.
+    let remote = ["--set", "checkpoint.url=s3://bucket/checkpoint", "--set"];
+    let logs = ["wal.url=file:data/wal", "--quarantine", "--yes"];
+    let refused = place.run(&[&["wal", "repair", "p.toml"][..], &remote, &logs].concat());
+    assert_eq!(code(&refused), 2);
+    let text = stderr(&refused);
+    assert!(text.contains("--driver-is-stopped"), "{text}");
+}
+
+#[test]
 fn logs_that_are_not_in_a_local_folder_are_refused_with_the_reason() {
     let place = Place::new();
     let output = place.run(&["wal", "repair", "s3://bucket/wal"]);

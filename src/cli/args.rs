@@ -212,6 +212,9 @@ pub(super) struct WalRepairArgs {
     /// Don't ask
     #[arg(long, requires = "quarantine")]
     pub(super) yes: bool,
+    /// Say that no driver is live, where no lock can tell: with checkpoints in an object store
+    #[arg(long, requires = "quarantine")]
+    pub(super) driver_is_stopped: bool,
 }
 
 #[cfg(test)]

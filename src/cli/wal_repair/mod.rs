@@ -10,6 +10,7 @@ mod tell;
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
+use tidemill_config::StoreUrl;
 use tidemill_storage::LocalDisk;
 use tidemill_wal::repair::{QuarantineReport, carry_out};
 
@@ -25,7 +26,16 @@ use survey::{Survey, Surveyed};
 pub(super) fn repair(args: &WalRepairArgs) -> Result<()> {
     let pipeline = survey::pipeline(&args.at)?;
     let _lock = match (&pipeline, args.quarantine) {
-        (Some(pipeline), true) => owner::take(pipeline, None)?,
+        (Some(pipeline), true) => {
+            let url = &pipeline.checkpoint.url;
+            if matches!(url, StoreUrl::Object { .. }) && !args.driver_is_stopped {
+                return Err(CliError::Usage(format!(
+                    "nothing has been changed: checkpoints at {url} have no lock that tells whether a \
+                     driver is live; make sure that none is, and add --driver-is-stopped"
+                )));
+            }
+            owner::take(pipeline, None)?
+        }
         (None, true) => {
             return Err(CliError::Usage(format!(
                 "--quarantine needs the PIPELINE.toml instead of `{}`: its checkpoints say what of the \

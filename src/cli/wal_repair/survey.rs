@@ -114,6 +114,22 @@ fn driver(folder: &Path, known: &mut Known) -> Result<Plan> {
     })?;
     let newest = known.checkpoints.whole.first();
     let needed = newest.map_or(0, |newest| newest.metadata.tracker.replay_from);
+    let first = examined.segments.first().map(|segment| segment.name.0);
+    if let Some(newest) = newest
+        && first.is_none_or(|first| first > needed)
+        && (needed > 0 || first.is_some())
+    {
+        return Err(CliError::Failed(format!(
+            "the driver's log in {} can't be repaired: checkpoint {} needs it from entry {needed} on, and \
+             {}; restore the missing segments from a copy, or start anew with --fresh",
+            folder.display(),
+            newest.id,
+            match first {
+                Some(first) => format!("it begins with entry {first}"),
+                None => "it has no segment".to_owned(),
+            }
+        )));
+    }
     let policy = Policy {
         log_kind: DRIVER_LOG_KIND,
         hole_kind: GIVEN_UP,
