@@ -5,170 +5,20 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use super::daemon::{Daemon, PATIENCE};
+use super::reach;
 use super::rng::{Rng, seed};
 use super::tally::Tally;
 use super::torn::tear_logs;
 use super::trial::Trial;
 use super::workload::{Pipeline, Store};
 
-/// Failpoints that these daemons never pass, with the reason.
-const UNREACHABLE: &[(&str, Option<Store>, &str)] = &[
-    ("storage::before_object_put", None, "all stores are local"),
-    ("storage::after_object_put", None, "all stores are local"),
-    (
-        "sink::before_staging",
-        None,
-        "outputs go to a disk, which has a rename",
-    ),
-    (
-        "sink::before_decision",
-        None,
-        "outputs go to a disk, which has a rename",
-    ),
-    (
-        "sink::after_decision",
-        None,
-        "outputs go to a disk, which has a rename",
-    ),
-    (
-        "sink::before_publishing",
-        None,
-        "outputs go to a disk, which has a rename",
-    ),
-    (
-        "wal::before_head_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::after_head_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::before_fence_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::after_fence_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::before_slot_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::after_slot_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::before_run_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::after_run_put",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::before_object_delete",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "wal::after_object_delete",
-        None,
-        "the logs are files: only in an object store a segment is an object",
-    ),
-    (
-        "checkpoint::before_fence",
-        None,
-        "a lock keeps others out of a local store: nothing to fence",
-    ),
-    (
-        "checkpoint::after_fence",
-        None,
-        "a lock keeps others out of a local store: nothing to fence",
-    ),
-    (
-        "checkpoint::before_pack_delete",
-        Some(Store::File),
-        "there are no packs",
-    ),
-    (
-        "checkpoint::after_pack_delete",
-        Some(Store::File),
-        "there are no packs",
-    ),
-    (
-        "checkpoint::before_index_update",
-        Some(Store::File),
-        "there is no index",
-    ),
-    (
-        "checkpoint::after_index_update",
-        Some(Store::File),
-        "there is no index",
-    ),
-    (
-        "checkpoint::before_index_aside",
-        None,
-        "only a damaged index or an older format's is moved aside, and a kill damages none",
-    ),
-    (
-        "checkpoint::after_index_aside",
-        None,
-        "only a damaged index or an older format's is moved aside, and a kill damages none",
-    ),
-    (
-        "checkpoint::before_chunk",
-        Some(Store::Sled),
-        "so small a state lies in packs",
-    ),
-    (
-        "checkpoint::after_chunk",
-        Some(Store::Sled),
-        "so small a state lies in packs",
-    ),
-    (
-        "checkpoint::before_chunk_delete",
-        Some(Store::Sled),
-        "so small a state lies in packs",
-    ),
-    (
-        "checkpoint::after_chunk_delete",
-        Some(Store::Sled),
-        "so small a state lies in packs",
-    ),
-];
-
-/// Failpoints that only a start upon a log passes, or one behind an interrupted write. A kill leaves none,
-/// the page cache outlives it: so the test interrupts one.
-const NEEDS_TORN_LOG: &[&str] = &[
-    "wal::before_tail_cut",
-    "wal::after_tail_cut",
-    "wal::before_tail_rewrite",
-    "wal::after_tail_rewrite",
-    "wal::after_tail_sync",
-];
-
 /// How long a daemon runs that need not come to its failpoint.
 const TRY: Duration = Duration::from_millis(1200);
+/// The same where each step is a request.
+const TRY_IN_BUCKET: Duration = Duration::from_secs(5);
 
 /// How long one runs that must never come to it.
 const NEVER: Duration = Duration::from_secs(2);
-
-fn is_reachable(point: &str, store: Store) -> bool {
-    let stands_for = |listed: &(&str, Option<Store>, &str)| {
-        listed.0 == point && listed.1.is_none_or(|only| only == store)
-    };
-    !UNREACHABLE.iter().any(stands_for)
-}
 
 /// Kills a daemon of its own at each of `points`.
 fn kill_at_each(points: &[&str], store: Store) {
@@ -193,6 +43,13 @@ pub fn kill_at_each_with(points: &[&str], store: Store, seed: u64) -> Tally {
     tally
 }
 
+fn limit_of(store: Store) -> Duration {
+    match store {
+        Store::Bucket => TRY_IN_BUCKET,
+        Store::Sled | Store::File => TRY,
+    }
+}
+
 /// In which life of the location a point kills.
 const PHASES: [&str; 3] = ["first run", "recovery", "recovery of the recovery"];
 
@@ -201,7 +58,7 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
     let mut dice = rng.part(1);
     let mut tally = Tally::default();
     let mut trial = Trial::new(&name, Pipeline::Stateful, store, seed, rng);
-    let needs_torn_log = NEEDS_TORN_LOG.contains(&point);
+    let needs_torn_log = reach::needs_torn_log(point);
     if needs_torn_log {
         let mut daemon = trial.launch.start(None);
         daemon.expect_ready();
@@ -209,7 +66,7 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
         daemon.kill();
     }
     let at_once = format!("{point}=return");
-    let is_reachable = is_reachable(point, store);
+    let is_reachable = reach::is_passed(point, store);
     for phase in PHASES {
         if needs_torn_log {
             tear_logs(&trial.launch.places.wal(), &mut dice);
@@ -217,7 +74,7 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
         let is_first = phase == PHASES[0];
         let limit = match (is_reachable, is_first) {
             (true, true) => PATIENCE,
-            (true, false) => TRY,
+            (true, false) => limit_of(store),
             (false, _) => NEVER,
         };
         let mut daemon = trial.launch.start(Some(&at_once));
@@ -242,7 +99,7 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
             tear_logs(&trial.launch.places.wal(), &mut dice);
         }
         let mut daemon = trial.launch.start(Some(&later));
-        if dies(&mut daemon, TRY) {
+        if dies(&mut daemon, limit_of(store)) {
             tally.count("SIGKILL at a failpoint, passed some times before");
         }
         end(daemon);
@@ -303,19 +160,25 @@ fn kills_at_failpoints_engine_sled() {
     kill_at_each(tidemill::FAILPOINTS, Store::Sled);
 }
 
+/// A few of those that only a bucket's daemon passes; `make torture` takes all.
 #[test]
-fn every_point_said_to_be_unreachable_exists() {
+fn kills_at_failpoints_bucket() {
+    let seed = seed();
     let all = [
-        tidemill_storage::FAILPOINTS,
         tidemill_wal::FAILPOINTS,
         tidemill_checkpoint::FAILPOINTS,
         tidemill::FAILPOINTS,
-    ];
-    let all = all.concat();
-    let special = UNREACHABLE
-        .iter()
-        .map(|(point, ..)| point)
-        .chain(NEEDS_TORN_LOG);
-    let unknown: Vec<&&str> = special.filter(|point| !all.contains(point)).collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
+    ]
+    .concat();
+    let mut points: Vec<&str> = all
+        .into_iter()
+        .filter(|point| reach::is_passed(point, Store::Bucket))
+        .filter(|point| !reach::is_passed(point, Store::File))
+        .collect();
+    let mut dice = Rng::new(seed);
+    while points.len() > 5 {
+        let out = dice.below(0..points.len() as u64) as usize;
+        points.swap_remove(out);
+    }
+    kill_at_each_with(&points, Store::Bucket, seed);
 }

@@ -39,7 +39,12 @@ pub fn kill_with_seed(
     seed: u64,
     failpoints: Option<&str>,
 ) {
-    let kills = std::env::var("TIDEMILL_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    // Requests to a server take longer than writes to a disk.
+    let usual = match store {
+        Store::Bucket => KILLS / 3,
+        Store::Sled | Store::File => KILLS,
+    };
+    let kills = std::env::var("TIDEMILL_KILLS").map_or(usual, |kills| kills.parse().unwrap());
     println!("{name}: {kills} kills, TIDEMILL_SEED={seed}");
     kill_so_often(name, pipeline, store, seed, failpoints, kills);
 }
@@ -79,7 +84,7 @@ pub fn kill_so_often(
 
 /// Starts a daemon and ends it in one way or another, and counts how.
 fn strike(trial: &Trial, failpoints: Option<&str>, dice: &mut Rng, tally: &mut Tally) {
-    let interval = trial.launch.places.pipeline.batch_interval();
+    let interval = trial.launch.places.batch_interval();
     let mut daemon = trial.launch.start(failpoints);
     let disk = if failpoints.is_some() {
         " on a slow disk"

@@ -30,6 +30,8 @@ mod object_servers;
 mod output;
 mod ownership;
 mod place;
+#[cfg(feature = "failpoints")]
+mod reach;
 mod records;
 #[cfg(feature = "failpoints")]
 #[path = "../support/report.rs"]
@@ -106,6 +108,11 @@ fn random_kills_wordcount_sled() {
 #[test]
 fn random_kills_wordcount_file() {
     random_kills("wordcount-file", Pipeline::WordCount, Store::File);
+}
+
+#[test]
+fn random_kills_wordcount_bucket() {
+    random_kills("wordcount-bucket", Pipeline::WordCount, Store::Bucket);
 }
 
 #[test]

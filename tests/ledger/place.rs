@@ -34,7 +34,8 @@ impl OutputPlace {
         Self::Bucket { objects, url }
     }
 
-    /// The names of what is in it: batches' folders, and what else there may be.
+    /// The names of what is in it: batches' folders, and what else there may be. In a bucket a driver that
+    /// was succeeded in the middle of a commit leaves what it had begun, hidden: that isn't named.
     pub fn names(&self) -> Result<Vec<String>, String> {
         match self {
             Self::Folder(folder) => entries(folder),
@@ -43,6 +44,7 @@ impl OutputPlace {
                 let first = |key: &String| key.split('/').next().unwrap_or_default().to_owned();
                 let mut names: Vec<String> = keys.iter().map(first).collect();
                 names.dedup();
+                names.retain(|name| !name.starts_with('.'));
                 Ok(names)
             }
         }

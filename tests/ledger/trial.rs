@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::daemon::{Daemon, Launch, PATIENCE, free_port};
 use super::feeder::Feeder;
-use super::object_servers::Bucket;
+use super::object_servers::{Bucket, Protocol, bucket};
 use super::output::Outputs;
 use super::records::Ledger;
 use super::rng::Rng;
@@ -25,7 +25,8 @@ pub struct Trial {
 impl Trial {
     /// Sets up places of this name and starts to feed.
     pub fn new(name: &str, pipeline: Pipeline, store: Store, seed: u64, rng: &Rng) -> Self {
-        Self::at(name, pipeline, store, None, seed, rng)
+        let bucket = (store == Store::Bucket).then(|| Arc::new(bucket(Protocol::S3)));
+        Self::at(name, pipeline, store, bucket, seed, rng)
     }
 
     /// The same with all places in a bucket.
@@ -115,7 +116,8 @@ impl Trial {
     /// Waits for the output of a batch so late that nothing that was fed can come after it.
     fn drain(&mut self, daemon: &mut Daemon) {
         let pipeline = self.launch.places.pipeline;
-        let slack = pipeline.memory_ms() + 2 * pipeline.batch_interval().as_millis() as u64;
+        let slack =
+            pipeline.memory_ms() + 2 * self.launch.places.batch_interval().as_millis() as u64;
         let wanted = wall_clock_ms() + slack;
         let deadline = Instant::now() + PATIENCE;
         while self.outputs.last_time() < Some(wanted) {

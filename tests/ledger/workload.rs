@@ -92,6 +92,16 @@ impl Places {
         format!("{scheme}:{}", self.root.join(what).display())
     }
 
+    /// The pipeline's, or longer: a batch in a bucket takes dozens of requests.
+    pub fn batch_interval(&self) -> Duration {
+        match self.store {
+            Store::Bucket if self.pipeline != Pipeline::Windowed => {
+                self.pipeline.batch_interval() * 3
+            }
+            _ => self.pipeline.batch_interval(),
+        }
+    }
+
     pub fn checkpoint_url(&self) -> String {
         self.url("checkpoint")
     }
@@ -125,7 +135,7 @@ impl Places {
 
     /// What the command line overrides: places, and sizes so small that logs rotate and are cleaned up.
     pub fn settings(&self, port: u16) -> Vec<String> {
-        let interval = self.pipeline.batch_interval();
+        let interval = self.batch_interval();
         let outputs = match &self.bucket {
             Some(_) => self.url("out/counts"),
             None => self.root.join("out/counts").display().to_string(),
