@@ -255,3 +255,73 @@ fn logs_that_are_not_in_a_local_folder_are_refused_with_the_reason() {
     assert_eq!(code(&place.run(&["wal", "repair", "nowhere.toml"])), 2);
     assert_eq!(code(&place.run(&["wal", "repair", "p.toml"])), 1);
 }
+
+/// Killed at each durable step, and run again.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_repair_that_is_killed_can_be_run_again() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let pristine = place("1h");
+    let daemon = pristine.start(&["--set", "wal.segment_size=1KiB"]);
+    for number in 1..20 {
+        daemon.feed(&format!("line-{number}\n"));
+    }
+    drop(daemon);
+    assert!(pristine.segments("driver").len() > 1);
+    let segment = damage(&pristine, "driver", 1);
+    let damaged = fs::read(&segment).unwrap();
+    let name = segment.strip_prefix(pristine.path("")).unwrap().to_owned();
+    let points = tidemill_wal::FAILPOINTS
+        .iter()
+        .filter(|point| point.contains("quarantine"));
+    let mut killed = 0;
+    for point in points {
+        let place = Place::new();
+        fs::copy(pristine.path("p.toml"), place.path("p.toml")).unwrap();
+        copy(&pristine.path("data"), &place.path("data"));
+        let again = ["wal", "repair", "p.toml", "--quarantine", "--yes"];
+        let mut command = place.command(&again);
+        let output = command
+            .env("FAILPOINTS", format!("{point}=return"))
+            .output();
+        let output = output.unwrap();
+        assert_eq!(
+            output.status.signal(),
+            Some(9),
+            "{point}: {}",
+            stderr(&output)
+        );
+        killed += 1;
+        let done = place.run(&again);
+        assert_eq!(code(&done), 0, "{point}: {}", stderr(&done));
+        let verified = place.run(&["wal", "verify", "p.toml"]);
+        assert_eq!(code(&verified), 0, "{point}: {}", stdout(&verified));
+        let folder = place.path(name.parent().unwrap().to_str().unwrap());
+        let quarantines = fs::read_dir(folder).unwrap().filter_map(|entry| {
+            let path = entry.unwrap().path();
+            path.join("report.json").exists().then_some(path)
+        });
+        let file = name.file_name().unwrap();
+        let mut kept = quarantines.filter_map(|folder| fs::read(folder.join(file)).ok());
+        assert!(
+            kept.any(|bytes| bytes == damaged),
+            "{point}: the damaged bytes are gone"
+        );
+        place.start(&[]).stop();
+        assert_eq!(place.output_lines(), ["(line-1,1)"], "{point}");
+    }
+    assert_eq!(killed, 5);
+}
+
+#[cfg(feature = "failpoints")]
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
