@@ -32,6 +32,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<()> {
             .get(path)
             .map(|answer| answer.good().unwrap_or(Value::Null))
     };
+    let wal = part("/api/v1/wal")?;
     let all = json!({
         "application": application,
         "ready": ready.status == 200,
@@ -39,7 +40,8 @@ pub(super) fn status(args: &StatusArgs) -> Result<()> {
         "statistics": part(&format!("{base}/statistics"))?,
         "receivers": part(&format!("{base}/receivers"))?,
         "checkpoint": part("/api/v1/checkpoint")?,
-        "logs": part("/api/v1/wal")?.get("logs").cloned().unwrap_or_default(),
+        "logs": wal.get("logs").cloned().unwrap_or_default(),
+        "space": wal.get("space").cloned().unwrap_or_default(),
     });
     let mut out = Output::new();
     match args.json {

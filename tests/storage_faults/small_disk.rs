@@ -42,7 +42,12 @@ impl SmallDisk {
     fn fill(&self, left: u64) {
         let mut ballast = File::create(self.data().join("ballast")).unwrap();
         let page = [1; 4096];
-        while self.free() > left && ballast.write_all(&page).is_ok() {}
+        let pages = match left {
+            0 => u64::MAX,
+            _ => self.free().saturating_sub(left) / 4096 + 1,
+        };
+        let mut is_written = |_: &u64| ballast.write_all(&page).is_ok();
+        (0..pages).take_while(&mut is_written).for_each(drop);
     }
 
     fn make_room(&self) {
@@ -131,6 +136,11 @@ fn posts_are_refused_at_the_reserve_and_taken_again_when_there_is_room() {
         metrics.contains("tidemill_disk_free_bytes{holds=\"logs\""),
         "{metrics}"
     );
+    let url = daemon.url();
+    let status = disk.place.run(&["status", "--admin", &url, "--json"]);
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["ready"], false, "{status}");
+    assert_eq!(status["space"]["heldBack"], true, "{status}");
     // Checkpoints still find room.
     let created = daemon.post("/api/v1/checkpoint", "");
     assert_eq!(created.status, 200, "{}", created.body);
