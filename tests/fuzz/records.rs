@@ -119,10 +119,14 @@ fn checkpoint_chunk() {
         builder.push(&[key / 8, key], (key % 5 != 0).then_some(&value[..]));
     }
     let larger = builder.finish().to_vec();
+    let mut builder = ChunkBuilder::new();
+    (b'a'..=b'e').for_each(|key| builder.push(&[key], None));
+    let smallest = builder.finish().to_vec();
     let mut target = target("checkpoint_chunk", CHUNK, &["tidechnk"]);
     target.seeds = vec![
         CHUNK.to_vec(),
         larger,
+        smallest,
         ChunkBuilder::new().finish().to_vec(),
     ];
     target.run(|case| {

@@ -62,13 +62,29 @@ pub fn sealed(case: &mut [u8]) {
     }
 }
 
-/// A chunk: the body's length and the checksum.
+/// A chunk: the number of entries (where they are well-formed), the body's length and the checksum.
 pub fn chunk(case: &mut [u8]) {
     if case.len() >= 32 {
+        if let Some(entries) = entries(&case[32..]) {
+            case[16..24].copy_from_slice(&entries.to_le_bytes());
+        }
         let length = case.len() as u64 - 32;
         case[24..32].copy_from_slice(&length.to_le_bytes());
         checksum_at_12(case);
     }
+}
+
+/// Entries of a chunk, of lengths below 128.
+fn entries(mut rest: &[u8]) -> Option<u64> {
+    let mut count = 0;
+    while let [key, tag, behind @ ..] = rest {
+        if key.max(tag) & 0x80 != 0 {
+            return None;
+        }
+        rest = behind.get(usize::from(*key) + usize::from(tag.saturating_sub(1))..)?;
+        count += 1;
+    }
+    rest.is_empty().then_some(count)
 }
 
 /// Whatever record of a checkpoint store it is.

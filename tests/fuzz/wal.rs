@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidemill_storage::durable::{create_dir_all_durable, write_durable};
 use tidemill_storage::{Disk, SimDisk};
-use tidemill_wal::format::frame::FrameHeader;
+use tidemill_wal::format::frame::{FrameHeader, GROUP_START};
 use tidemill_wal::format::header::SegmentHeader;
 use tidemill_wal::{Error, LogKind, LogReader, Recovered, Sequence, Wal, WalOptions};
 
@@ -18,7 +18,7 @@ const DIR: &str = "/log";
 const EPOCH: u64 = 5;
 const KIND: LogKind = LogKind(1);
 /// Entries of each segment of [`three_segments`].
-const ENTRIES: u64 = 3;
+const ENTRIES: u64 = 4;
 
 fn options() -> WalOptions {
     WalOptions::new(KIND, EPOCH)
@@ -32,29 +32,44 @@ fn open(disk: &SimDisk) -> tidemill_wal::Result<(Wal, Recovered)> {
     Wal::open(Arc::new(disk.clone()), Path::new(DIR), options())
 }
 
-/// Three segments: of single appends, of one group, and of payloads of several sizes.
+/// Three segments of two groups of two entries each.
 fn three_segments() -> SimDisk {
     let disk = SimDisk::new();
-    for segment in 0..3_u8 {
-        let (wal, _) = open(&disk).unwrap();
-        let mut waiting = Vec::new();
-        for entry in 0..ENTRIES as u8 {
-            let length = usize::from(segment) * 40 + usize::from(entry) * 9;
-            let append = wal.append(
-                entry + segment,
-                vec![Bytes::from(vec![b'a' + entry; length])],
-            );
-            match segment {
-                1 => waiting.push(append),
-                _ => assert!(append.wait().is_ok()),
-            }
-        }
-        waiting
-            .into_iter()
-            .for_each(|append| assert!(append.wait().is_ok()));
-        wal.close().unwrap();
+    create_dir_all_durable(&disk, Path::new(DIR)).unwrap();
+    for segment in 0..3 {
+        write(&disk, segment * ENTRIES, &segment_of(segment));
     }
     disk
+}
+
+fn segment_of(segment: u64) -> Vec<u8> {
+    let first = segment * ENTRIES;
+    let header = SegmentHeader {
+        log_kind: KIND,
+        epoch: EPOCH,
+        first: Sequence(first),
+    };
+    let mut bytes = header.encode().to_vec();
+    for entry in 0..ENTRIES {
+        let payload = vec![b'a' + entry as u8; (segment * 40 + entry * 9) as usize];
+        let mark = if entry.is_multiple_of(2) {
+            GROUP_START
+        } else {
+            0
+        };
+        let mut frame = FrameHeader {
+            len: payload.len() as u32,
+            crc: 0,
+            sequence: Sequence(first + entry),
+            tag: entry as u8 | mark,
+        };
+        let mut hasher = frame.hasher(header.binding());
+        hasher.update(&payload);
+        frame.crc = hasher.finalize();
+        frame.encode_into(&mut bytes);
+        bytes.extend(payload);
+    }
+    bytes
 }
 
 fn write(disk: &SimDisk, first: u64, bytes: &[u8]) {
