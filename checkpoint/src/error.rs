@@ -125,17 +125,6 @@ pub enum Error {
         /// The object or database entry.
         place: String,
     },
-    /// A sync failed earlier: what is durable is known only after opening the store again.
-    #[error(
-        "{location} takes no more checkpoints since a sync failed ({reason}); check the disk, then \
-        restart"
-    )]
-    Poisoned {
-        /// The location.
-        location: String,
-        /// The failure.
-        reason: String,
-    },
     /// The copy of a live driver's database never came out whole.
     #[error(
         "{location} changed during each of {tries} attempts to copy its index; try again when its \

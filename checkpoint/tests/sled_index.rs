@@ -248,6 +248,38 @@ fn the_files_hold_little_more_than_what_is_needed() {
     assert_eq!((time, text.matches(&value).count()), (60, 40));
 }
 
+/// Packs are renamed, emptied and removed while a reader holds on to what it once listed.
+#[test]
+fn a_reader_that_stays_open_finds_what_its_owner_has_moved() {
+    let place = common::sled();
+    let store = place.open();
+    let value = "v".repeat(3000);
+    let all = |only: Option<u64>| {
+        let partitions = (0..8_u64).map(|number| {
+            let written = only.is_none_or(|only| only == number);
+            let entry = [("k", Some(value.as_str()))];
+            partition(written, if written { &entry } else { &[] })
+        });
+        partitions.collect::<Vec<_>>()
+    };
+    store.write(draft(1, all(None))).unwrap();
+    let reader = CheckpointReader::open(&place.location).unwrap();
+    assert_eq!(reader.list().unwrap().len(), 1);
+    for time in 2..=20 {
+        store.write(draft(time, all(Some(time % 7)))).unwrap();
+        // The reader asks for a checkpoint that it has never listed, with chunks that have moved.
+        let newest = store.list().unwrap()[0].id;
+        let manifest = reader.manifest(newest).unwrap();
+        for reference in manifest.chunks() {
+            reader.read_chunk(reference).unwrap();
+        }
+    }
+    let first = tidemill_checkpoint::CheckpointId(1);
+    let error = reader.manifest(first).unwrap_err();
+    assert!(matches!(error, Error::NoCheckpoint { .. }), "{error}");
+    assert!(reader.verify().unwrap().is_whole());
+}
+
 /// A location as the program before packs left it.
 fn format_1() -> common::Place {
     let place = common::sled();

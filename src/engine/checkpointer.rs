@@ -387,13 +387,13 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
     }
 }
 
-/// Whether no further checkpoint can be written by this driver: it was succeeded, the store takes no more,
-/// or the changes of state in this one couldn't be encoded and would be missing from the next.
+/// Whether no further checkpoint can be written by this driver: it was succeeded, or the changes of state in
+/// this one couldn't be encoded and would be missing from the next.
 fn is_final(error: &Error) -> bool {
     use tidemill_checkpoint::Error as Store;
     matches!(
         error,
-        Error::Fatal(_) | Error::Checkpoint(Store::Fenced { .. } | Store::Poisoned { .. })
+        Error::Fatal(_) | Error::Checkpoint(Store::Fenced { .. })
     )
 }
 

@@ -39,9 +39,9 @@ impl CheckpointStore {
     ///
     /// # Errors
     /// [`WriteFailed`] gives the draft back; the checkpoints before are as they were, and a later write
-    /// that holds the same changes works once the cause is gone. [`Error::Fenced`] and
-    /// [`Error::Poisoned`] are final: the driver must stop. Damage met while old chunks are merged is
-    /// got over by handing the partition in as `full`.
+    /// that holds the same changes works once the cause is gone: it goes to files and objects of its own, so
+    /// no sync that failed is ever repeated. [`Error::Fenced`] is final: the driver must stop. Damage met while
+    /// old chunks are merged is got over by handing the partition in as `full`.
     pub fn write(&self, mut draft: Draft) -> Result<Written, WriteFailed> {
         let mut writer = self.lock_writer();
         let changes = std::mem::take(&mut draft.series)

@@ -33,8 +33,9 @@ pub fn scratch() -> TempDir {
 
 /// Records what the (ignored) test `child` of this binary does. `None` where processes can't be traced.
 pub fn history(child: &str) -> Option<History> {
-    let folder = tempfile::tempdir().unwrap();
-    let recorded = folder.path().join("recorded");
+    // The syncs only have to be called: what they do is up to the rebuilding.
+    let (folder, home) = (tempfile::tempdir().unwrap(), scratch());
+    let recorded = home.path().join("recorded");
     std::fs::create_dir(&recorded).unwrap();
     let trace = folder.path().join("trace");
     let status = Command::new("strace")
