@@ -15,6 +15,9 @@
 //! might come to lie while the first is lost, and the log would have a gap or need a rule for one; instead,
 //! all that queues up while a put is on its way goes with the next.
 //!
+//! A newer format of slots or runs comes with a newer head, so that a program that doesn't know it turns away
+//! before it has written anything.
+//!
 //! # How it changes hands
 //!
 //! A new owner writes its epoch into the head, on the condition that the head is as it was read. From then
@@ -39,8 +42,9 @@
 //! # How it begins, and how much there is to read
 //!
 //! The head is changed first, and objects are deleted afterwards; what a crash leaves behind is removed by
-//! the first truncation after the next opening, which is the only one to list the store. Opening never
-//! lists: the head says where to begin, then slots are read by number, their first 40 bytes only, a few at
+//! the first truncation after the next opening, which is the only one to list the store. Opening a log
+//! never lists (only where there is no head yet, whether that is so because there is no log): the head says
+//! where to begin, then slots are read by number, their first 40 bytes only, a few at
 //! a time, until some are free. (Three in a row: one in the middle of others is a lost one, which is
 //! damage.) So that there aren't many, the compactor puts small ones together into runs, and small runs
 //! into larger ones, each a few dozen at a time, so that a byte is written again only a few times in its
