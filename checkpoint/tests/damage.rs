@@ -243,8 +243,8 @@ fn every_flip_and_cut_of_every_object_is_harmless_or_told() {
 /// The last object of the same kind.
 fn newest_of<'a>(objects: &'a [(String, Vec<u8>)], name: &str) -> &'a str {
     let kind = name.split('/').next().unwrap();
-    let of_kind = objects
+    let mut of_kind = objects
         .iter()
         .filter(|(other, bytes)| other.starts_with(kind) && !bytes.starts_with(b"tidefenc"));
-    &of_kind.last().unwrap().0
+    &of_kind.next_back().unwrap().0
 }

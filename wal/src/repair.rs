@@ -30,6 +30,7 @@ mod examine;
 mod frames;
 mod holes;
 mod plan;
+mod work;
 
 pub use carry_out::{QUARANTINE, QuarantineReport, Quarantined, carry_out};
 pub use examine::{Bad, Examined, ExaminedSegment, Piece, examine};
