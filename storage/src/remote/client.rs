@@ -5,11 +5,8 @@
 //! the write, "already exists" may answer the crate's or our own repetition, and some stores answer 409
 //! for a write that merely met another one.
 
-use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -17,12 +14,12 @@ use object_store::path::Path as ObjectPath;
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
-use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
-use super::policy::{RetryPolicy, Waits};
+use super::policy::RetryPolicy;
+use super::tries::Tries;
 use super::trouble::Trouble;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::failpoint;
 use crate::objects::{PutOutcome, Version};
 
@@ -93,14 +90,7 @@ impl Client {
 
     fn tries<'a>(&'a self, operation: &'static str, url: &'a str) -> Tries<'a> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        Tries {
-            client: self,
-            operation,
-            url,
-            waits: self.policy.waits(number),
-            start: Instant::now(),
-            failed: 0,
-        }
+        Tries::new(&self.policy, &self.trouble, number, operation, url)
     }
 
     /// Writes an object whole.
@@ -291,94 +281,6 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 
 /// An object's path and size.
 pub(super) type Listed = (ObjectPath, u64);
-
-/// The attempts at one request.
-struct Tries<'a> {
-    client: &'a Client,
-    operation: &'static str,
-    url: &'a str,
-    waits: Waits,
-    start: Instant,
-    failed: u32,
-}
-
-impl Tries<'_> {
-    /// Waits for an answer, but not for ever.
-    async fn attempt<T>(
-        &mut self,
-        patience: Duration,
-        request: impl Future<Output = object_store::Result<T>>,
-    ) -> Result<T, Failure> {
-        match timeout(patience, request).await {
-            Ok(Ok(answer)) => {
-                if self.failed > 0 {
-                    self.client.trouble.recovered();
-                }
-                Ok(answer)
-            }
-            Ok(Err(error)) => Err(Failure::of(error)),
-            Err(_) => Err(Failure::Passing(
-                format!("no answer within {patience:?}").into(),
-            )),
-        }
-    }
-
-    /// Something came: the time to give up counts from now.
-    fn progress(&mut self) {
-        self.start = Instant::now();
-    }
-
-    /// Waits until it is time for another attempt; gives up when there shall be none.
-    async fn pause(&mut self, failure: Failure) -> Result<()> {
-        if matches!(failure, Failure::Final(..)) {
-            return Err(self.error(failure));
-        }
-        self.failed += 1;
-        let wait = self.waits.next();
-        if self.start.elapsed() + wait >= self.client.policy.give_up_after {
-            return Err(self.error(failure));
-        }
-        let trouble = &self.client.trouble;
-        trouble.failed(self.operation, self.url, &Reason(&failure));
-        tokio::time::sleep(wait).await;
-        Ok(())
-    }
-
-    fn error(&self, failure: Failure) -> Error {
-        let (kind, source) = match failure {
-            Failure::Final(kind, refusal) => (kind, refusal.into()),
-            other => (
-                ErrorKind::Unavailable,
-                format!(
-                    "no usable answer within {:.1?} ({} tries): {}",
-                    self.start.elapsed(),
-                    self.failed,
-                    Reason(&other)
-                )
-                .into(),
-            ),
-        };
-        Error {
-            operation: self.operation,
-            path: self.url.to_owned(),
-            kind,
-            source,
-        }
-    }
-}
-
-struct Reason<'a>(&'a Failure);
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Failure::Absent => f.write_str("there is no such object"),
-            Failure::Conflict(error) | Failure::PastEnd(error) => error.fmt(f),
-            Failure::Passing(error) => error.fmt(f),
-            Failure::Final(_, refusal) => refusal.fmt(f),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ mod failure;
 mod open;
 mod policy;
 mod thread;
+mod tries;
 mod trouble;
 
 use client::{Client, Condition, Target};
