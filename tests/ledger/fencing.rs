@@ -52,8 +52,18 @@ fn hand_over(trial: &mut Trial, old: Daemon, before: Before, rng: &Rng) -> Daemo
 /// A pipeline moves from machine to machine, its predecessors in each of these conditions.
 fn moves(name: &str, pipeline: Pipeline, protocol: Protocol, befores: &[Before]) {
     let seed = seed();
-    let rng = Rng::new(seed).part(pipeline as u64 + 500);
     println!("{name}: TIDEMILL_SEED={seed}");
+    move_with_seed(name, pipeline, protocol, befores, seed);
+}
+
+fn move_with_seed(
+    name: &str,
+    pipeline: Pipeline,
+    protocol: Protocol,
+    befores: &[Before],
+    seed: u64,
+) {
+    let rng = Rng::new(seed).part(pipeline as u64 + 500);
     let bucket = Arc::new(bucket(protocol));
     let mut trial = Trial::in_bucket(name, pipeline, bucket, seed, &rng);
     let mut daemon = trial.launch.start(None);
@@ -65,6 +75,29 @@ fn moves(name: &str, pipeline: Pipeline, protocol: Protocol, befores: &[Before])
     daemon.terminate();
     trial.look();
     trial.finish();
+}
+
+/// So many hand-overs as the dice fall; says what was done.
+#[cfg(feature = "failpoints")]
+pub fn random_moves(protocol: Protocol, seed: u64, moves: u64) -> super::tally::Tally {
+    let mut dice = Rng::new(seed).part(protocol as u64);
+    let pipelines = [Pipeline::WordCount, Pipeline::Stateful, Pipeline::Windowed];
+    let pipeline = pipelines[dice.below(0..3) as usize];
+    let kinds = [Before::Dead, Before::Alive, Before::HeldUp];
+    let befores: Vec<Before> = (0..moves)
+        .map(|_| kinds[dice.below(0..3) as usize])
+        .collect();
+    let name = format!("moves-{protocol:?}");
+    move_with_seed(&name, pipeline, protocol, &befores, seed);
+    let mut tally = super::tally::Tally::default();
+    for before in befores {
+        tally.count(match before {
+            Before::Dead => "SIGKILL, and a start on another machine",
+            Before::Alive => "a start on another machine while it runs",
+            Before::HeldUp => "SIGSTOP, a start on another machine, SIGCONT",
+        });
+    }
+    tally
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::failpoints::kill_at_each_with;
+use super::fencing::random_moves;
 use super::killer::{SLOW_DISK, kill_so_often};
+use super::object_servers::Protocol;
 use super::report::report;
 use super::rng::{Rng, seed};
 use super::tally::Tally;
@@ -17,6 +19,8 @@ use super::workload::{Pipeline, Store};
 const KILLS: u64 = 10_000;
 /// Kills of one trial: so many that it is checked now and then, so few that a seed is soon repeated.
 const KILLS_A_TRIAL: u64 = 60;
+/// Hand-overs of one trial.
+const MOVES_A_TRIAL: u64 = 8;
 /// Trials at once: daemons wait for disks and ticks most of the time.
 const LANES: u64 = 8;
 
@@ -62,8 +66,12 @@ fn trial(run: &Run, number: u64, seed: u64) {
     let mut dice = Rng::new(seed).part(number);
     let pipelines = [Pipeline::WordCount, Pipeline::Stateful, Pipeline::Windowed];
     let pipeline = pipelines[dice.below(0..3) as usize];
-    let store = [Store::Sled, Store::File][dice.below(0..2) as usize];
-    let slow = dice.chance(25).then_some(SLOW_DISK);
+    let (store, kills) = match dice.below(0..20) {
+        0 => (Store::Bucket, KILLS_A_TRIAL / 5),
+        1..11 => (Store::Sled, KILLS_A_TRIAL),
+        _ => (Store::File, KILLS_A_TRIAL),
+    };
+    let slow = (store != Store::Bucket && dice.chance(25)).then_some(SLOW_DISK);
     let own_seed = dice.below(0..1_000_000_000_000);
     let name = format!("torture-{number}");
     let what = format!(
@@ -71,7 +79,7 @@ fn trial(run: &Run, number: u64, seed: u64) {
         slow.is_some()
     );
     run.attempt(&what, || {
-        kill_so_often(&name, pipeline, store, own_seed, slow, KILLS_A_TRIAL)
+        kill_so_often(&name, pipeline, store, own_seed, slow, kills)
     });
 }
 
@@ -112,7 +120,7 @@ fn torture_failpoints() {
     .concat();
     let run = Run::default();
     std::thread::scope(|scope| {
-        for store in [Store::Sled, Store::File] {
+        for store in [Store::Sled, Store::File, Store::Bucket] {
             for half in points.chunks(points.len().div_ceil(2)) {
                 let run = &run;
                 scope.spawn(move || {
@@ -125,6 +133,32 @@ fn torture_failpoints() {
         }
     });
     run.end("every failpoint of the daemon");
+}
+
+/// Hand-overs of each protocol, unless `TIDEMILL_TORTURE_MOVES` says otherwise.
+const MOVES: u64 = 40;
+
+#[test]
+#[ignore = "long: make torture"]
+fn torture_moves() {
+    let wanted =
+        std::env::var("TIDEMILL_TORTURE_MOVES").map_or(MOVES, |moves| moves.parse().unwrap());
+    let seed = seed();
+    println!("{wanted} hand-overs of each protocol, TIDEMILL_SEED={seed}");
+    let run = Run::default();
+    std::thread::scope(|scope| {
+        for protocol in Protocol::ALL {
+            let run = &run;
+            scope.spawn(move || {
+                for number in 0..wanted.div_ceil(MOVES_A_TRIAL) {
+                    let own_seed = seed + number;
+                    let what = format!("hand-overs by {protocol:?}, seed {own_seed}");
+                    run.attempt(&what, || random_moves(protocol, own_seed, MOVES_A_TRIAL));
+                }
+            });
+        }
+    });
+    run.end("hand-overs between machines");
 }
 
 /// Prints the table of what all suites reported to the file that `TIDEMILL_TORTURE_REPORT` names.
