@@ -27,6 +27,10 @@ use crate::shared::Shared;
 use crate::status::WalStatus;
 use crate::writer::Writer;
 
+mod truncate;
+
+pub use truncate::Truncated;
+
 /// An open log. Clones are handles to the same log. When the last one is dropped, what was appended
 /// is still written, and the drop waits for it; [`Wal::close`] does the same and says how it went.
 ///
@@ -49,18 +53,6 @@ impl fmt::Debug for Inner {
             .field("segments", &self.shared.segments)
             .finish_non_exhaustive()
     }
-}
-
-/// What [`Wal::truncate_before`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Truncated {
-    /// Segments deleted.
-    pub segments: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// The oldest sequence number that is left.
-    pub oldest_sequence: Sequence,
 }
 
 impl Wal {
@@ -182,53 +174,6 @@ impl Wal {
                     oldest: catalog.oldest(),
                 },
             }
-        })
-    }
-
-    /// Deletes the segments whose every entry is older than `sequence`, oldest first, so that after a
-    /// crash what is left has no gap. The newest segment always stays, and so does what a [`Replay`]
-    /// has yet to read.
-    pub fn truncate_before(&self, sequence: Sequence) -> Result<Truncated> {
-        let _one = self
-            .inner
-            .truncation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let shared = &self.inner.shared;
-        let (older, oldest) = {
-            // Out of the catalog first, so that no replay starts on them.
-            let mut catalog = self.catalog();
-            let older = catalog.before(sequence);
-            for old in &older {
-                catalog.segments.remove(&old.header.first);
-            }
-            let oldest = catalog.segments.values().next().copied();
-            (older, oldest)
-        };
-        let (mut removed, mut failure) = (0, None);
-        if let Some(oldest) = oldest.filter(|_| !older.is_empty()) {
-            let ids: Vec<_> = older.iter().map(|old| old.id).collect();
-            let truncation = shared
-                .segments
-                .truncate(&ids, oldest.id, oldest.header.first);
-            removed = truncation.removed;
-            failure = truncation.failure;
-        }
-        let mut catalog = self.catalog();
-        for left in older.iter().skip(removed) {
-            catalog.segments.insert(left.header.first, *left);
-        }
-        let oldest_sequence = catalog.oldest();
-        drop(catalog);
-        if let Some(error) = failure {
-            shared.heed(&error);
-            return Err(error);
-        }
-        let removed = older.iter().take(removed);
-        Ok(Truncated {
-            segments: removed.len() as u64,
-            bytes: removed.map(|old| old.bytes).sum(),
-            oldest_sequence,
         })
     }
 
