@@ -31,8 +31,13 @@ pub fn scratch() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Records what the (ignored) test `child` of this binary does. `None` where processes can't be traced.
+/// Records what the (ignored) test `child` of this binary does. `None` where that is not wanted, because
+/// processes can't be traced.
 pub fn history(child: &str) -> Option<History> {
+    if std::env::var_os("TIDEMILL_WITHOUT_STRACE").is_some() {
+        println!("left out: no strace");
+        return None;
+    }
     // The syncs only have to be called: what they do is up to the rebuilding.
     let (folder, home) = (tempfile::tempdir().unwrap(), scratch());
     let recorded = home.path().join("recorded");
@@ -48,18 +53,13 @@ pub fn history(child: &str) -> Option<History> {
         .env(RECORDED, &recorded)
         .stdout(Stdio::null())
         .status();
-    match status {
-        Ok(status) => assert!(status.success(), "{child} under strace: {status}"),
-        Err(error) => {
-            assert!(
-                std::env::var_os("TIDEMILL_WITHOUT_STRACE").is_some(),
-                "strace can't be started ({error}): `make tools` installs it, \
-                 TIDEMILL_WITHOUT_STRACE=1 leaves this test out"
-            );
-            println!("left out: no strace");
-            return None;
-        }
-    }
+    let status = status.unwrap_or_else(|error| {
+        panic!(
+            "strace can't be started ({error}): `make tools` installs it, \
+             TIDEMILL_WITHOUT_STRACE=1 leaves this test out"
+        )
+    });
+    assert!(status.success(), "{child} under strace: {status}");
     let text = std::fs::read_to_string(trace).unwrap();
     Some(History::of(&trace::read(&text), &recorded))
 }

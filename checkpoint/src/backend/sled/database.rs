@@ -50,6 +50,15 @@ impl Database {
         self.call(|database| database.apply_batch(batch))
     }
 
+    /// One that answers every call with an error.
+    #[cfg(test)]
+    pub(super) fn closed(folder: &Path) -> Self {
+        Self {
+            database: None,
+            folder: folder.to_owned(),
+        }
+    }
+
     fn call<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T> {
         let closed = || sled::Error::Unsupported("the database is closed".to_owned());
         guarded(&self.folder, || {
@@ -103,5 +112,34 @@ fn guarded<T>(folder: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T
             let what = format!("the database gave up: {text}");
             Err(Error::damaged(folder.display().to_string(), what))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_and_a_closed_database_are_errors() {
+        let folder = Path::new("index");
+        let error = guarded::<()>(folder, || panic!("assertion {}", "failed")).unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains("assertion failed"));
+        let error = Database::closed(folder).keys("").unwrap_err();
+        assert!(error.to_string().contains("is closed"), "{error}");
+    }
+
+    #[test]
+    fn no_room_and_a_held_lock_are_circumstances_and_damage_is_not() {
+        let sled = |source| Error::Sled {
+            place: "index".to_owned(),
+            source: Box::new(source),
+        };
+        let no_space = std::io::Error::from_raw_os_error(28);
+        assert!(is_circumstance(&sled(sled::Error::Io(no_space))));
+        let held = std::io::Error::other("could not acquire lock on \"db\"");
+        assert!(is_circumstance(&sled(sled::Error::Io(held))));
+        let short = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        assert!(!is_circumstance(&sled(sled::Error::Io(short))));
+        assert!(!is_circumstance(&Error::damaged("index", "corrupt")));
     }
 }

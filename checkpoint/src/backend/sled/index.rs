@@ -22,7 +22,7 @@ pub(super) const ASIDE: &str = "index.aside";
 
 /// The database of heads.
 #[derive(Debug)]
-pub(super) struct Index(Database);
+pub(super) struct Index(pub(super) Database);
 
 /// The sealed heads of packs.
 pub(super) type Heads = BTreeMap<CheckpointId, Bytes>;

@@ -132,3 +132,32 @@ fn read_packs(files: &PackFiles, known: &Heads) -> Result<(Packs, Heads)> {
     }
     Ok((packs, lacking))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::database::Database;
+    use super::super::index::Index;
+    use super::*;
+    use crate::backend::{Folder, Name};
+
+    #[test]
+    fn an_index_that_fails_is_left_out_and_the_next_start_cures_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = SledBackend::open(folder.path()).unwrap();
+        *lock(&backend.index) = Some(Index(Database::closed(folder.path())));
+        let manifest = Bytes::from_static(b"manifest");
+        backend
+            .publish(CheckpointId(1), manifest.clone(), &[])
+            .unwrap();
+        assert!(lock(&backend.index).is_none());
+        backend
+            .publish(CheckpointId(2), manifest.clone(), &[])
+            .unwrap();
+        drop(backend);
+        let backend = SledBackend::open(folder.path()).unwrap();
+        let names = [1, 2].map(|id| Name::Manifest(CheckpointId(id)));
+        assert_eq!(backend.list(Folder::Manifests).unwrap(), names);
+        assert_eq!(backend.get(names[1]).unwrap(), Some(manifest));
+        assert!(backend.notices().is_empty());
+    }
+}
