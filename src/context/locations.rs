@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tidemill_checkpoint::Location;
-use tidemill_storage::{Disk, LocalDisk, Objects, memory_disk, open_objects};
+use tidemill_checkpoint::{Holder, LOCK_FILE, Location};
+use tidemill_storage::{Disk, FileLock, LocalDisk, LockError, Objects, memory_disk, open_objects};
 use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
 
 use super::settings::Settings;
@@ -23,6 +23,8 @@ pub(crate) const BLOCK_LOG_DIR: &str = "blocks";
 pub(super) struct Locations {
     pub(super) checkpoint: Location,
     logs: Logs,
+    /// Whether the logs are on this machine's disk, not a simulated one.
+    on_local_disk: bool,
 }
 
 /// Where the logs are.
@@ -47,6 +49,7 @@ impl Locations {
                 Error::Setting(format!("the checkpoint is at {checkpoint}, and {reason}"))
             })?,
         };
+        let on_local_disk = wal.is_local();
         let logs = match wal {
             Location::File(path) => Logs::Folder(Arc::new(LocalDisk), path),
             Location::Memory(name) => Logs::Folder(Arc::new(memory_disk(&name)), "/wal".into()),
@@ -56,7 +59,30 @@ impl Locations {
             }
             other => Logs::Objects(open_objects(&other)?, other),
         };
-        Ok(Self { checkpoint, logs })
+        Ok(Self {
+            checkpoint,
+            logs,
+            on_local_disk,
+        })
+    }
+
+    /// Keeps other drivers of this machine off the logs, where they are in a folder of its disk: a checkpoint
+    /// in an object store has no lock, and two checkpoints may lie beside the same logs.
+    pub(super) fn lock_logs(&self, holder: &Holder) -> Result<Option<FileLock>> {
+        let Logs::Folder(_, folder) = &self.logs else {
+            return Ok(None);
+        };
+        if !self.on_local_disk {
+            return Ok(None);
+        }
+        match FileLock::acquire(&folder.join(LOCK_FILE), holder) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error @ LockError::Held { .. }) => Err(Error::OwnedByAnother(error.to_string())),
+            Err(error) => Err(Error::Setting(format!(
+                "the logs in {} can't be locked: {error}",
+                folder.display()
+            ))),
+        }
     }
 
     /// The folders on disks that can be full.

@@ -33,11 +33,12 @@ impl StreamingContext {
         room_to_start(&locations.places(), reserve)?;
         let mut holder = Holder::current(&settings.name, wall_clock().as_millis());
         holder.admin.clone_from(&settings.admin);
-        let mut options = StoreOptions::new(holder);
+        let mut options = StoreOptions::new(holder.clone());
         options.retain = settings.retain;
         let graph = GraphDescriptor::of(registry);
         self.look_before_taking_over(settings, &locations.checkpoint, mode, &graph)?;
         let store = CheckpointStore::open(&locations.checkpoint, options)?;
+        let log_lock = locations.lock_logs(&holder)?;
         let newest = store.newest()?;
         for (id, error) in &newest.skipped {
             tracing::warn!(checkpoint = id.0, %error, "a checkpoint is damaged; an older one is used");
@@ -147,6 +148,7 @@ impl StreamingContext {
             direct,
             checkpointer,
             last_proof: LastProof::default(),
+            _log_lock: log_lock,
             space,
             scheduler: OnceLock::new(),
             boundary: Mutex::new(Boundary {

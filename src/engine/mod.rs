@@ -23,6 +23,8 @@ pub(crate) use direct_input::DirectInput;
 pub(crate) use ownership::LastProof;
 pub(crate) use space::{Place, Reserve, SpaceWatch, room_to_start};
 
+use tidemill_storage::FileLock;
+
 use crate::block::Intake;
 use crate::clock::Clock;
 use crate::dstream::Registry;
@@ -50,6 +52,8 @@ pub(crate) struct Engine {
     pub(crate) direct: Vec<DirectInput>,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) last_proof: LastProof,
+    /// Held for as long as the engine may write to its logs.
+    pub(crate) _log_lock: Option<FileLock>,
     pub(crate) space: SpaceWatch,
     /// Weak: the scheduler holds the engine.
     pub(crate) scheduler: OnceLock<Weak<JobScheduler>>,
