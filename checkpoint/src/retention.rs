@@ -28,6 +28,14 @@ pub(crate) enum Slot {
 pub(crate) type Slots = BTreeMap<CheckpointId, Slot>;
 
 impl Slot {
+    /// The epoch of whoever occupied it, where that can be read.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Fence(epoch) => Some(*epoch),
+            other => other.manifest().map(|manifest| manifest.epoch),
+        }
+    }
+
     fn manifest(&self) -> Option<&Arc<Manifest>> {
         match self {
             Self::Whole(manifest) | Self::Doubtful(manifest) => Some(manifest),

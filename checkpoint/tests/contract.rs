@@ -29,6 +29,26 @@ fn a_fresh_location_has_no_checkpoint_and_epochs_count_up() {
 }
 
 #[test]
+fn an_epoch_that_wrote_a_checkpoint_never_comes_again_though_claims_are_lost() {
+    let place = common::file();
+    for _ in 0..3 {
+        drop(place.open());
+    }
+    let fourth = place.open();
+    fourth
+        .write(draft(1, vec![partition(true, &[("a", Some("1"))])]))
+        .unwrap();
+    drop(fourth);
+    let Location::File(path) = &place.location else {
+        unreachable!()
+    };
+    std::fs::remove_dir_all(path.join("epoch")).unwrap();
+    let next = place.open();
+    assert_eq!(next.epoch(), Epoch(5));
+    assert_eq!(newest(&next), Some((1, "a=1".to_owned())));
+}
+
+#[test]
 fn what_was_written_is_found_again() {
     for place in places() {
         let store = place.open();

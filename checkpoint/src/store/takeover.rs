@@ -32,7 +32,9 @@ impl CheckpointStore {
         options.retain = options.retain.max(2);
         let mut slots = Slots::new();
         read_unseen(&*backend, sharing, &mut slots)?;
-        let epoch = claim(&*backend, &location, &options)?;
+        // Claims that were lost must not make an epoch, and with it chunks' names, come again.
+        let seen = slots.values().filter_map(Slot::epoch).max();
+        let epoch = claim(&*backend, &location, &options, seen.unwrap_or_default())?;
         if sharing == Sharing::Shared {
             fence(&*backend, &location, epoch)?;
         }
@@ -80,9 +82,15 @@ fn read_unseen(backend: &dyn Backend, sharing: Sharing, slots: &mut Slots) -> Re
     Ok(())
 }
 
-fn claim(backend: &dyn Backend, location: &str, options: &StoreOptions) -> Result<Epoch> {
+fn claim(
+    backend: &dyn Backend,
+    location: &str,
+    options: &StoreOptions,
+    seen: Epoch,
+) -> Result<Epoch> {
     for _ in 0..CLAIM_TRIES {
-        let epoch = Epoch(catalog::highest_epoch(backend)?.0.saturating_add(1));
+        let highest = catalog::highest_epoch(backend)?.max(seen);
+        let epoch = Epoch(highest.0.saturating_add(1));
         let record = Claim::new(epoch, options.holder.clone()).encode()?;
         failpoint!("checkpoint::before_claim");
         let outcome = backend.create(Name::Claim(epoch), record)?;
