@@ -25,7 +25,7 @@ MOTO_VERSION := 5.2.5
 AZURITE_VERSION := 3.35.0
 SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 
-.PHONY: help tools servers test torture lint deny advisories bench run
+.PHONY: help tools servers test torture fuzz lint deny advisories bench run
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
@@ -83,20 +83,10 @@ test: tools servers
 	    set -x; $(CARGO) test --no-fail-fast --lib --bins --tests --examples $(WHOLE) -- --show-output; \
 	fi
 
-# The long form of the fault matrix. Seeds are printed; TIDEMILL_SEED repeats one. Each suite adds to the
-# report, and its table is printed at the end.
-REPORT := $(CURDIR)/target/torture.jsonl
-LONG := env TIDEMILL_TORTURE_REPORT=$(REPORT) TIDEMILL_BINARY=$(CURDIR)/target/release/tidemill
-
+# The long form of the fault matrix: hours on a slow machine.
 torture: tools servers
-	$(CARGO) build --release --features $(FEATURES)
-	rm -f $(REPORT)
-	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_random
-	$(LONG) $(CARGO) test --features $(FEATURES) --test ledger -- --ignored --nocapture torture_failpoints
-	$(LONG) TIDEMILL_CASES=3000 $(CARGO) test -p tidemill-checkpoint --features failpoints --test sled_power -- --nocapture
-	@$(LONG) $(CARGO) test --quiet --features $(FEATURES) --test ledger -- --ignored --nocapture torture_summary
+	CARGO=$(CARGO) FEATURES=$(FEATURES) tests/torture.sh
 
-.PHONY: fuzz
 # Each target runs so many cases from a new seed; what breaks a rule is kept in tests/fuzz/corpus/.
 fuzz: tools
 	TIDEMILL_FUZZ_CASES=$${TIDEMILL_FUZZ_CASES:-200000} \

@@ -16,6 +16,8 @@ mod failed_sync;
 mod full_disk;
 mod history;
 mod nth;
+#[path = "../support/report.rs"]
+mod report;
 mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;

@@ -130,10 +130,12 @@ fn whatever_operation_fails_acknowledged_records_are_in_one_output_each() {
         while nth < operations {
             let (_, is_met, broken) = run(Some(kind), nth, seed);
             cases += 1;
-            met += usize::from(is_met);
+            met += u64::from(is_met);
             broke += broken;
             nth += step;
         }
+        let fault = format!("operation N of a disk: {kind:?}");
+        crate::report::report("engine", &fault, cases, 0);
         println!("{kind:?}: {cases} cases, fault met in {met}, a life ended early {broke} times");
         assert!(
             met * 2 > cases,
