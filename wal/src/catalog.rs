@@ -36,6 +36,16 @@ impl Catalog {
         self.segments.keys().next().copied().unwrap_or(self.end)
     }
 
+    /// The segment that is being written, or was last.
+    pub(crate) fn newest(&self) -> Option<Segment> {
+        self.segments.values().next_back().copied()
+    }
+
+    /// A segment is new, or holds more than before.
+    pub(crate) fn insert(&mut self, segment: Segment) {
+        self.segments.insert(segment.header.first, segment);
+    }
+
     /// The segments that hold `from` and what follows it.
     pub(crate) fn covering(&self, from: Sequence) -> Result<Vec<Segment>> {
         if from < self.oldest() {

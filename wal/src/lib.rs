@@ -13,7 +13,9 @@
 //! A segment is a [header](format::header) of 40 bytes and then [frames](format::frame) without gaps.
 //! A segment is created under another name, synced and renamed into place, so a file
 //! called `*.wal` always has a whole header. Opening a log never appends to an old segment: the first
-//! append starts a new one, so that all frames of a segment were written in one epoch.
+//! append starts a new one, so that all frames of a segment were written in one epoch. The newest segment is
+//! never deleted; where its room is wanted though nothing is appended any more, [`Wal::roll`] leaves it for one
+//! that is a header alone.
 //!
 //! In an object store each group is a segment of its own, and an object; how such a log changes hands
 //! without a lock is told in [`segments::objects`].

@@ -22,6 +22,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,6 +51,20 @@ pub(crate) struct Pending {
     pub(crate) answer: Answer,
 }
 
+/// Where it is told whether the log has gone on in a new segment.
+pub(crate) type Rolled = Sender<Result<bool>>;
+
+/// What the writer is to do next.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Write the group.
+    Write,
+    /// Go on in a new segment.
+    Roll(Rolled),
+    /// There won't be anything more.
+    End,
+}
+
 /// What the writer waits for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Appetite {
@@ -65,6 +80,8 @@ pub(crate) struct Appetite {
 struct State {
     pending: VecDeque<Pending>,
     pending_bytes: usize,
+    /// Who wants the log to go on in a new segment.
+    rolls: VecDeque<Rolled>,
     next: Sequence,
     /// How many pending appends the writer sleeps for; 0 when it is awake.
     awaited: usize,
@@ -163,14 +180,30 @@ impl Queue {
         append
     }
 
-    /// Moves the next group into `group`, which is empty; waits for it as the module's essay says.
-    /// Leaves it empty when the queue is closed and drained.
-    pub(crate) fn take_group(&self, appetite: Appetite, group: &mut Vec<Pending>) {
+    /// Has the writer go on in a new segment, between two groups.
+    pub(crate) fn roll(&self) -> Receiver<Result<bool>> {
+        let (answer, rolled) = channel();
+        let mut state = self.lock();
+        if let Err(error) = state.is_open() {
+            let _ = answer.send(Err(error));
+            return rolled;
+        }
+        state.rolls.push_back(answer);
+        drop(state);
+        self.enough.0.store(true, Ordering::Release);
+        self.wake.notify_one();
+        rolled
+    }
+
+    /// What to do next. The next group is moved into `group`, which is empty; waits for it as the module's
+    /// essay says.
+    pub(crate) fn take(&self, appetite: Appetite, group: &mut Vec<Pending>) -> Order {
         let mut state = self.lock();
         state.awaited_bytes = appetite.max_bytes;
         let is_enough = |state: &State, awaited: usize| {
             state.pending.len() >= awaited
                 || state.pending_bytes >= appetite.max_bytes
+                || !state.rolls.is_empty()
                 || state.closed
         };
         if appetite.last_group > 1 && !is_enough(&state, appetite.last_group) {
@@ -194,6 +227,9 @@ impl Queue {
         }
         state.asleep = false;
         state.awaited = 0;
+        if let Some(answer) = state.rolls.pop_front() {
+            return Order::Roll(answer);
+        }
         let mut bytes = 0_usize;
         while let Some(first) = state.pending.front() {
             bytes = bytes.saturating_add(first.len as usize);
@@ -202,6 +238,10 @@ impl Queue {
             }
             state.pending_bytes = state.pending_bytes.saturating_sub(first.len as usize);
             group.extend(state.pending.pop_front());
+        }
+        match group.is_empty() {
+            true => Order::End,
+            false => Order::Write,
         }
     }
 
@@ -212,11 +252,14 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Answers all appends from now on, and those in the queue, with `poison`.
+    /// Answers all appends from now on, and all that is in the queue, with `poison`.
     pub(crate) fn poison(&self, poison: &Poison) {
         let mut state = self.lock();
         state.poisoned.get_or_insert_with(|| poison.clone());
         state.fail_pending(|| poison.error());
+        for answer in state.rolls.drain(..) {
+            let _ = answer.send(Err(poison.error()));
+        }
     }
 
     /// There was no space for a group: answers all that is queued behind it, and gives out numbers
@@ -237,20 +280,26 @@ impl Queue {
 }
 
 impl State {
-    /// Whether `bytes` more may wait. What finds nothing waiting may always.
-    fn accepts(&self, bytes: usize) -> Result<()> {
-        let queued = self.pending_bytes;
+    /// Whether the writer still takes anything.
+    fn is_open(&self) -> Result<()> {
         match &self.poisoned {
             Some(poison) => Err(poison.error()),
             None if self.closed => Err(Error::Closed),
-            None if queued > 0 && queued.saturating_add(bytes) > self.max_queued_bytes => {
-                Err(Error::Busy {
-                    queued: queued as u64,
-                    limit: self.max_queued_bytes as u64,
-                })
-            }
             None => Ok(()),
         }
+    }
+
+    /// Whether `bytes` more may wait. What finds nothing waiting may always.
+    fn accepts(&self, bytes: usize) -> Result<()> {
+        let queued = self.pending_bytes;
+        if queued > 0 && queued.saturating_add(bytes) > self.max_queued_bytes {
+            self.is_open()?;
+            return Err(Error::Busy {
+                queued: queued as u64,
+                limit: self.max_queued_bytes as u64,
+            });
+        }
+        self.is_open()
     }
 
     /// Whether the writer sleeps and has what it sleeps for.

@@ -37,6 +37,9 @@ pub trait Segments: fmt::Debug + Send + Sync + 'static {
     /// Reads the first few of `coming` whole, as many as are worth one go: what is read in pieces instead
     /// gives none. Their headers have been verified again.
     fn fetch(&self, coming: &[SegmentId]) -> Result<Vec<Bytes>>;
+    /// Whether a segment takes one commit after the other. Where each commit is a segment, nothing need be
+    /// done to leave one.
+    fn gathers(&self) -> bool;
     /// Whether an interrupted write can leave an end that is half-written, or written and not durable, for
     /// [`settle`](Self::settle) to put in order.
     fn tears(&self) -> bool;

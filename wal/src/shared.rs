@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::catalog::Catalog;
-use crate::compactor::Compactor;
 use crate::error::Error;
+use crate::orders::Orders;
 use crate::poison::Poison;
 use crate::queue::Queue;
 use crate::segments::Segments;
@@ -16,7 +16,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) catalog: Mutex<Catalog>,
     pub(crate) counts: Mutex<Counts>,
-    pub(crate) compactor: Option<Compactor>,
+    /// For a home that puts small segments together.
+    pub(crate) compaction: Option<Orders>,
 }
 
 impl Shared {

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::Segment;
 use crate::compactor::Compactor;
+use crate::error::Error;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::group::{Encoder, frame_bytes};
 use crate::options::{Clock, WalOptions};
 use crate::poison::Poison;
 use crate::position::Sequence;
-use crate::queue::{Appetite, Pending};
+use crate::queue::{Appetite, Order, Pending};
 use crate::segments::{CommitError, SegmentWriter};
 use crate::shared::Shared;
 
@@ -26,6 +27,8 @@ pub(crate) struct Writer {
     clock: Clock,
     encoder: Encoder,
     active: Option<Active>,
+    /// Whether the last group was refused for want of space.
+    is_full: bool,
 }
 
 /// The segment that is being written.
@@ -48,6 +51,29 @@ impl Drop for Alive {
     }
 }
 
+impl Active {
+    /// What it is to readers.
+    fn segment(&self) -> Segment {
+        Segment {
+            id: self.writer.id(),
+            header: self.header,
+            bytes: self.bytes,
+        }
+    }
+}
+
+/// Why the log takes no more appends after a commit has failed in another way than for want of space.
+fn poison_of(error: &CommitError) -> Poison {
+    match error {
+        CommitError::Refused(error) | CommitError::Lost(error) => {
+            Poison::from(error.to_string().as_str())
+        }
+        CommitError::Fenced(error) => {
+            Poison::of_fence(error).unwrap_or_else(|| error.to_string().as_str().into())
+        }
+    }
+}
+
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, options: WalOptions, clock: Clock) -> Self {
         Self {
@@ -56,6 +82,7 @@ impl Writer {
             clock,
             encoder: Encoder::default(),
             active: None,
+            is_full: false,
         }
     }
 
@@ -70,14 +97,37 @@ impl Writer {
             max_bytes,
         };
         loop {
-            self.shared.queue.take_group(appetite, &mut group);
-            let Some(first) = group.first().map(|pending| pending.sequence) else {
-                return;
-            };
+            match self.shared.queue.take(appetite, &mut group) {
+                Order::Write => {}
+                Order::Roll(answer) => {
+                    match self.roll() {
+                        Ok(rolled) => drop(answer.send(Ok(rolled))),
+                        Err(CommitError::Refused(error)) => {
+                            let reason = Arc::from(error.to_string());
+                            drop(answer.send(Err(Error::Full { reason })));
+                        }
+                        Err(error) => {
+                            let poison = poison_of(&error);
+                            drop(answer.send(Err(poison.error())));
+                            self.poison(&poison, &mut group);
+                            return;
+                        }
+                    }
+                    continue;
+                }
+                Order::End => return,
+            }
+            let first = group
+                .first()
+                .map(|pending| pending.sequence)
+                .unwrap_or_default();
             let started = Instant::now();
             match self.commit(&group) {
                 Ok(()) => {
                     let took = started.elapsed();
+                    if std::mem::take(&mut self.is_full) {
+                        tracing::info!(%first, "there is space for the log again");
+                    }
                     appetite.last_group = group.len();
                     appetite.patience = (took / PATIENCE_DIVISOR).min(MAX_PATIENCE);
                     self.record(group.len() as u64, took);
@@ -87,21 +137,16 @@ impl Writer {
                     }
                 }
                 Err(CommitError::Refused(error)) => {
-                    tracing::warn!(%error, "no space for a group of the log");
+                    // Told once: whoever appends tries again and again.
+                    if !std::mem::replace(&mut self.is_full, true) {
+                        tracing::warn!(%error, "no space for a group of the log");
+                    }
                     self.shared
                         .queue
                         .refuse(first, &Arc::from(error.to_string()), &mut group);
                 }
-                Err(CommitError::Lost(error)) => {
-                    tracing::error!(%error, "the log takes no more appends");
-                    self.poison(&Poison::from(error.to_string().as_str()), &mut group);
-                    return;
-                }
-                Err(CommitError::Fenced(error)) => {
-                    tracing::error!(%error, "the log takes no more appends");
-                    let poison = Poison::of_fence(&error);
-                    let poison = poison.unwrap_or_else(|| error.to_string().as_str().into());
-                    self.poison(&poison, &mut group);
+                Err(error) => {
+                    self.poison(&poison_of(&error), &mut group);
                     return;
                 }
             }
@@ -110,6 +155,7 @@ impl Writer {
     }
 
     fn poison(&self, poison: &Poison, group: &mut Vec<Pending>) {
+        tracing::error!(reason = %poison.error(), "the log takes no more appends");
         for pending in group.drain(..) {
             let _ = pending.answer.send(Err(poison.error()));
         }
@@ -139,12 +185,7 @@ impl Writer {
         if result.is_ok() {
             active.bytes = active.bytes.saturating_add(bytes);
             let mut catalog = self.shared.catalog();
-            let segment = Segment {
-                id: active.writer.id(),
-                header: active.header,
-                bytes: active.bytes,
-            };
-            catalog.segments.insert(active.header.first, segment);
+            catalog.insert(active.segment());
             catalog.end = group
                 .last()
                 .map_or(catalog.end, |pending| pending.sequence.next());
@@ -166,6 +207,24 @@ impl Writer {
         let age = Duration::from_millis((self.clock)().saturating_sub(active.created_ms));
         let full = active.bytes.saturating_add(bytes) > self.options.segment_bytes;
         holds_frames && (full || age >= self.options.segment_age)
+    }
+
+    /// Leaves the newest segment for a new one that holds nothing yet, unless that is what it is. All that
+    /// was taken before is durable, so the new one stands behind no gap; its name keeps the place where
+    /// numbering goes on, so the one before can be deleted like any other.
+    fn roll(&mut self) -> Result<bool, CommitError> {
+        let (newest, end) = {
+            let catalog = self.shared.catalog();
+            (catalog.newest(), catalog.end)
+        };
+        if newest.is_none_or(|newest| newest.header.first >= end) {
+            return Ok(false);
+        }
+        // A refused creation leaves what there was usable.
+        let active = self.create(end)?;
+        self.shared.catalog().insert(active.segment());
+        self.active = Some(active);
+        Ok(true)
     }
 
     fn create(&self, first: Sequence) -> Result<Active, CommitError> {

@@ -136,6 +136,7 @@ fn the_power_may_go_at_any_operation() {
                 }
             }
             let _ = wal.truncate_before(Sequence(2));
+            let _ = wal.roll(0);
         }
         let finished = disk.operations() <= step;
         disk.clear_faults();

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::*;
-use tidemill_storage::{Disk, LocalDisk, SimDisk};
+use tidemill_storage::{Disk, Fault, LocalDisk, OperationKind, RemoteObjects, SimDisk};
 use tidemill_wal::{Error, LogKind, LogReader, Sequence, Wal, WalOptions};
 
 #[test]
@@ -222,6 +222,117 @@ fn truncation_takes_whole_old_segments_and_never_the_newest() {
     let (wal, recovered) = try_open(&disk, options()).unwrap();
     assert_eq!(recovered.oldest_sequence, Sequence(4));
     assert_eq!(append(&wal, "next").sequence, Sequence(6));
+}
+
+#[test]
+fn a_segment_that_was_left_can_be_truncated_away_and_numbering_goes_on() {
+    let disk = SimDisk::new();
+    let wal = open(&disk);
+    assert!(!wal.roll(0).unwrap(), "there is nothing to leave");
+    for number in 0..3 {
+        append(&wal, &format!("entry {number}"));
+    }
+    assert_eq!(wal.truncate_before(Sequence(3)).unwrap().segments, 0);
+    let bytes = wal.status().bytes;
+    assert!(!wal.roll(bytes + 1).unwrap(), "it isn't that large");
+    assert!(wal.roll(bytes).unwrap());
+    assert!(!wal.roll(0).unwrap(), "there is nothing to leave now");
+    assert_eq!(texts(&wal, 1), ["entry 1", "entry 2"]);
+    assert!(texts(&wal, 3).is_empty());
+    // Some of it is still needed.
+    assert_eq!(wal.truncate_before(Sequence(2)).unwrap().segments, 0);
+    let truncated = wal.truncate_before(Sequence(3)).unwrap();
+    assert_eq!(
+        (truncated.segments, truncated.oldest_sequence),
+        (1, Sequence(3))
+    );
+    assert_eq!(segments(&disk), [format!("{:020}.wal", 3)]);
+    assert_eq!(wal.status().bytes, 40);
+    // It takes entries when there are some, and before that the next owner goes on from its number.
+    let crashed = disk.snapshot();
+    crashed.power_cut();
+    assert_eq!(append(&wal, "next").sequence, Sequence(3));
+    assert_eq!(segments(&disk).len(), 1);
+    let (wal, recovered) = try_open(&crashed, options()).unwrap();
+    assert_eq!(
+        (recovered.oldest_sequence, recovered.next_sequence),
+        (Sequence(3), Sequence(3))
+    );
+    assert!(!wal.roll(0).unwrap());
+    assert_eq!(append(&wal, "next").sequence, Sequence(3));
+    assert_eq!(texts(&wal, 3), ["next"]);
+}
+
+#[test]
+fn a_segment_of_the_owner_before_can_be_left_without_an_append() {
+    let disk = SimDisk::new();
+    append(&open(&disk), "before");
+    let wal = open(&disk);
+    assert!(wal.roll(0).unwrap());
+    assert_eq!(wal.truncate_before(Sequence(1)).unwrap().segments, 1);
+    wal.close().unwrap();
+    assert!(matches!(wal.roll(0), Err(Error::Closed)));
+    drop(wal);
+    disk.power_cut();
+    assert_eq!(append(&open(&disk), "after").sequence, Sequence(1));
+}
+
+#[test]
+fn a_segment_is_left_between_groups_while_appends_queue_up() {
+    let disk = SimDisk::new();
+    let wal = open(&disk);
+    let mut appends = Vec::new();
+    for round in 0..50 {
+        appends.extend((0..5).map(|n| wal.append(1, payload(&format!("{round}/{n}")))));
+        let next = wal.clone();
+        let roll = std::thread::spawn(move || next.roll(0).unwrap());
+        appends.extend((5..10).map(|n| wal.append(1, payload(&format!("{round}/{n}")))));
+        roll.join().unwrap();
+    }
+    for (number, append) in appends.into_iter().enumerate() {
+        assert_eq!(append.wait().unwrap().sequence, Sequence(number as u64));
+    }
+    assert_eq!(texts(&wal, 0).len(), 500);
+    assert!(segments(&disk).len() > 1);
+    wal.close().unwrap();
+    drop(wal);
+    disk.power_cut();
+    assert_eq!(texts(&open(&disk), 0).len(), 500);
+}
+
+#[test]
+fn a_closed_or_poisoned_log_leaves_no_segment_and_a_full_disk_changes_nothing() {
+    let disk = SimDisk::new();
+    let wal = open(&disk);
+    append(&wal, "good");
+    disk.set_faults(|op| (op.kind == OperationKind::Create).then_some(Fault::Errno(28)));
+    let refused = wal.roll(0).unwrap_err();
+    assert!(matches!(refused, Error::Full { .. }), "{refused}");
+    assert_eq!(append(&wal, "goes on").segment, Sequence(0));
+    // What a failed sync left of a segment isn't known: nothing may go on behind it.
+    disk.set_faults(|op| (op.kind == OperationKind::SyncDir).then_some(Fault::Errno(5)));
+    for _ in 0..2 {
+        let failed = wal.roll(0).unwrap_err();
+        assert!(matches!(failed, Error::Poisoned { .. }), "{failed}");
+    }
+    assert!(wal.append(1, payload("bad")).wait().is_err());
+    drop(wal);
+    disk.clear_faults();
+    disk.power_cut();
+    let wal = open(&disk);
+    assert_eq!(texts(&wal, 0), ["good", "goes on"]);
+    wal.close().unwrap();
+    assert!(matches!(wal.roll(0), Err(Error::Closed)));
+}
+
+#[test]
+fn in_an_object_store_there_is_no_segment_to_leave() {
+    let objects = Arc::new(RemoteObjects::in_memory().unwrap());
+    let (wal, _) = Wal::open_objects(objects, "log", "memory:test", options()).unwrap();
+    append(&wal, "a");
+    let segments = wal.status().segments;
+    assert!(!wal.roll(0).unwrap());
+    assert_eq!(wal.status().segments, segments);
 }
 
 #[test]

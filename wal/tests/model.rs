@@ -1,4 +1,4 @@
-//! Random lives of a log against a list: appends in groups, rotations, truncations, clean restarts and
+//! Random lives of a log against a list: appends in groups, rotations, rolls, truncations, clean restarts and
 //! power cuts in mid-flight. Every answered append survives; survivors are a prefix of what was
 //! appended; numbers have no gaps.
 
@@ -23,6 +23,8 @@ enum Step {
     /// Appends without waiting: they may or may not be there after a power cut.
     Fire(u8, u16),
     Truncate(u8),
+    /// Leaves the newest segment, and asks that it goes if all has been answered.
+    Roll,
     Replay(u8),
     Restart,
     PowerCut,
@@ -33,6 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1..6_u8, 0..300_u16).prop_map(|(n, len)| Step::Append(n, len)),
         2 => (1..6_u8, 0..300_u16).prop_map(|(n, len)| Step::Fire(n, len)),
         2 => any::<u8>().prop_map(Step::Truncate),
+        1 => Just(Step::Roll),
         2 => any::<u8>().prop_map(Step::Replay),
         1 => Just(Step::Restart),
         2 => Just(Step::PowerCut),
@@ -129,6 +132,18 @@ impl Life {
                 let oldest = truncated.oldest_sequence.0 as usize;
                 assert!(oldest <= before.max(self.oldest) && oldest >= self.oldest);
                 self.oldest = oldest;
+            }
+            Step::Roll => {
+                let all_answered = self.in_flight.is_empty();
+                let rolled = self.wal.roll(0).unwrap();
+                if all_answered {
+                    assert!(!self.wal.roll(0).unwrap(), "an empty segment was left");
+                    let all = Sequence(self.appended.len() as u64);
+                    let truncated = self.wal.truncate_before(all).unwrap();
+                    assert!(!rolled || truncated.segments > 0, "{truncated:?}");
+                    assert_eq!(truncated.oldest_sequence, all);
+                    self.oldest = self.appended.len();
+                }
             }
             Step::Replay(share) => {
                 let range = self.answered - self.oldest;

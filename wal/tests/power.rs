@@ -28,6 +28,8 @@ enum Step {
     /// One entry, and when it is being written so many more, which become the next group.
     Append(u16, Vec<u16>),
     Truncate(u8),
+    /// Leaves the newest segment.
+    Roll,
     Reopen,
     /// Something happens at so many operations from now.
     Plan(u8, Event),
@@ -61,7 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
     let len = || prop_oneof![2 => 0..40_u16, 1 => 0..1_800_u16];
     prop_oneof![
         6 => (len(), prop::collection::vec(len(), 0..4)).prop_map(|(one, more)| Step::Append(one, more)),
-        1 => any::<u8>().prop_map(Step::Truncate),
+        2 => any::<u8>().prop_map(Step::Truncate),
+        2 => Just(Step::Roll),
         1 => Just(Step::Reopen),
         5 => (0..24_u8, event()).prop_map(|(after, event)| Step::Plan(after, event)),
     ]
@@ -160,6 +163,7 @@ impl Life {
         match step {
             Step::Append(one, more) => self.append(*one, more),
             Step::Truncate(share) => self.truncate(*share),
+            Step::Roll => self.roll(),
             Step::Reopen => self.reopen(),
             Step::Plan(after, event) => self.plan(u64::from(*after), *event),
         }
@@ -223,6 +227,13 @@ impl Life {
                 assert!(oldest <= self.truncated && oldest >= self.oldest);
                 self.oldest = oldest;
             }
+            Err(error) => assert!(self.hook.lock().unwrap().happened, "{error}"),
+        }
+    }
+
+    fn roll(&mut self) {
+        match self.wal.as_ref().unwrap().roll(0) {
+            Ok(_) | Err(Error::Full { .. }) => {}
             Err(error) => assert!(self.hook.lock().unwrap().happened, "{error}"),
         }
     }

@@ -136,6 +136,10 @@ impl Segments for DiskSegments {
         Ok(Vec::new())
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     fn tears(&self) -> bool {
         true
     }

@@ -136,6 +136,10 @@ impl Segments for ObjectSegments {
         self.home.or_fenced(self.home.fetch(coming))
     }
 
+    fn gathers(&self) -> bool {
+        false
+    }
+
     fn tears(&self) -> bool {
         false
     }
