@@ -64,6 +64,7 @@ pub mod wal;
 mod catalog;
 mod compactor;
 mod group;
+mod orders;
 mod poison;
 mod queue;
 mod recover;

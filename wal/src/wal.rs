@@ -11,9 +11,10 @@ use tidemill_storage::{self as storage, Disk, Objects};
 
 use crate::append::Append;
 use crate::catalog::Catalog;
-use crate::compactor::{self, Compactor};
+use crate::compactor;
 use crate::error::{Error, Result};
 use crate::options::{Clock, WalOptions, system_clock};
+use crate::orders::Orders;
 use crate::poison::Poison;
 use crate::position::{Entry, Position, Sequence};
 use crate::queue::Queue;
@@ -97,7 +98,7 @@ impl Wal {
             queue: Queue::new(catalog.end, options.max_queued_bytes),
             catalog: Mutex::new(catalog),
             counts: Mutex::default(),
-            compactor: segments.compacts().then(Compactor::default),
+            compaction: segments.compacts().then(Orders::default),
             segments,
         });
         let writer = Writer::new(Arc::clone(&shared), options, clock);
@@ -108,10 +109,10 @@ impl Wal {
         };
         // Whatever fails here, dropping `inner` ends what has been started.
         inner.start("tidemill-wal", || writer.run())?;
-        if inner.shared.compactor.is_some() {
+        if inner.shared.compaction.is_some() {
             let shared = Arc::clone(&inner.shared);
             if shared.segments.wants_compaction() {
-                shared.compactor.iter().for_each(Compactor::wake);
+                shared.compaction.iter().for_each(Orders::wake);
             }
             inner.start("tidemill-compact", move || compactor::run(&shared))?;
         }
@@ -234,7 +235,7 @@ impl Inner {
 
     fn finish(&self) {
         self.shared.queue.close();
-        self.shared.compactor.iter().for_each(Compactor::stop);
+        self.shared.compaction.iter().for_each(Orders::stop);
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             if thread.join().is_err() {

@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::catalog::Segment;
-use crate::compactor::Compactor;
 use crate::error::Error;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::group::{Encoder, frame_bytes};
 use crate::options::{Clock, WalOptions};
+use crate::orders::Orders;
 use crate::poison::Poison;
 use crate::position::Sequence;
 use crate::queue::{Appetite, Order, Pending};
@@ -191,7 +191,7 @@ impl Writer {
                 .map_or(catalog.end, |pending| pending.sequence.next());
             drop(catalog);
             if self.shared.segments.wants_compaction() {
-                self.shared.compactor.iter().for_each(Compactor::wake);
+                self.shared.compaction.iter().for_each(Orders::wake);
             }
         }
         self.active = Some(active);
