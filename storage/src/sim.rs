@@ -27,6 +27,7 @@ use bytes::Bytes;
 use crate::disk::{DirEntry, Disk, DiskFile, Metadata};
 use crate::error::{Error, Result};
 
+mod change;
 mod dir;
 mod fault;
 mod file;
@@ -36,12 +37,13 @@ mod node;
 mod random;
 mod tear;
 
+use change::NodeId;
 use fault::{DEVICE_FAILED, Failure, INTERRUPTED, NO_SPACE};
 pub use fault::{Fault, Operation, OperationKind};
 use file::FileNode;
 pub use gate::Gate;
 use handle::SimFile;
-use node::{Node, NodeId, Nodes};
+use node::{Node, Nodes};
 
 type FaultPlan = dyn Fn(&Operation) -> Option<Fault> + Send + Sync;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::dataset::Dataset;
-use super::{Finding, Harness, Report, Verdict, rules};
+use super::Harness;
 use crate::rdd::{BoxError, Executor, TaskError, contained};
 use crate::sink::{BatchIdentity, Guarantee, Sink};
 use crate::time::Time;
@@ -34,18 +34,6 @@ impl<'h, H: Harness + ?Sized> Tester<'h, H> {
             executor: Executor::new(2, 1)?,
             last: AtomicU64::new(BEFORE_FIRST),
         })
-    }
-
-    pub(super) fn report(&self) -> Report {
-        let findings = rules::all::<H>().into_iter().map(|(rule, test)| Finding {
-            rule,
-            verdict: test(self).unwrap_or_else(Verdict::Broken),
-        });
-        Report {
-            kind: self.kind.to_owned(),
-            guarantee: Some(self.guarantee),
-            findings: findings.collect(),
-        }
     }
 
     /// A batch of its own.

@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::node::NodeId;
+use super::change::{ChangeId, NodeId};
 use super::tear::Tear;
-
-/// Names a change of names. Both halves of a rename have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChangeId(pub(super) u64);
 
 /// A folder: the names it shows, and those that a power cut leaves.
 #[derive(Debug, Clone, Default)]

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::SystemTime;
 
+use super::change::Change;
 use super::tear::Tear;
 
 /// A file: the bytes it shows, and those that a power cut leaves.
@@ -17,30 +18,6 @@ pub(super) struct FileNode {
     /// What was done since the last sync, in order.
     unsynced: Vec<Change>,
     pub(super) modified: SystemTime,
-}
-
-/// What was done to a file.
-#[derive(Debug, Clone)]
-pub(super) enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-impl Change {
-    pub(super) fn apply(&self, image: &mut Vec<u8>) {
-        match self {
-            Self::Write { offset, bytes } => {
-                let end = offset.saturating_add(bytes.len());
-                if image.len() < end {
-                    image.resize(end, 0);
-                }
-                if let Some(place) = image.get_mut(*offset..end) {
-                    place.copy_from_slice(bytes);
-                }
-            }
-            Self::SetLen(len) => image.resize(*len, 0),
-        }
-    }
 }
 
 impl FileNode {

@@ -4,14 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::SystemTime;
 
-use super::dir::{ChangeId, DirNode};
+use super::change::{ChangeId, NodeId};
+use super::dir::DirNode;
 use super::file::FileNode;
 use super::tear::Tear;
 use crate::disk::Metadata;
-
-/// Names a node, as an inode number does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NodeId(pub(super) u64);
 
 const ROOT: NodeId = NodeId(0);
 

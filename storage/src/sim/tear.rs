@@ -16,9 +16,7 @@
 //! Chance alone would nearly never leave all or nothing, which are what a disk does most of the time: so
 //! each file, and all names together, first draw a temper.
 
-use super::dir::ChangeId;
-use super::file::Change;
-use super::node::NodeId;
+use super::change::{Change, ChangeId, NodeId};
 use super::random::Random;
 
 /// What a disk writes whole or not at all.
