@@ -18,8 +18,8 @@ pub enum Error {
 
     /// Bytes read back aren't those that were written.
     #[error(
-        "{file} is damaged at offset {offset}: {problem}; restore the file from a copy, or move \
-        the whole log away and start from an older checkpoint or with --fresh"
+        "{file} is damaged at offset {offset}: {problem}; restore it from a copy, or let \
+        `tidemill wal repair` say what would be lost without it"
     )]
     Corrupt {
         /// The segment.
