@@ -10,6 +10,7 @@ use crate::block::{Block, BlockId, Encoding, Event, Record};
 use crate::error::Result;
 use crate::rdd::Chunk;
 use crate::recovery::{Metadata, replay_driver_log};
+use crate::sink::Decision;
 use crate::uid::OperatorUid;
 
 /// The versions that are written, by the heading they have in `docs/formats.md`.
@@ -101,6 +102,31 @@ pub fn block_lines(payload: Bytes) -> Result<Vec<String>, String> {
 pub fn rewrite_metadata(bytes: &[u8], place: &str) -> Result<Bytes> {
     let metadata = Metadata::decode(bytes, place)?;
     encode(&metadata, place)
+}
+
+/// A part of a batch, as a decision of the sink of text files names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedPart {
+    /// Its length.
+    pub bytes: usize,
+    /// Its checksum.
+    pub crc: u32,
+    /// The object that holds it until it is published.
+    pub object: String,
+}
+
+/// Reads which bytes a batch's parts have.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn decode_decision(bytes: Bytes) -> Result<Vec<DecidedPart>, String> {
+    let decision = Decision::decode(&bytes).map_err(|error| error.to_string())?;
+    let parts = decision.parts.into_iter().map(|part| DecidedPart {
+        bytes: part.len,
+        crc: part.crc,
+        object: part.object,
+    });
+    Ok(parts.collect())
 }
 
 /// Brings a checkpoint's metadata up to the end of the driver's log, as recovery does.

@@ -23,7 +23,7 @@ use serde::Serialize;
 pub use console::Console;
 pub use discard::Discard;
 pub use text_files::TextFiles;
-pub(crate) use text_files::{Place as TextPlace, folder_of_hidden};
+pub(crate) use text_files::{Decision, Place as TextPlace, folder_of_hidden};
 pub use text_form::TextForm;
 
 use crate::rdd::{BoxError, Element, Rdd};

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use tidemill_storage::{Disk, LocalDisk, Objects, open_objects};
 
+pub(crate) use self::decision::Decision;
 use self::disk::DiskFolder;
 use self::objects::ObjectFolder;
 pub(crate) use self::place::Place;

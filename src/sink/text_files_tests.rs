@@ -2,9 +2,9 @@
 
 use std::io::IoSlice;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tidemill_storage::{Disk, Fault, SimDisk};
+use tidemill_storage::{Disk, Fault, OperationKind, SimDisk};
 
 use super::text_files::SUCCESS;
 use super::{BatchIdentity, Sink, TextFiles};
@@ -129,6 +129,53 @@ fn any_operation_may_fail_and_the_power_may_go_with_it() {
             );
         }
     }
+}
+
+/// Where a folder's sync has failed, a second one may answer with success and mean nothing, unless something
+/// in the folder has changed since.
+#[test]
+fn a_failed_folder_sync_is_never_repeated_and_believed() {
+    #[derive(Default)]
+    struct Seen {
+        renamed: bool,
+        failed: bool,
+        changed_since: bool,
+        believed: bool,
+    }
+    let out = Path::new("/out");
+    let disk = SimDisk::new();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let watched = Arc::clone(&seen);
+    disk.set_faults(move |operation| {
+        let mut seen = watched.lock().unwrap();
+        let inside = operation.path.parent() == Some(out);
+        if operation.kind == OperationKind::SyncDir && operation.path == out && seen.renamed {
+            if !seen.failed {
+                seen.failed = true;
+                return Some(Fault::Errno(5));
+            }
+            seen.believed |= !seen.changed_since;
+        }
+        seen.renamed |= operation.kind == OperationKind::Rename && inside;
+        seen.changed_since |= seen.failed && inside && operation.kind.changes_something();
+        None
+    });
+    sink(&disk).commit(&batch(), &words(&["a"])).unwrap_err();
+    assert_eq!(
+        committed(&disk).unwrap(),
+        ["a"],
+        "it is there, if not durable"
+    );
+    sink(&disk).commit(&batch(), &words(&["a"])).unwrap();
+    {
+        let seen = seen.lock().unwrap();
+        assert!(seen.failed && seen.changed_since);
+        assert!(!seen.believed, "the sync that failed was only repeated");
+    }
+    let names = disk.read_dir(out).unwrap();
+    assert_eq!(names.len(), 1, "{names:?}");
+    disk.power_cut();
+    assert_eq!(committed(&disk).unwrap(), ["a"]);
 }
 
 #[test]

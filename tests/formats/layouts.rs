@@ -220,3 +220,37 @@ fn a_block_is_read_by_its_table() {
         .collect();
     assert_eq!((offsets, data), (&plain[..], &block.data[..]));
 }
+
+#[test]
+fn a_decision_is_read_by_its_table() {
+    let page = Page::read();
+    let table = &page.section("Decision").tables[0];
+    let column = |what: &str| {
+        let begins = |row: &Vec<String>| row[2].starts_with(what);
+        let row = table.rows.iter().find(|row| begins(row)).unwrap();
+        row[0].parse::<usize>().unwrap() - 1
+    };
+    let (bytes, checksum, object) = (
+        column("bytes of the part"),
+        column("CRC-32 of the part"),
+        column("the staged object"),
+    );
+    let golden = golden("src/sink/text_files/golden/decision_v1.txt");
+    let text = String::from_utf8(golden.clone()).unwrap();
+    let (head, body) = text.split_once('\n').unwrap();
+    // "The first: `tidemill-parts`, the version, and the CRC-32 of all that follows in eight hexadecimal digits."
+    let all = format!("{:08x}", crc(0, &[body.as_bytes()]));
+    assert_eq!(head, format!("tidemill-parts 1 {all}"));
+    let parts = tidemill::formats::decode_decision(Bytes::from(golden)).unwrap();
+    let lines: Vec<Vec<&str>> = body.lines().map(|line| line.split(' ').collect()).collect();
+    assert_eq!(lines.len(), parts.len());
+    for (line, part) in lines.iter().zip(&parts) {
+        assert_eq!(line.len(), table.rows.len());
+        let read = (
+            line[bytes].parse().unwrap(),
+            u32::from_str_radix(line[checksum], 16).unwrap(),
+            line[object],
+        );
+        assert_eq!(read, (part.bytes, part.crc, part.object.as_str()));
+    }
+}

@@ -166,6 +166,43 @@ fn metadata() {
     });
 }
 
+/// Which bytes a batch in an object store has.
+#[test]
+fn sink_decision() {
+    let target = Target {
+        name: "sink_decision",
+        seeds: vec![
+            include_bytes!("../../src/sink/text_files/golden/decision_v1.txt").to_vec(),
+            b"tidemill-parts 2 00000000\n".to_vec(),
+        ],
+        words: &[
+            "tidemill-parts",
+            " ",
+            "\n",
+            "18446744073709551615",
+            "é",
+            "+",
+        ],
+        repair: repair::decision,
+        cases: 20_000,
+    };
+    target.run(|case| {
+        let read = formats::decode_decision(Bytes::copy_from_slice(case));
+        if let Ok(parts) = &read {
+            // No other text says the same.
+            let lines = parts
+                .iter()
+                .map(|part| format!("{} {:08x} {}\n", part.bytes, part.crc, part.object));
+            let body: String = lines.collect();
+            let crc = crc32fast::hash(body.as_bytes());
+            let text = format!("tidemill-parts 1 {crc:08x}\n{body}");
+            assert_eq!(text.as_bytes(), case);
+            assert!(!parts.is_empty());
+        }
+        outcome(&read, "")
+    });
+}
+
 /// A driver's log whose frames are good and whose events say anything, replayed as recovery does.
 #[test]
 fn driver_log() {

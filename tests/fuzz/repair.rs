@@ -96,6 +96,37 @@ pub fn record(case: &mut [u8]) {
     }
 }
 
+/// Entries of a sled index, as `records` lays them out: each value's checksum, of its key and what follows.
+pub fn index_entries(case: &mut [u8]) {
+    let mut at = 0;
+    while let Some(&[key, low, high]) = case.get(at..at + 3) {
+        let (from, value) = (at + 3, usize::from(u16::from_le_bytes([low, high])));
+        let middle = from + usize::from(key);
+        let end = middle + value;
+        if end > case.len() {
+            return;
+        }
+        if value >= 4 {
+            let mut hasher = Hasher::new();
+            hasher.update(&case[from..middle]);
+            hasher.update(&case[middle + 4..end]);
+            case[middle..middle + 4].copy_from_slice(&hasher.finalize().to_le_bytes());
+        }
+        at = end;
+    }
+}
+
+/// A decision of the sink of text files: the checksum of what is behind its first line.
+pub fn decision(case: &mut [u8]) {
+    let Some(end) = case.iter().position(|byte| *byte == b'\n') else {
+        return;
+    };
+    let crc = format!("{:08x}", crc32fast::hash(&case[end + 1..]));
+    if end >= 8 {
+        case[end - 8..end].copy_from_slice(crc.as_bytes());
+    }
+}
+
 fn checksum_at_12(case: &mut [u8]) {
     let mut hasher = Hasher::new();
     hasher.update(&case[..12]);

@@ -12,20 +12,20 @@ use bytes::Bytes;
 use crate::rdd::BoxError;
 
 const MAGIC: &str = "tidemill-parts";
-const VERSION: &str = "1";
+const VERSION: u32 = 1;
 
 /// The parts of a batch, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Decision {
-    pub(super) parts: Vec<StagedPart>,
+pub(crate) struct Decision {
+    pub(crate) parts: Vec<StagedPart>,
 }
 
 /// A part's bytes, as an object beside the batch's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StagedPart {
-    pub(super) object: String,
-    len: usize,
-    crc: u32,
+pub(crate) struct StagedPart {
+    pub(crate) object: String,
+    pub(crate) len: usize,
+    pub(crate) crc: u32,
 }
 
 impl StagedPart {
@@ -52,7 +52,7 @@ impl StagedPart {
 }
 
 impl Decision {
-    pub(super) fn encode(&self) -> Bytes {
+    pub(crate) fn encode(&self) -> Bytes {
         let mut body = String::new();
         for StagedPart { object, len, crc } in &self.parts {
             // Writing to a string can't fail.
@@ -63,7 +63,7 @@ impl Decision {
     }
 
     /// Reads what [`encode`](Self::encode) wrote, and nothing else.
-    pub(super) fn decode(bytes: &Bytes) -> Result<Self, BoxError> {
+    pub(crate) fn decode(bytes: &Bytes) -> Result<Self, BoxError> {
         let damaged = || BoxError::from("it is damaged");
         let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
         let (head, body) = text.split_once('\n').ok_or_else(damaged)?;
@@ -71,16 +71,20 @@ impl Decision {
         if head.next() != Some(MAGIC) {
             return Err(damaged());
         }
-        match head.next() {
-            Some(VERSION) => {}
-            Some(other) => {
-                return Err(format!(
-                    "it has format version {other}, and this release knows {VERSION}: \
-                     finish the batch with the release that began it"
-                )
-                .into());
-            }
-            None => return Err(damaged()),
+        let version = head.next().and_then(|version| version.parse::<u32>().ok());
+        let crc = head
+            .next()
+            .and_then(|crc| u32::from_str_radix(crc, 16).ok());
+        // Only what is whole can be called newer.
+        if let Some(newer) = version
+            && newer > VERSION
+            && crc == Some(crc32fast::hash(body.as_bytes()))
+        {
+            return Err(format!(
+                "it has format version {newer}, and this release knows {VERSION}: \
+                 finish the batch with the release that began it"
+            )
+            .into());
         }
         let decision = Self {
             parts: body
@@ -121,8 +125,7 @@ mod tests {
     /// Version 1 for ever.
     #[test]
     fn the_format_is_fixed() {
-        let golden =
-            "tidemill-parts 1 2bb9030e\n4 18572a97 part-00000.0\n0 00000000 part-00001.12\n";
+        let golden = include_str!("golden/decision_v1.txt");
         assert_eq!(decision().encode(), golden);
         assert_eq!(
             Decision::decode(&Bytes::from_static(golden.as_bytes())).unwrap(),
@@ -147,8 +150,13 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_refused() {
-        let error = Decision::decode(&Bytes::from_static(b"tidemill-parts 2 00000000\n"));
-        let error = error.unwrap_err().to_string();
-        assert!(error.contains("format version 2"), "{error}");
+        let told = |text: &'static str| {
+            let error = Decision::decode(&Bytes::from_static(text.as_bytes()));
+            error.unwrap_err().to_string()
+        };
+        let newer = told("tidemill-parts 2 00000000\n");
+        assert!(newer.contains("format version 2"), "{newer}");
+        assert_eq!(told("tidemill-parts 2 00000001\n"), "it is damaged");
+        assert_eq!(told("tidemill-parts 0 00000000\n"), "it is damaged");
     }
 }

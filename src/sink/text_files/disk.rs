@@ -81,10 +81,9 @@ impl<'a> DiskFolder<'a> {
         &self,
         rdd: &Rdd<T>,
     ) -> Result<(), BoxError> {
-        let mut attempt = 0;
+        let attempt;
         if self.is_committed()? {
-            // The name may not be durable yet: whoever renamed may have ended right behind that.
-            self.disk.sync_dir(self.parent())?;
+            attempt = self.settle()?;
         } else {
             create_dir_all_durable(self.disk, self.parent())?;
             let staging = self.claim()?;
@@ -98,6 +97,19 @@ impl<'a> DiskFolder<'a> {
         self.tidy(attempt);
         failpoint!("sink::after_tidying");
         Ok(())
+    }
+
+    /// Makes the name durable that was found: whoever renamed may have ended right behind that, or have seen
+    /// the folder's sync fail. A sync of the folder alone could then succeed and mean nothing (`ext4` answers
+    /// one that finds nothing left to write with success, even when its journal has failed). So
+    /// something new goes into the folder first, and is synced with it: journals keep their order, and one that
+    /// has failed takes no change any more. The name itself can't be taken back and given anew:
+    /// another driver, or a reader, may have relied on it.
+    fn settle(&self) -> Result<u32, BoxError> {
+        let staging = self.claim()?;
+        failpoint!("sink::before_folder_sync");
+        self.disk.sync_dir(self.parent())?;
+        Ok(staging.number)
     }
 
     fn write_and_rename<T: ?Sized + Element + TextForm>(
