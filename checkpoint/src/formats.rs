@@ -1,9 +1,12 @@
 //! The stored forms that no other part of the public face reads: for fuzz targets, and for the test that
 //! holds `docs/formats.md` against the code. Not for programs; it changes without notice.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use tidemill_storage::Holder;
 
+use crate::backend::{Name, pieces};
 use crate::claim::{self, Claim, Fence};
 use crate::envelope;
 use crate::error::Result;
@@ -85,6 +88,26 @@ pub struct PackParts {
     pub chunks: Vec<(ChunkId, u64, u64)>,
     /// Bytes of the whole pack.
     pub total: u64,
+}
+
+/// The entries of the sled index that hold the sealed head of checkpoint `id`'s pack.
+#[must_use]
+pub fn split_index_entry(id: u64, head: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    pieces::split(Name::Pack(CheckpointId(id)), head).collect()
+}
+
+/// Puts the head of checkpoint `id`'s pack together from the entries of a sled index; `None` when they don't
+/// hold one.
+///
+/// # Errors
+/// As the store, when it reads its index.
+pub fn join_index_entry(
+    place: &str,
+    id: u64,
+    entries: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> Result<Option<Bytes>> {
+    let name = Name::Pack(CheckpointId(id));
+    pieces::join(name, place, |key| Ok(entries.get(key)))
 }
 
 /// Reads a fence's epoch; `None` for another kind of record.

@@ -77,6 +77,35 @@ struct Position {
     next: u64,
 }
 
+/// No queue counts so far: beyond it a number is damage, and below it counting on can't overflow.
+const MOST: u64 = 1 << 63;
+
+fn decode_plan(bytes: &[u8]) -> Result<Plan, BoxError> {
+    let plan: Plan = decode("a queue's plan", bytes)?;
+    if plan.from <= plan.to && plan.to <= MOST {
+        return Ok(plan);
+    }
+    let Plan { time, from, to } = plan;
+    Err(format!(
+        "a queue's plan for the batch at {time} is damaged: it says items {from} to {to}; expected numbers in \
+         order, up to {MOST}. Restore it from a copy, or start afresh at another location"
+    )
+    .into())
+}
+
+fn decode_position(bytes: &[u8]) -> Result<Position, BoxError> {
+    let position: Position = decode("a queue's position", bytes)?;
+    if position.next <= MOST {
+        return Ok(position);
+    }
+    Err(format!(
+        "a queue's position is damaged: it says that {} items were taken; expected at most {MOST}. Restore it \
+         from a copy, or start afresh at another location",
+        position.next
+    )
+    .into())
+}
+
 impl<T: ?Sized + Element> QueueSource<T> {
     /// A queue of which each batch takes one item, and the handle that pushes into it.
     pub fn new() -> (Self, QueueHandle<T>) {
@@ -199,7 +228,7 @@ impl<T: ?Sized + Element> DirectSource<T> for QueueSource<T> {
     }
 
     fn accept(&self, plan: &[u8]) -> Result<(), BoxError> {
-        let plan: Plan = decode("a queue's plan", plan)?;
+        let plan = decode_plan(plan)?;
         let mut queue = self.queue();
         queue.taken.insert(plan.time, plan.to);
         queue.go_on_at(plan.to);
@@ -213,7 +242,7 @@ impl<T: ?Sized + Element> DirectSource<T> for QueueSource<T> {
     }
 
     fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
-        let position: Position = decode("a queue's position", position)?;
+        let position = decode_position(position)?;
         self.queue().go_on_at(position.next);
         Ok(())
     }
@@ -230,7 +259,7 @@ impl<T: ?Sized + Element> DirectSource<T> for QueueSource<T> {
     }
 
     fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<T>, BoxError> {
-        let plan: Plan = decode("a queue's plan", plan)?;
+        let plan = decode_plan(plan)?;
         match &self.default {
             Some(default) if plan.from >= plan.to => Ok(default.clone()),
             _ => Ok(self.queue().read(plan.from..plan.to, executor)),
@@ -364,6 +393,38 @@ mod tests {
         );
         handle.push_vec(vec![4]);
         assert_eq!(batch(&second, 4), Some(vec![4]));
+    }
+
+    #[test]
+    fn numbers_that_no_queue_has_counted_to_are_refused() {
+        let (source, handle) = QueueSource::<u32>::new();
+        let before = source.position();
+        for next in [MOST + 1, u64::MAX] {
+            let error = source.restore(&encode_position(&Position { next }));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(&next.to_string()), "{error}");
+        }
+        for (from, to) in [(2, 1), (u64::MAX, u64::MAX), (0, MOST + 1)] {
+            let time = at(7);
+            let plan = encode(&Plan { time, from, to }).unwrap();
+            let accepted = source.accept(&plan).unwrap_err().to_string();
+            let read = source.rdd(&plan, &executor()).map(drop).unwrap_err();
+            assert_eq!(read.to_string(), accepted);
+            assert!(accepted.contains("the batch at 7 ms"), "{accepted}");
+        }
+        assert_eq!(source.position(), before, "what was refused has no effect");
+
+        source
+            .restore(&encode_position(&Position { next: MOST }))
+            .unwrap();
+        handle.push_vec(vec![1]);
+        handle.push_vec(vec![2]);
+        assert_eq!(
+            (batch(&source, 8), batch(&source, 9)),
+            (Some(vec![1]), Some(vec![2]))
+        );
+        // What it writes itself it reads again, unless it was all but at the end before.
+        assert!(source.restore(&source.position()).is_err());
     }
 
     #[test]

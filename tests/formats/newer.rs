@@ -4,8 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Holder, Location, StoreOptions};
-use tidemill_storage::LocalDisk;
+use bytes::Bytes;
+use tidemill::rdd::{Executor, Rdd};
+use tidemill::sink::{BatchIdentity, Sink, TextFiles};
+use tidemill::source::{
+    DirectSource, FileSource, FileSourceOptions, QueueSource, RateOptions, RateSource,
+};
+use tidemill::{OperatorUid, Time};
+use tidemill_checkpoint::{
+    CheckpointReader, CheckpointStore, Draft, Holder, Location, StoreOptions,
+};
+use tidemill_storage::{DiskObjects, LocalDisk, Objects, SimDisk};
 use tidemill_wal::{LogKind, LogReader, Wal, WalOptions};
 
 use crate::program::{program, stopped};
@@ -135,7 +144,7 @@ fn a_newer_event() {
 }
 
 #[test]
-fn a_newer_manifest_chunk_or_claim() {
+fn a_newer_manifest_or_chunk() {
     for kind in ["manifest", "chunk"] {
         let folder = stopped();
         let checkpoint = folder.path().join("checkpoint");
@@ -163,6 +172,176 @@ fn a_newer_manifest_chunk_or_claim() {
         let name = file.display().to_string();
         start_is_refused(folder.path(), &[&name, "format 2"]);
     }
+}
+
+/// The objects of a store in memory, by name.
+fn objects_of(objects: &dyn Objects) -> BTreeMap<String, Bytes> {
+    let names = objects.list("").unwrap().into_iter();
+    names
+        .map(|(name, _)| {
+            let bytes = objects.get(&name).unwrap().unwrap();
+            (name, bytes)
+        })
+        .collect()
+}
+
+fn some_objects() -> Arc<dyn Objects> {
+    Arc::new(DiskObjects::new(Arc::new(SimDisk::new()), "/store"))
+}
+
+/// Replaces an object by what it is in version 2.
+fn make_newer(objects: &dyn Objects, name: &str) {
+    let mut bytes = objects.get(name).unwrap().unwrap().to_vec();
+    bytes[8] = 2;
+    seal_envelope(&mut bytes);
+    objects.put(name, bytes.into()).unwrap();
+}
+
+fn is_newer(error: &tidemill_checkpoint::Error, place: &str) -> bool {
+    assert!(error.to_string().contains(place), "{error}");
+    let versions = match error {
+        tidemill_checkpoint::Error::NewerFormat { found, known, .. } => (*found, *known),
+        other => panic!("{other}"),
+    };
+    versions == (2, 1)
+}
+
+/// A driver of a newer release has taken an object store over, and not come further than that.
+#[test]
+fn a_newer_claim_or_fence() {
+    for (kind, name) in [
+        ("claim", "epoch/00000000000000000001"),
+        ("fence", "manifest/00000000000000000001"),
+    ] {
+        let objects = some_objects();
+        let open = || {
+            let options = StoreOptions::new(Holder::current("test", 1));
+            CheckpointStore::open_objects(Arc::clone(&objects), "mem", options)
+        };
+        drop(open().unwrap());
+        make_newer(&*objects, name);
+        let before = objects_of(&*objects);
+        assert_eq!(before.len(), 2, "{:?}", before.keys());
+        assert!(is_newer(&open().unwrap_err(), name), "{kind}");
+        assert_eq!(objects_of(&*objects), before, "{kind}");
+    }
+}
+
+#[test]
+fn a_newer_claim_of_a_local_location() {
+    let folder = stopped();
+    let claims = folder.path().join("checkpoint/epoch");
+    let claim = newest(&claims);
+    change(&claim, |bytes| bytes[8] = 2, seal_envelope);
+    let before = contents(&claims);
+    let name = claim.display().to_string();
+    start_is_refused(folder.path(), &[&name, "an epoch's claim of format 2"]);
+    assert!(contents(&claims) == before);
+}
+
+#[test]
+fn a_newer_pack() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = Location::Sled(folder.path().join("checkpoint"));
+    let open = || CheckpointStore::open(&location, StoreOptions::new(Holder::current("test", 1)));
+    let store = open().unwrap();
+    let draft = |time_ms| Draft {
+        time_ms,
+        created_ms: time_ms,
+        metadata: Bytes::from_static(b"opaque"),
+        low_water: BTreeMap::new(),
+        series: Vec::new(),
+        unchanged: Vec::new(),
+    };
+    for time_ms in [10, 20] {
+        store.write(draft(time_ms)).unwrap();
+    }
+    drop(store);
+    // The index would answer for the pack, and a newer program's wouldn't be ours.
+    std::fs::remove_dir_all(folder.path().join("checkpoint/index")).unwrap();
+    let pack = newest(&folder.path().join("checkpoint/pack"));
+    let seal_head = |bytes: &mut [u8]| {
+        let length = u64::from_le_bytes(bytes[16..24].try_into().unwrap()) as usize;
+        seal_envelope(&mut bytes[..24 + length]);
+    };
+    change(&pack, |bytes| bytes[8] = 2, seal_head);
+    let state = || {
+        let mut files = contents(&folder.path().join("checkpoint"));
+        files.retain(|path, _| !path.to_string_lossy().contains("/index/"));
+        files.extend(contents(&folder.path().join("checkpoint/epoch")));
+        files
+    };
+    let before = state();
+    assert!(is_newer(&open().unwrap_err(), &pack.display().to_string()));
+    let found = CheckpointReader::open(&location).and_then(|reader| reader.verify());
+    assert!(is_newer(&found.unwrap_err(), &pack.display().to_string()));
+    assert!(state() == before);
+}
+
+/// A batch that a newer release was about to commit is not for us to finish.
+#[test]
+fn a_newer_decision() {
+    let objects = some_objects();
+    let hidden = ".counts-7000.commit";
+    let decision = format!(
+        "tidemill-parts 2 {:08x}\nanything",
+        crc32fast::hash(b"anything")
+    );
+    for (name, text) in [("decision", decision.as_str()), ("part-00000.0", "a\n")] {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        objects.put(&format!("{hidden}/{name}"), bytes).unwrap();
+    }
+    let before = objects_of(&*objects);
+    let sink = TextFiles::on_objects("counts", None, Arc::clone(&objects));
+    let batch = BatchIdentity {
+        application: "test".to_owned(),
+        output: OperatorUid::new("files"),
+        time: Time::from_millis(7_000),
+    };
+    let executor = Executor::new(1, 1).unwrap();
+    let rdd = Rdd::parallelize(vec!["b".to_owned()], 1, &executor);
+    let error = sink.commit(&batch, &rdd).unwrap_err().to_string();
+    for text in [hidden, "format version 2", "release that began it"] {
+        assert!(error.contains(text), "{error}");
+    }
+    assert_eq!(objects_of(&*objects), before);
+    assert!(!sink.is_committed(batch.time).unwrap());
+}
+
+/// Plans and positions of all direct sources: a newer one is refused, and changes nothing.
+#[test]
+fn newer_plans_and_positions() {
+    fn check(source: &impl DirectSource<str>, executor: &Executor) {
+        let kind = source.kind();
+        let (first, second) = (Time::from_millis(1_000), Time::from_millis(2_000));
+        let plan = source.plan(second, Some(first)).unwrap().unwrap().plan;
+        let before = source.position();
+        let newer = |bytes: &[u8]| [&[2], &bytes[1..]].concat();
+        let refusals = [
+            source.accept(&newer(&plan)),
+            source.rdd(&newer(&plan), executor).map(drop),
+            source.restore(&newer(&before)),
+        ];
+        for refused in refusals {
+            let told = refused.unwrap_err().to_string();
+            let expected = "has format version 2; this program reads version 1";
+            assert!(told.contains(expected), "{kind}: {told}");
+        }
+        assert_eq!(source.position(), before, "{kind}");
+        assert_eq!((plan[0], before[0]), (1, 1), "{kind}");
+        source.restore(&before).unwrap();
+        source.accept(&plan).unwrap();
+        assert_ne!(source.position(), before, "{kind}");
+    }
+    let executor = Executor::new(1, 1).unwrap();
+    check(&RateSource::new(RateOptions::default()), &executor);
+    let (queue, handle) = QueueSource::<str>::new();
+    handle.push_vec(vec!["one".to_owned()]);
+    check(&queue, &executor);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.txt"), "one\n").unwrap();
+    let files = FileSource::new(folder.path(), FileSourceOptions::default());
+    check(&files, &executor);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What lies in a checkpoint store: manifests, claims, fences and chunks, each by its own reader.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use tidemill_checkpoint::{Chunk, ChunkBuilder, formats};
 
@@ -139,5 +141,62 @@ fn checkpoint_chunk() {
             assert_eq!(again.iter().collect::<Vec<_>>(), entries);
         }
         outcome(&read, "a chunk")
+    });
+}
+
+/// Entries behind one another: the key's length (one byte), the value's (two), key, value. What doesn't fit
+/// is cut off.
+fn index_entries(mut rest: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut entries = BTreeMap::new();
+    while let [key, low, high, behind @ ..] = rest {
+        let (key, behind) = behind.split_at(behind.len().min(usize::from(*key)));
+        let value = usize::from(u16::from_le_bytes([*low, *high]));
+        let (value, behind) = behind.split_at(behind.len().min(value));
+        entries.insert(key.to_vec(), value.to_vec());
+        rest = behind;
+    }
+    entries
+}
+
+fn laid_out(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
+    let lay_out = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+        let lengths = [&[key.len() as u8][..], &(value.len() as u16).to_le_bytes()];
+        [&lengths.concat(), &key[..], &value[..]].concat()
+    };
+    entries.iter().flat_map(lay_out).collect()
+}
+
+/// What lies in the database of a sled location: the head of a pack, in pieces.
+#[test]
+fn sled_index() {
+    let length = u64::from_le_bytes(PACK[16..24].try_into().unwrap()) as usize;
+    let head = PACK[..24 + length].to_vec();
+    // The checksum that covers a piece doesn't care what is in it.
+    let heads = [head, Vec::new(), vec![7; 3_999], vec![7; 8_001]];
+    let seeds = heads.map(|head| laid_out(&formats::split_index_entry(7, &head)));
+    let target = Target {
+        name: "sled_index",
+        seeds: seeds.to_vec(),
+        words: &[
+            "pack/00000000000000000007",
+            "pack/00000000000000000007#0000000000",
+            "pack/00000000000000000007#0000000001",
+        ],
+        repair: repair::index_entries,
+        cases: 10_000,
+    };
+    target.run(|case| {
+        let entries = index_entries(case);
+        let read = formats::join_index_entry("here", 7, &entries);
+        if let Ok(Some(head)) = &read {
+            // Others may lie beside them; these are the ones that say the same, if cut in other places.
+            let again = formats::split_index_entry(7, head);
+            let again = formats::join_index_entry("here", 7, &again).unwrap();
+            assert_eq!(again.as_ref(), Some(head));
+            let pieces = entries.values().map(Vec::len).sum::<usize>();
+            assert!(head.len() <= pieces, "more than there is");
+            return outcome(&formats::decode_pack("here", 7, head), "here");
+        }
+        outcome(&read, "here")
     });
 }

@@ -1,12 +1,15 @@
 //! Plans and positions of direct sources, which come back from logs and checkpoints.
 
 use tidemill::Time;
-use tidemill::source::{DirectSource, FileSource, FileSourceOptions, RateOptions, RateSource};
+use tidemill::rdd::Executor;
+use tidemill::source::{
+    DirectSource, FileSource, FileSourceOptions, QueueSource, RateOptions, RateSource,
+};
 
 use crate::run::{Target, as_it_is, outcome};
 
 /// Restores and accepts anything; what it then stands at can be restored again.
-fn hold(source: &impl DirectSource<str>, case: &[u8]) -> String {
+fn hold(source: &impl DirectSource<str>, executor: &Executor, case: &[u8]) -> String {
     let restored = source.restore(case);
     let accepted = source.accept(case);
     let position = source.position();
@@ -14,10 +17,16 @@ fn hold(source: &impl DirectSource<str>, case: &[u8]) -> String {
     source.restore(&position).unwrap();
     assert_eq!(source.position(), position);
     let planned = source.plan(Time::from_millis(u64::MAX), None);
+    if let Ok(Some(planned)) = &planned {
+        source.accept(&planned.plan).unwrap();
+    }
+    // What is accepted can be read, or says why not.
+    let read = source.rdd(case, executor);
+    assert_eq!(read.is_ok(), accepted.is_ok());
     format!(
         "{} {} {}",
-        outcome(&restored, "source's position"),
-        outcome(&accepted, "source's plan"),
+        outcome(&restored, "position"),
+        outcome(&accepted, "plan"),
         planned.is_ok()
     )
 }
@@ -36,7 +45,30 @@ fn rate_source() {
         repair: as_it_is,
         cases: 10_000,
     };
-    target.run(|case| hold(&source(), case));
+    let executor = Executor::new(1, 1).unwrap();
+    target.run(|case| hold(&source(), &executor, case));
+}
+
+#[test]
+fn queue_source() {
+    let queue = || {
+        let (source, handle) = QueueSource::<str>::new();
+        handle.push_vec(vec!["one".to_owned()]);
+        handle.push_vec(vec!["two".to_owned()]);
+        source
+    };
+    let used = queue();
+    let planned = used.plan(Time::from_millis(1_000), None).unwrap().unwrap();
+    used.accept(&planned.plan).unwrap();
+    let target = Target {
+        name: "queue_source",
+        seeds: vec![planned.plan, used.position()],
+        words: &["time", "next", "from", "to"],
+        repair: as_it_is,
+        cases: 10_000,
+    };
+    let executor = Executor::new(1, 1).unwrap();
+    target.run(|case| hold(&queue(), &executor, case));
 }
 
 #[test]
@@ -59,5 +91,6 @@ fn file_source() {
         repair: as_it_is,
         cases: 5_000,
     };
-    target.run(|case| hold(&source(), case));
+    let executor = Executor::new(1, 1).unwrap();
+    target.run(|case| hold(&source(), &executor, case));
 }

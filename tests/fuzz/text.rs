@@ -5,6 +5,7 @@ use tidemill_checkpoint::Location;
 use tidemill_config::{
     ByteSize, HostPort, Name, Pipeline, StoreUrl, default_toml, format_duration, parse_duration,
 };
+use tidemill_storage::{Holder, read_holder};
 
 use crate::run::{Outcome, Target, as_it_is};
 
@@ -181,5 +182,48 @@ fn small_values() {
         ]
         .map(|told| told.split('`').next().unwrap_or_default().to_owned())
         .join(", ")
+    });
+}
+
+/// What lies in a lock file says who holds the lock, and proves nothing: whatever it is, no start fails.
+#[test]
+fn lock_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let holder = Holder {
+        admin: Some("127.0.0.1:4040".to_owned()),
+        ..Holder::current("tägliche \"counts\"", 1_504_665_716_000)
+    };
+    let target = Target {
+        name: "lock_file",
+        seeds: vec![
+            serde_json::to_vec(&holder).unwrap(),
+            b"{\"pid\":1,\"host\":\"\",\"application\":\"\",\"started_ms\":0,\"x\":[]}".to_vec(),
+            vec![b'['; 100_000],
+            Vec::new(),
+        ],
+        words: &[
+            "\"pid\":",
+            "\"admin\":null",
+            "{",
+            "}",
+            "\\u0000",
+            "4294967296",
+        ],
+        repair: as_it_is,
+        cases: 5_000,
+    };
+    target.run(|case| {
+        std::fs::write(&path, case).unwrap();
+        let Some(read) = read_holder(&path).unwrap() else {
+            assert!(serde_json::from_slice::<Holder>(case).is_err());
+            return "nobody".to_owned();
+        };
+        let again = serde_json::to_vec(&read).unwrap();
+        std::fs::write(&path, again).unwrap();
+        assert_eq!(read_holder(&path).unwrap().as_ref(), Some(&read));
+        // It is put into lines for people.
+        assert!(read.to_string().contains(&read.application));
+        format!("somebody {}", read.admin.is_some())
     });
 }

@@ -20,7 +20,7 @@ use tidemill_storage::{Location, PutOutcome};
 pub(crate) use self::exclusive::Exclusive;
 pub(crate) use self::name::{Folder, Name};
 pub(crate) use self::objects::ObjectBackend;
-pub(crate) use self::sled::SledBackend;
+pub(crate) use self::sled::{SledBackend, pieces};
 use crate::error::{Error, Result};
 use crate::id::{CheckpointId, ChunkId};
 

@@ -1,6 +1,6 @@
 //! How a driver becomes the owner of a location: look, claim, fence, read.
 //!
-//! 1. Look: a location that a newer program wrote is refused before anything is written there.
+//! 1. Look: a location that a newer program wrote or claimed is refused before anything is written there.
 //! 2. Claim the next epoch by creating its record; whoever is told "taken" tries the one after.
 //! 3. Where no lock is held, create a fence behind the last manifest: from then on the drivers before
 //!    can't publish any more, whatever they believe.
@@ -89,7 +89,9 @@ fn claim(
     seen: Epoch,
 ) -> Result<Epoch> {
     for _ in 0..CLAIM_TRIES {
-        let highest = catalog::highest_epoch(backend)?.max(seen);
+        let last = catalog::highest_epoch(backend)?;
+        refuse_newer(backend, last)?;
+        let highest = last.max(seen);
         let epoch = Epoch(highest.0.saturating_add(1));
         let record = Claim::new(epoch, options.holder.clone()).encode()?;
         failpoint!("checkpoint::before_claim");
@@ -110,6 +112,19 @@ fn claim(
         location: location.to_owned(),
         holder: holder.map(Box::new),
     })
+}
+
+/// Ends the start when a newer program has claimed the location, even if it has written nothing else yet.
+/// Whatever else is wrong with a claim does no harm: it counts by its name.
+fn refuse_newer(backend: &dyn Backend, last: Epoch) -> Result<()> {
+    let name = Name::Claim(last);
+    let Ok(Some(bytes)) = backend.get(name) else {
+        return Ok(());
+    };
+    match Claim::verify(&backend.place(name), &bytes) {
+        Err(error @ Error::NewerFormat { .. }) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Only the highest epoch means anything; the others are removed where that works.

@@ -26,7 +26,7 @@ mod open;
 
 mod pack_files;
 mod packs;
-mod pieces;
+pub(crate) mod pieces;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 const PIECE: usize = 4000;
 
 /// The entries that hold a record.
-pub(super) fn split(name: Name, bytes: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+pub(crate) fn split(name: Name, bytes: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     let count = u32::try_from(bytes.len().div_ceil(PIECE)).unwrap_or(u32::MAX);
     let mut head = BytesMut::with_capacity(12);
     head.put_u32_le(count);
@@ -38,7 +38,7 @@ pub(super) fn split(name: Name, bytes: &[u8]) -> impl Iterator<Item = (Vec<u8>, 
 }
 
 /// Puts a record together again; `None` when it has no head.
-pub(super) fn join<V: AsRef<[u8]>>(
+pub(crate) fn join<V: AsRef<[u8]>>(
     name: Name,
     place: &str,
     get: impl Fn(&[u8]) -> Result<Option<V>>,
