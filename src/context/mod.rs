@@ -63,7 +63,9 @@ pub enum StartMode {
     CreateOnly,
 }
 
-/// A streaming program: its streams and how they run. Clones are handles to the same context.
+/// A streaming program: its streams and how they run. Clones are handles to the same context. When the last
+/// one is dropped while it runs, it stops as by [`stop(false)`](StreamingContext::stop): nothing that was
+/// acknowledged is lost, and no thread stays.
 ///
 /// ```
 /// use std::time::Duration;

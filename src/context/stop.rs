@@ -1,9 +1,10 @@
 //! Stopping: at once, or gracefully: receivers first, then every received block, then a last checkpoint.
 //! Nothing acknowledged is lost either way.
 
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{ContextState, Running, StreamingContext};
+use super::{ContextState, Inner, Running, StreamingContext};
 use crate::error::{Error, Result};
 
 /// How long clients are given to take their answers when all is stored.
@@ -40,24 +41,17 @@ impl StreamingContext {
         result
     }
 
-    fn wind_down(&self, running: Running, gracefully: bool) -> Result<()> {
-        let Running {
-            engine,
-            generator,
-            scheduler,
-            receivers,
-        } = running;
+    fn wind_down(&self, mut running: Running, gracefully: bool) -> Result<()> {
         let deadline = Instant::now() + self.settings().stop_timeout;
         let runtime = self.runtime()?;
         tracing::info!(gracefully, "stopping");
-        engine.intake.gate.wait_no_longer_than(match gracefully {
+        running.take_no_more(match gracefully {
             true => deadline,
             false => Instant::now(),
         });
-        receivers.iter().for_each(super::RunningReceiver::cancel);
         let mut drained = gracefully;
         if gracefully {
-            for receiver in receivers {
+            for receiver in std::mem::take(&mut running.receivers) {
                 drained &= receiver.finish(&runtime, deadline);
             }
             // Posts that were answered just now still have to reach their clients.
@@ -67,40 +61,92 @@ impl StreamingContext {
         }
         let is_broken = self.life().is_broken;
         if drained && !is_broken {
-            if engine.intake.tracker.has_unallocated() {
-                generator.drain();
+            if running.engine.intake.tracker.has_unallocated() {
+                running.generator.drain();
             }
-            generator.stop();
-            drained = scheduler.wait_for_pending(0, Some(deadline));
+            running.generator.stop();
+            drained = running.scheduler.wait_for_pending(0, Some(deadline));
         }
-        generator.stop();
+        running.generator.stop();
         if gracefully && !drained {
             tracing::warn!("the stop took too long; what is left is done after the next start");
         }
-        scheduler.stop();
-        engine.checkpointer.stop();
-        engine.space.stop();
+        running.end_threads();
         let last = match gracefully && !is_broken {
-            true => engine.write_checkpoint_now().map(|_| ()),
+            true => running.engine.write_checkpoint_now().map(|_| ()),
             false => Ok(()),
         };
+        let closed = running.close_logs();
+        tracing::info!("stopped");
+        match is_broken {
+            // The logs refuse after a failure, which has been told.
+            true => Ok(()),
+            false => last.and(closed),
+        }
+    }
+}
+
+impl Running {
+    /// Cancels receivers; whoever waits for room gives up at `deadline`.
+    fn take_no_more(&self, deadline: Instant) {
+        self.engine.intake.gate.wait_no_longer_than(deadline);
+        self.receivers
+            .iter()
+            .for_each(super::RunningReceiver::cancel);
+    }
+
+    /// Ends the threads that batches need, once they have finished the work at hand.
+    fn end_threads(&self) {
+        self.generator.stop();
+        self.scheduler.stop();
+        self.engine.checkpointer.stop();
+        self.engine.space.stop();
+    }
+
+    fn close_logs(&self) -> Result<()> {
         let close = |log: &tidemill_wal::Wal, name: &str| {
             log.close().map_err(|error| Error::Log {
                 log: name.to_owned(),
                 error: Box::new(error),
             })
         };
-        let closed = close(engine.intake.tracker.log(), "the driver's log");
-        let blocks = engine
-            .intake
-            .store
-            .log()
-            .map_or(Ok(()), |log| close(log, "the block log"));
-        tracing::info!("stopped");
-        match is_broken {
-            // The logs refuse after a failure, which has been told.
-            true => Ok(()),
-            false => last.and(closed).and(blocks),
+        let intake = &self.engine.intake;
+        let closed = close(intake.tracker.log(), "the driver's log");
+        let blocks = intake.store.log();
+        closed.and(blocks.map_or(Ok(()), |log| close(log, "the block log")))
+    }
+
+    /// Stops, not gracefully, where nobody can be told how it went.
+    fn abandon(self) {
+        tracing::warn!("the context was dropped while it ran, and stops");
+        self.take_no_more(Instant::now());
+        self.end_threads();
+        if let Err(error) = self.close_logs() {
+            tracing::warn!(%error, "a log of a context that was dropped");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let life = self.life.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (running, registry) = (life.running.take(), Arc::clone(&self.registry));
+        let end = move || {
+            running.into_iter().for_each(Running::abandon);
+            registry.clear();
+        };
+        // A thread of the engine that drops the last handle can't wait for its own end.
+        let current = std::thread::current();
+        let is_ours = current
+            .name()
+            .is_some_and(|name| name.starts_with("tidemill-"));
+        if !is_ours {
+            end();
+        } else if let Err(error) = std::thread::Builder::new()
+            .name("tidemill-stop".to_owned())
+            .spawn(end)
+        {
+            tracing::error!(%error, "no thread to stop a context that was dropped");
         }
     }
 }

@@ -143,6 +143,14 @@ impl Registry {
         self.declared().mistakes.clone()
     }
 
+    /// Lets go of all operators. They hold the registry, and it them: without this neither would ever go.
+    pub(crate) fn clear(&self) {
+        let declared = std::mem::take(&mut *self.declared());
+        self.seal();
+        // Dropped outside the lock: what an operator holds may be anything.
+        drop(declared);
+    }
+
     fn declared(&self) -> MutexGuard<'_, Declared> {
         self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
