@@ -3,14 +3,23 @@
 //! R8: a batch is cleaned up when it's complete, the older of the two newest checkpoints contains its
 //! effect, and nothing reads its data any more. Bytes of the logs go after that event is durable, and
 //! only up to where the older checkpoint's replay begins.
+//!
+//! A log gives room in whole segments, and the newest stays. Where sources are held back for want of room
+//! nothing makes the newest grow full, and without more room nothing lets them go on: then it is left for a
+//! new one, and goes when two checkpoints more have passed it.
 
 use tidemill_storage::failpoint;
 use tidemill_wal::{Sequence, Wal};
 
 use super::Engine;
 use crate::block::{Allocation, Writer};
+use crate::error::Error;
 use crate::recovery::{BLOCK_LOG, DRIVER_LOG};
 use crate::time::Time;
+
+/// From how many bytes on a segment is worth being left where there is little room: what takes its place is
+/// a block of the file system or two, and a few syncs.
+const WORTH_LEAVING: u64 = 16 << 10;
 
 impl Engine {
     /// Lets go of the memory of blocks that no later batch reads. They stay in the log, if there is one;
@@ -82,11 +91,37 @@ impl Engine {
             }
         }
         failpoint!("engine::before_truncate");
-        self.truncate(self.intake.tracker.log(), DRIVER_LOG);
-        if let Some(log) = self.intake.store.log() {
-            self.truncate(log, BLOCK_LOG);
+        let logs = || {
+            let blocks = self.intake.store.log().map(|log| (log, BLOCK_LOG));
+            [(self.intake.tracker.log(), DRIVER_LOG)]
+                .into_iter()
+                .chain(blocks)
+        };
+        // First what makes room without taking any.
+        logs().for_each(|(log, name)| self.truncate(log, name));
+        if self.intake.gate.shut().is_some() {
+            logs().for_each(|(log, name)| self.leave_segment(log, name));
         }
         failpoint!("engine::after_truncate");
+    }
+
+    /// Has a log go on in a new segment, and lets the one before go if nothing in it is needed.
+    fn leave_segment(&self, log: &Wal, name: &str) {
+        match log.roll(WORTH_LEAVING) {
+            Ok(true) => {
+                tracing::debug!(log = name, "left a segment, so that it can be removed");
+                self.truncate(log, name);
+            }
+            Ok(false) | Err(tidemill_wal::Error::Closed) => {}
+            // The next clean-up tries again: nothing has changed.
+            Err(error @ tidemill_wal::Error::Full { .. }) => {
+                tracing::debug!(log = name, %error, "a segment couldn't be left");
+            }
+            Err(error) => self.troubles.fatal(Error::Log {
+                log: name.to_owned(),
+                error: Box::new(error),
+            }),
+        }
     }
 
     fn truncate(&self, log: &Wal, name: &str) {

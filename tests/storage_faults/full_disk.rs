@@ -116,6 +116,40 @@ fn what_batches_and_clean_ups_let_go_is_room() {
 }
 
 #[test]
+fn segments_that_nothing_fills_any_more_go_for_room() {
+    let mut history = History::new("full-disk-of-one-segment".to_owned());
+    // One segment of each log takes all that is ever written here: nothing is left for a new one by its size.
+    let life = history
+        .start(|builder| with_reserve(builder).segment_bytes(64 << 20))
+        .unwrap();
+    let used = |disk: &SimDisk| 1_000_000 - disk.free_bytes().unwrap();
+    history.disk.set_capacity(Some(1_000_000));
+    let start = used(&history.disk);
+    let is_full = |life: &Life| life.context.space().unwrap().held_back;
+    history.disk.set_capacity(Some(start + 3 * RESERVE));
+    for round in 0..3 {
+        let mut taken = 0;
+        while !is_full(&life) {
+            let until = Instant::now() + SECOND * 5;
+            taken += usize::from(history.offer(&life, || is_full(&life) || Instant::now() > until));
+            assert!(taken < 5_000, "sources never stop");
+        }
+        assert!(taken > 10, "round {round}: {taken}");
+        eventually("it goes on by itself", || {
+            history.tick(&life);
+            let _ = life.context.checkpoint_now(SECOND * 60);
+            (!is_full(&life)).then_some(())
+        });
+    }
+    assert!(history.offer(&life, || false));
+    let status = life.context.space().unwrap();
+    assert_eq!(status.refusals, 0, "{status:?}");
+    history.disk.set_capacity(None);
+    assert!(life.end(true).is_none());
+    history.check("a disk that one segment filled");
+}
+
+#[test]
 fn without_a_reserve_refused_writes_hold_sources_back_and_stops_dont_hang() {
     for gracefully in [false, true] {
         let mut history = History::new(format!("no-reserve-{gracefully}"));
