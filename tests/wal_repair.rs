@@ -243,17 +243,19 @@ fn what_cannot_be_repaired_is_said() {
 }
 
 #[test]
-fn logs_that_are_not_in_a_local_folder_are_refused_with_the_reason() {
+fn places_without_logs_are_refused_with_the_reason() {
     let place = Place::new();
-    let output = place.run(&["wal", "repair", "s3://bucket/wal"]);
-    assert_eq!(code(&output), 2);
-    assert!(
-        stderr(&output).contains("local folders"),
-        "{}",
-        stderr(&output)
-    );
-    assert_eq!(code(&place.run(&["wal", "repair", "nowhere.toml"])), 2);
-    assert_eq!(code(&place.run(&["wal", "repair", "p.toml"])), 1);
+    for (at, exit_code, reason) in [
+        ("memory:", 1, "in the memory of the running pipeline"),
+        ("sled:data", 2, "or an object store's URL"),
+        ("nowhere.toml", 2, ""),
+        ("p.toml", 1, "there are no logs at "),
+    ] {
+        let output = place.run(&["wal", "repair", at]);
+        let text = stderr(&output);
+        assert_eq!(code(&output), exit_code, "{at}: {text}");
+        assert!(text.contains(reason), "{at}: {text}");
+    }
 }
 
 /// Killed at each durable step, and run again.
@@ -274,7 +276,7 @@ fn a_repair_that_is_killed_can_be_run_again() {
     let name = segment.strip_prefix(pristine.path("")).unwrap().to_owned();
     let points = tidemill_wal::FAILPOINTS
         .iter()
-        .filter(|point| point.contains("quarantine"));
+        .filter(|point| point.contains("quarantine") && !point.ends_with("_put"));
     let mut killed = 0;
     for point in points {
         let place = Place::new();

@@ -98,8 +98,14 @@ pub(super) enum WalCommand {
     #[command(after_help = "\
 Without --quarantine nothing is changed. With it, damaged segments are moved to quarantine-TIME/ in the \
 log's folder, never deleted, and repaired ones take their place: good entries stay as they are, lost ones \
-are marked as given up. The driver's log is cut where an entry is lost that no checkpoint contains. Exit \
-code 1 means that something is damaged and was not repaired.
+are marked as given up. The driver's log is cut where an entry is lost that no checkpoint contains.
+
+In an object store a repaired run of slots takes the place of damaged or missing ones, and a head that is \
+lost is made again from the objects there are. With checkpoints in an object store nothing tells whether a \
+driver is live: --driver-is-stopped says that none is. Entries at the very end of a log that are gone with \
+their object are missed only where a checkpoint or an event names them.
+
+Exit code 1 means that something is damaged and was not repaired.
 
 Examples:
   tidemill wal repair wordcount.toml

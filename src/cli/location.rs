@@ -58,13 +58,13 @@ pub(super) struct FoundLog {
 }
 
 /// Where logs are.
-enum Home {
+pub(super) enum Home {
     Folder(PathBuf),
     Objects(Location),
 }
 
 impl Home {
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         match self {
             Self::Folder(folder) => folder.display().to_string(),
             Self::Objects(location) => location.to_string(),
@@ -137,7 +137,7 @@ pub(super) fn logs(text: &str, sets: &[String]) -> Result<Vec<FoundLog>> {
     }
 }
 
-fn log_home(text: &str, sets: &[String]) -> Result<Home> {
+pub(super) fn log_home(text: &str, sets: &[String]) -> Result<Home> {
     let url = if is_pipeline(text, sets)? {
         load::load(Path::new(text), sets)?.wal.url
     } else if Path::new(text).is_dir() {

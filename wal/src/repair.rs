@@ -27,11 +27,13 @@
 
 mod carry_out;
 mod examine;
-mod frames;
+pub(crate) mod frames;
 mod holes;
+mod names;
 mod plan;
 mod work;
 
+pub use crate::segments::objects::salvage::{ObjectLog, examine_objects};
 pub use carry_out::{QUARANTINE, QuarantineReport, Quarantined, carry_out};
 pub use examine::{Bad, Examined, ExaminedSegment, Piece, examine};
 pub use plan::{Action, Loss, Part, Plan, Policy, SegmentPlan};

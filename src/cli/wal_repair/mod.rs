@@ -4,6 +4,7 @@
 //! Without `--quarantine` nothing is written. With it a pipeline must be named: only its checkpoints say
 //! what is still needed, and only its lock whether a driver is live.
 
+mod home;
 mod losses;
 mod survey;
 mod tell;
@@ -11,8 +12,7 @@ mod tell;
 use std::io::{IsTerminal, Write, stderr, stdin};
 
 use tidemill_config::StoreUrl;
-use tidemill_storage::LocalDisk;
-use tidemill_wal::repair::{QuarantineReport, carry_out};
+use tidemill_wal::repair::QuarantineReport;
 
 use super::args::WalRepairArgs;
 use super::error::{CliError, Result};
@@ -45,7 +45,7 @@ pub(super) fn repair(args: &WalRepairArgs) -> Result<()> {
         }
         _ => None,
     };
-    let mut survey = Survey::of(&args.at.location, pipeline.as_ref())?;
+    let mut survey = Survey::of(&args.at, pipeline.as_ref())?;
     let is_damaged = survey.logs.iter().any(|log| !log.plan.is_whole());
     let mut out = Output::new();
     if !args.at.json {
@@ -80,11 +80,11 @@ fn quarantine(log: &mut Surveyed, name: &str) -> Result<()> {
     let report = serde_json::to_vec_pretty(&tell::report(log, name));
     let json = report.map_err(|error| CliError::Failed(error.to_string()))?;
     let report = QuarantineReport { name, json: &json };
-    let done = carry_out(&LocalDisk, &log.folder, &log.plan, report);
+    let done = log.home.carry_out(&log.plan, report);
     log.done = Some(done.map_err(|error| {
         CliError::Failed(format!(
-            "{error}\nevery segment is either as it was or repaired, and nothing is deleted: run \
-             `wal repair` again"
+            "{error}\nevery segment is either as it was or repaired, and nothing is lost that the \
+             quarantine hasn't: run `wal repair` again"
         ))
     })?);
     Ok(())

@@ -1,18 +1,19 @@
 //! [`Survey`]: the logs and the checkpoints of a pipeline read side by side, and a plan for each log.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tidemill_config::{Pipeline, StoreUrl};
-use tidemill_storage::{LocalDisk, Location};
-use tidemill_wal::repair::{Examined, Plan, Policy, Quarantined, examine};
-use tidemill_wal::{Entry, LogKind, Position, Sequence};
+use tidemill_config::Pipeline;
+use tidemill_storage::Location;
+use tidemill_wal::repair::{Examined, Plan, Policy, Quarantined};
+use tidemill_wal::{Entry, Position, Sequence};
 
 use super::super::args::WalArgs;
 use super::super::error::{CliError, Result};
 use super::super::held::Checkpoints;
 use super::super::load;
-use super::super::location::WhichLog;
+use super::super::location::{self, WhichLog};
+use super::home::{self, Home, Read};
 use super::losses::{self, LossTold, Verdict};
 use crate::block::{BlockInfo, Event, GIVEN_UP, TrackerSnapshot};
 use crate::context::{BLOCK_LOG_KIND, DRIVER_LOG_KIND};
@@ -22,7 +23,9 @@ use crate::uid::OperatorUid;
 /// A log with what is to be done about it.
 pub(super) struct Surveyed {
     pub(super) which: WhichLog,
-    pub(super) folder: PathBuf,
+    /// What to call where it is.
+    pub(super) place: String,
+    pub(super) home: Home,
     pub(super) plan: Plan,
     /// What each of the plan's losses means.
     pub(super) told: Vec<LossTold>,
@@ -65,8 +68,8 @@ impl Known {
 }
 
 impl Survey {
-    pub(super) fn of(location: &str, pipeline: Option<&Pipeline>) -> Result<Self> {
-        let folders = folders(location, pipeline)?;
+    pub(super) fn of(at: &WalArgs, pipeline: Option<&Pipeline>) -> Result<Self> {
+        let at = location::log_home(at.location.as_str(), &at.sets.set)?;
         let mut known = Known::default();
         if let Some(pipeline) = pipeline {
             let url = pipeline.checkpoint.url.to_string();
@@ -78,21 +81,21 @@ impl Survey {
             known.checkpoints = Checkpoints::read(&at)?;
         }
         let mut logs = Vec::new();
-        for (which, folder) in folders {
-            let plan = match which {
-                WhichLog::Driver => driver(&folder, &mut known)?,
-                WhichLog::Blocks => blocks(&folder, &known)?,
-            };
-            let told = losses::tell(which, &plan, &known);
-            logs.push(Surveyed {
-                which,
-                folder,
-                plan,
-                told,
-                done: None,
-            });
+        for which in [WhichLog::Driver, WhichLog::Blocks] {
+            logs.extend(survey(&at, which, which.name(), &mut known)?);
         }
-        Ok(Self { logs })
+        if logs.is_empty()
+            && let Some(which) = home::own(&at)
+        {
+            logs.extend(survey(&at, which, "", &mut known)?);
+        }
+        match logs.is_empty() {
+            false => Ok(Self { logs }),
+            true => Err(CliError::Failed(format!(
+                "there are no logs at {}: neither `driver` nor `blocks` is in it",
+                at.place()
+            ))),
+        }
     }
 
     /// What repairing all of it would cost.
@@ -104,14 +107,55 @@ impl Survey {
     }
 }
 
-/// Plans for the driver's log, whose entries depend on one another.
-fn driver(folder: &Path, known: &mut Known) -> Result<Plan> {
+/// Reads the log below a name, if there is one, and plans for it.
+fn survey(
+    at: &location::Home,
+    which: WhichLog,
+    name: &str,
+    known: &mut Known,
+) -> Result<Option<Surveyed>> {
     let mut events = BTreeMap::new();
-    let examined = read(folder, DRIVER_LOG_KIND, &mut |entry: Entry| {
-        if let Ok(event) = Event::decode(entry.kind, &entry.payload) {
+    let mut each = |entry: Entry| {
+        if which == WhichLog::Driver
+            && let Ok(event) = Event::decode(entry.kind, &entry.payload)
+        {
             events.insert(entry.sequence.0, event);
         }
-    })?;
+    };
+    let kind = match which {
+        WhichLog::Driver => DRIVER_LOG_KIND,
+        WhichLog::Blocks => BLOCK_LOG_KIND,
+    };
+    let Some(read) = home::read(at, name, kind, &mut each)? else {
+        return Ok(None);
+    };
+    let Read {
+        home,
+        place,
+        examined,
+    } = read;
+    let plan = match which {
+        WhichLog::Driver => driver(&place, &examined, events, known)?,
+        WhichLog::Blocks => blocks(&examined, known)?,
+    };
+    let told = losses::tell(which, &plan, known);
+    Ok(Some(Surveyed {
+        which,
+        place,
+        home,
+        plan,
+        told,
+        done: None,
+    }))
+}
+
+/// Plans for the driver's log, whose entries depend on one another.
+fn driver(
+    place: &str,
+    examined: &Examined,
+    events: BTreeMap<u64, Event>,
+    known: &mut Known,
+) -> Result<Plan> {
     let newest = known.checkpoints.whole.first();
     let needed = newest.map_or(0, |newest| newest.metadata.tracker.replay_from);
     let first = examined.segments.first().map(|segment| segment.name.0);
@@ -120,9 +164,8 @@ fn driver(folder: &Path, known: &mut Known) -> Result<Plan> {
         && (needed > 0 || first.is_some())
     {
         return Err(CliError::Failed(format!(
-            "the driver's log in {} can't be repaired: checkpoint {} needs it from entry {needed} on, and \
+            "the driver's log in {place} can't be repaired: checkpoint {} needs it from entry {needed} on, and \
              {}; restore the missing segments from a copy, or start anew with --fresh",
-            folder.display(),
             newest.id,
             match first {
                 Some(first) => format!("it begins with entry {first}"),
@@ -137,7 +180,7 @@ fn driver(folder: &Path, known: &mut Known) -> Result<Plan> {
         known_end: Sequence(needed),
         noted: BTreeMap::new(),
     };
-    let plan = planned(&examined, policy)?;
+    let plan = planned(examined, policy)?;
     if let Some(newest) = newest {
         known.tracker = newest.metadata.tracker.clone();
         let through = newest.metadata.complete_through;
@@ -172,8 +215,7 @@ fn driver(folder: &Path, known: &mut Known) -> Result<Plan> {
 }
 
 /// Plans for the block log, whose entries stand for themselves.
-fn blocks(folder: &Path, known: &Known) -> Result<Plan> {
-    let examined = read(folder, BLOCK_LOG_KIND, &mut |_| {})?;
+fn blocks(examined: &Examined, known: &Known) -> Result<Plan> {
     let positions = known.named.values().filter_map(|(_, block)| block.position);
     let noted: BTreeMap<Sequence, Position> = positions
         .map(|position| (position.sequence, position))
@@ -185,11 +227,7 @@ fn blocks(folder: &Path, known: &Known) -> Result<Plan> {
         known_end: Sequence(known.tracker.end_of_blocks()),
         noted,
     };
-    planned(&examined, policy)
-}
-
-fn read(folder: &Path, kind: LogKind, each: &mut dyn FnMut(Entry)) -> Result<Examined> {
-    examine(&LocalDisk, folder, kind, each).map_err(|error| CliError::Failed(error.to_string()))
+    planned(examined, policy)
 }
 
 fn planned(examined: &Examined, policy: Policy) -> Result<Plan> {
@@ -205,52 +243,6 @@ pub(super) fn pipeline(at: &WalArgs) -> Result<Option<Pipeline>> {
         false => Err(CliError::Usage(format!(
             "--set changes a PIPELINE.toml, and `{}` is none",
             at.location
-        ))),
-    }
-}
-
-/// The folders of the logs, the driver's first.
-fn folders(location: &str, pipeline: Option<&Pipeline>) -> Result<Vec<(WhichLog, PathBuf)>> {
-    let folder = match pipeline {
-        Some(pipeline) => local(&pipeline.wal.url)?,
-        None if Path::new(location).is_dir() => PathBuf::from(location),
-        None => {
-            let url = StoreUrl::parse(location).map_err(|(reason, help)| {
-                let help = help.map(|help| format!("; {help}")).unwrap_or_default();
-                CliError::Usage(format!("{reason}{help}"))
-            })?;
-            local(&url)?
-        }
-    };
-    let both = [WhichLog::Driver, WhichLog::Blocks]
-        .map(|which| (which, folder.join(which.name())))
-        .into_iter()
-        .filter(|(_, folder)| folder.is_dir());
-    let both: Vec<_> = both.collect();
-    if !both.is_empty() {
-        return Ok(both);
-    }
-    // One log's own folder, by its name.
-    let name = folder.file_name().and_then(|name| name.to_str());
-    let which = [WhichLog::Driver, WhichLog::Blocks]
-        .into_iter()
-        .find(|which| Some(which.name()) == name && folder.is_dir());
-    match which {
-        Some(which) => Ok(vec![(which, folder)]),
-        None => Err(CliError::Failed(format!(
-            "there are no logs at {}: neither `driver` nor `blocks` is in it",
-            folder.display()
-        ))),
-    }
-}
-
-fn local(url: &StoreUrl) -> Result<PathBuf> {
-    match url {
-        StoreUrl::File(folder) => Ok(folder.clone()),
-        other => Err(CliError::Usage(format!(
-            "logs at {other} can't be repaired: `wal repair` works on logs in local folders (file:PATH). \
-             An object is written once and whole, so restore the damaged one from the bucket's versions \
-             or a copy; `wal verify` names it"
         ))),
     }
 }

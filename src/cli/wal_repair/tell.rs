@@ -15,7 +15,7 @@ pub(super) fn story(out: &mut Output, survey: &Survey) -> Result<()> {
         out.line(format!(
             "{} in {}: {}",
             log.which.name(),
-            log.folder.display(),
+            log.place,
             if is_whole { "sound" } else { "DAMAGED" }
         ))?;
         for told in &log.told {
@@ -96,6 +96,9 @@ fn plan(out: &mut Output, log: &Surveyed) -> Result<()> {
     if let Some(cut) = log.plan.cut_at {
         steps.push(format!("the log then ends before entry {cut}"));
     }
+    if steps.is_empty() {
+        steps.push("the log's head is made again".to_owned());
+    }
     out.line(format!("  to do: {}", steps.join("; ")))
 }
 
@@ -106,7 +109,7 @@ pub(super) fn done(out: &mut Output, survey: &Survey, location: &str) -> Result<
             out.line(format!(
                 "{}: the damaged segments and a report are in {}",
                 log.which.name(),
-                done.folder.display()
+                done.folder
             ))?;
         }
     }
@@ -151,11 +154,11 @@ fn log_as_json(log: &Surveyed) -> Value {
     let segments: Vec<Value> = log.plan.segments.iter().map(action).collect();
     json!({
         "name": log.which.name(),
-        "folder": log.folder.display().to_string(),
+        "folder": log.place,
         "segments": segments,
         "losses": log.told,
         "cutAt": log.plan.cut_at,
         "tornTail": log.plan.has_torn_tail,
-        "quarantine": log.done.as_ref().map(|done| done.folder.display().to_string()),
+        "quarantine": log.done.as_ref().map(|done| &done.folder),
     })
 }

@@ -26,8 +26,8 @@ pub struct QuarantineReport<'a> {
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Where the damaged segments are now.
-    pub folder: PathBuf,
+    /// Where the damaged segments are now: a folder, or the URL of one.
+    pub folder: String,
     /// Segments that were replaced by repaired ones.
     pub replaced: u64,
     /// Segments that were only set aside.
@@ -49,7 +49,7 @@ pub fn carry_out(
     create_dir_all_durable(disk, &folder)?;
     write_durable(disk, &folder.join(REPORT), report.json)?;
     let mut done = Quarantined {
-        folder,
+        folder: folder.display().to_string(),
         replaced: 0,
         set_aside: 0,
     };
@@ -57,7 +57,7 @@ pub fn carry_out(
         if let Action::Replace { header, parts } = &segment.action {
             let damaged = unchanged(disk, segment)?;
             let repaired = plan.repaired(header, parts, &damaged);
-            replace(disk, segment, &done.folder, &repaired)?;
+            replace(disk, segment, &folder, &repaired)?;
             done.replaced += 1;
         }
     }
@@ -65,7 +65,7 @@ pub fn carry_out(
     for segment in plan.segments.iter().rev() {
         if segment.action == Action::SetAside {
             failpoint!("wal::before_quarantine_move");
-            rename_durable(disk, path(segment), &place_in(&done.folder, segment))?;
+            rename_durable(disk, path(segment), &place_in(&folder, segment))?;
             failpoint!("wal::after_quarantine_move");
             done.set_aside += 1;
         }

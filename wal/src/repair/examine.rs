@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tidemill_storage::Disk;
 
 use super::frames;
+use super::plan::Loss;
 use crate::error::{Error, Result};
 use crate::format::array;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
@@ -46,8 +47,10 @@ pub struct Bad {
 pub struct ExaminedSegment {
     /// The number it is named by.
     pub name: Sequence,
-    /// The file.
+    /// The file or object.
     pub file: String,
+    /// Where in it the segment begins.
+    pub start: u64,
     /// Its bytes.
     pub bytes: u64,
     /// Their CRC-32: whether the file is still the one that was read.
@@ -65,11 +68,15 @@ pub struct ExaminedSegment {
 pub struct Examined {
     /// Its segments in order.
     pub segments: Vec<ExaminedSegment>,
+    /// What is wrong beside the segments: nothing of it costs an entry by itself.
+    pub beside: Vec<Loss>,
+    /// Whether an interrupted write can have left a bad end, which is no damage then.
+    pub tears: bool,
 }
 
 impl ExaminedSegment {
     /// The number behind its last good entry.
-    pub(super) fn end(&self) -> Sequence {
+    pub(crate) fn end(&self) -> Sequence {
         let good = self.pieces.iter().rev().find_map(|piece| match piece {
             Piece::Good { entries, .. } => Some(entries.end),
             Piece::Bad(_) => None,
@@ -110,7 +117,11 @@ pub fn examine(
         }
         examined.push(segment);
     }
-    Ok(Examined { segments: examined })
+    Ok(Examined {
+        segments: examined,
+        beside: Vec::new(),
+        tears: true,
+    })
 }
 
 /// The number that a segment's file is named by; `None` for other files.
@@ -149,6 +160,7 @@ fn examine_one(
     Ok(ExaminedSegment {
         name,
         file: file.to_owned(),
+        start: 0,
         bytes: bytes.len() as u64,
         checksum: crc32fast::hash(bytes),
         header,

@@ -35,13 +35,13 @@ fn frame_at(bytes: &[u8], offset: usize, binding: u32) -> Option<Good> {
 }
 
 /// Whether the first frame verifies under this header: then the header is what it was.
-pub(super) fn proves(header: &SegmentHeader, bytes: &[u8]) -> bool {
+pub(crate) fn proves(header: &SegmentHeader, bytes: &[u8]) -> bool {
     let found = frame_at(bytes, HEADER_BYTES, header.binding());
     found.is_some_and(|good| good.sequence == header.first)
 }
 
 /// The stretches of a segment under a header that is known to be right.
-pub(super) fn pieces(header: &SegmentHeader, bytes: &[u8]) -> Vec<Piece> {
+pub(crate) fn pieces(header: &SegmentHeader, bytes: &[u8]) -> Vec<Piece> {
     let binding = header.binding();
     let mut pieces = Vec::new();
     let (mut offset, mut next) = (HEADER_BYTES.min(bytes.len()), header.first);
@@ -77,7 +77,7 @@ pub(super) fn pieces(header: &SegmentHeader, bytes: &[u8]) -> Vec<Piece> {
 }
 
 /// Hands out the entries of a stretch of good frames.
-pub(super) fn entries(
+pub(crate) fn entries(
     segment: Sequence,
     bytes: &Bytes,
     offsets: Range<usize>,

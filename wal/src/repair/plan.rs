@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::examine::{Examined, ExaminedSegment};
-use super::holes;
 use super::work::Work;
+use super::{holes, names};
 use crate::error::Result;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::options::LogKind;
@@ -69,7 +69,7 @@ pub struct SegmentPlan {
 /// Entries that won't be in the log any more, or bytes that are wrong without costing one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// The segment.
+    /// The file or object.
     pub file: String,
     /// Where in it.
     pub offset: u64,
@@ -94,6 +94,7 @@ pub struct Plan {
     pub cut_at: Option<Sequence>,
     /// Whether the log has a torn end, which the next opening cuts off.
     pub has_torn_tail: bool,
+    pub(super) tears: bool,
     pub(super) policy: Policy,
 }
 
@@ -106,9 +107,10 @@ impl Plan {
     pub fn new(examined: &Examined, policy: Policy) -> Result<Self> {
         let mut plan = Self {
             segments: Vec::new(),
-            losses: Vec::new(),
+            losses: examined.beside.clone(),
             cut_at: None,
             has_torn_tail: false,
+            tears: examined.tears,
             policy,
         };
         let mut epoch = examined
@@ -116,10 +118,15 @@ impl Plan {
             .iter()
             .find_map(|segment| Some(segment.header.as_ref()?.epoch))
             .unwrap_or_default();
-        let followers = examined.segments.iter().skip(1).map(Some).chain([None]);
-        for (segment, follower) in examined.segments.iter().zip(followers) {
+        let mut segments = examined.segments.clone();
+        let named = names::spread(examined, &plan.policy);
+        for (segment, name) in segments.iter_mut().zip(named) {
+            segment.name = name;
+        }
+        let followers = segments.iter().skip(1).map(Some).chain([None]);
+        for (segment, follower) in segments.iter().zip(followers) {
             if plan.cut_at.is_some() {
-                plan.set_aside(segment);
+                plan.set_aside(segment, follower);
                 continue;
             }
             epoch = segment.header.map_or(epoch, |header| header.epoch);
@@ -158,17 +165,23 @@ impl Plan {
         out
     }
 
-    fn set_aside(&mut self, segment: &ExaminedSegment) {
-        if segment.end() > segment.name {
-            self.losses.push(Loss {
-                file: segment.file.clone(),
-                offset: HEADER_BYTES as u64,
-                entries: segment.name..segment.end(),
-                is_readable: true,
-                may_be_more: false,
-                problem: "its entries depend on lost ones".to_owned(),
-            });
-        }
+    fn set_aside(&mut self, segment: &ExaminedSegment, follower: Option<&ExaminedSegment>) {
+        let end = segment.end();
+        let mut lose = |entries: Range<Sequence>, is_readable, problem: &str| {
+            if entries.start < entries.end {
+                self.losses.push(Loss {
+                    file: segment.file.clone(),
+                    offset: segment.start.saturating_add(HEADER_BYTES as u64),
+                    entries,
+                    is_readable,
+                    may_be_more: false,
+                    problem: problem.to_owned(),
+                });
+            }
+        };
+        lose(segment.name..end, true, "its entries depend on lost ones");
+        let limit = follower.map_or(self.policy.known_end, |next| next.name);
+        lose(end..limit, false, "they can't be read either");
         self.segments.push(SegmentPlan {
             segment: segment.clone(),
             action: Action::SetAside,

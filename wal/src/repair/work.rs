@@ -35,7 +35,7 @@ impl<'a> Work<'a> {
             parts: Vec::new(),
             is_changed: false,
         };
-        work.header();
+        work.header(follower);
         let reached = work.pieces(follower)?;
         let limit = follower.map_or(work.plan.policy.known_end, |next| next.name);
         if work.plan.cut_at.is_none() && reached < limit {
@@ -55,15 +55,16 @@ impl<'a> Work<'a> {
     }
 
     /// A header that had to be made again is a finding; what it costs, if anything, comes behind.
-    fn header(&mut self) {
+    fn header(&mut self, follower: Option<&ExaminedSegment>) {
         let Some(problem) = &self.segment.header_problem else {
             return;
         };
         let problem = match self.segment.header {
-            Some(_) => format!("{problem}; the frames prove what it was, so nothing is lost by it"),
+            Some(_) => format!("{problem}; the rest proves what it was, so nothing is lost by it"),
             None => problem.clone(),
         };
-        let may_be_more = self.segment.header.is_none();
+        // Where a segment follows, it says how many there were.
+        let may_be_more = self.segment.header.is_none() && follower.is_none();
         let nothing = self.segment.name..self.segment.name;
         self.note(0, nothing, may_be_more, problem);
         self.is_changed = true;
@@ -90,6 +91,7 @@ impl<'a> Work<'a> {
                         let limit = follower.map_or(self.plan.policy.known_end, |next| next.name);
                         let lost = bad.from..limit.max(bad.from);
                         self.lose(bad.offsets.start as u64, lost, None, bad.problem.clone());
+                        self.end_is_unknown(follower);
                         return Ok(limit.max(bad.from));
                     };
                     let lost = bad.from..to;
@@ -108,13 +110,25 @@ impl<'a> Work<'a> {
 
     /// Whether a crash may have left it so: then the next opening cuts it off.
     fn is_torn(&self, bad: &Bad) -> bool {
-        !bad.proven_synced && bad.from >= self.plan.policy.known_end
+        self.plan.tears && !bad.proven_synced && bad.from >= self.plan.policy.known_end
+    }
+
+    /// What can't be torn held a whole group: nobody may know of how many entries.
+    fn end_is_unknown(&mut self, follower: Option<&ExaminedSegment>) {
+        if follower.is_none()
+            && !self.plan.tears
+            && let Some(last) = self.plan.losses.last_mut()
+        {
+            last.may_be_more = true;
+        }
     }
 
     fn lose(&mut self, offset: u64, lost: Range<Sequence>, end: Option<usize>, problem: String) {
         self.is_changed = true;
         self.note(offset, lost.clone(), false, problem);
-        let cut_at = self.plan.policy.cut_from.filter(|from| lost.end > *from);
+        // Where no entry is lost, nothing that depends on one is.
+        let is_needed = |from: &Sequence| lost.start < lost.end && lost.end > *from;
+        let cut_at = self.plan.policy.cut_from.filter(is_needed);
         let Some(cut_from) = cut_at else {
             if lost.start < lost.end {
                 self.parts.push(Part::Holes { entries: lost, end });
@@ -139,7 +153,7 @@ impl<'a> Work<'a> {
             };
             self.plan.losses.push(Loss {
                 file: self.segment.file.clone(),
-                offset: offsets.start as u64,
+                offset: self.segment.start.saturating_add(offsets.start as u64),
                 entries: entries.clone(),
                 is_readable: true,
                 may_be_more: false,
@@ -151,7 +165,7 @@ impl<'a> Work<'a> {
     fn note(&mut self, offset: u64, entries: Range<Sequence>, may_be_more: bool, problem: String) {
         self.plan.losses.push(Loss {
             file: self.segment.file.clone(),
-            offset,
+            offset: self.segment.start.saturating_add(offset),
             entries,
             is_readable: false,
             may_be_more,

@@ -61,6 +61,7 @@ mod names;
 mod plan;
 mod read;
 mod run;
+pub(crate) mod salvage;
 mod takeover;
 mod truncate;
 mod writer;

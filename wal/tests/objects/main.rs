@@ -16,4 +16,5 @@ mod golden;
 mod life;
 mod model;
 mod owners;
+mod repair;
 mod support;

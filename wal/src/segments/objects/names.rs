@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::repair::QUARANTINE;
+
 /// The number of a slot: 0 for the first ever, then one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(super) struct Slot(pub(super) u64);
@@ -61,6 +63,17 @@ impl Names {
     pub(super) fn run(&self, run: RunName) -> String {
         let RunName { first, last, epoch } = run;
         format!("{}{:020}-{:020}-{epoch}", self.runs(), first.0, last.0)
+    }
+
+    /// What a repair of this name sets aside an object as; `object` is the object's name.
+    pub(super) fn quarantined(&self, repair: &str, object: &str) -> String {
+        let object = object.strip_prefix(&self.prefix).unwrap_or(object);
+        format!("{}{object}", self.quarantine(repair))
+    }
+
+    /// What the names of what a repair sets aside begin with.
+    pub(super) fn quarantine(&self, repair: &str) -> String {
+        format!("{}{QUARANTINE}{repair}/", self.prefix)
     }
 
     fn slots(&self) -> String {
