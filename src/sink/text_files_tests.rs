@@ -218,3 +218,38 @@ fn hidden_folders_of_other_attempts_go_with_the_commit() {
     let names: Vec<_> = disk.read_dir(Path::new("/out")).unwrap();
     assert_eq!(names.len(), 1, "{names:?}");
 }
+
+/// Found by random kills: three attempts died, the fourth committed and died in the middle of tidying up,
+/// and the hidden folder behind the gap that it left stayed for ever.
+#[test]
+fn hidden_folders_go_though_tidying_up_is_interrupted_anywhere() {
+    let hidden = |disk: &SimDisk| {
+        let names = disk.read_dir(Path::new("/out")).unwrap().into_iter();
+        names.filter(|entry| entry.name.starts_with('.')).count()
+    };
+    let died = |disk: &SimDisk| {
+        for number in 0..3 {
+            let folder = format!("/out/.counts-7000.txt.{number}.tmp");
+            tidemill_storage::durable::create_dir_all_durable(disk, Path::new(&folder)).unwrap();
+            drop(disk.create_new(&Path::new(&folder).join(SUCCESS)).unwrap());
+        }
+    };
+    let operations = {
+        let disk = SimDisk::new();
+        died(&disk);
+        let before = disk.operations();
+        sink(&disk).commit(&batch(), &words(&["a"])).unwrap();
+        before..disk.operations()
+    };
+    for number in operations {
+        let disk = SimDisk::new();
+        died(&disk);
+        // From here on it is dead: nothing more is done.
+        disk.set_faults(move |operation| (operation.number >= number).then_some(Fault::Killed));
+        let _ = sink(&disk).commit(&batch(), &words(&["a"]));
+        disk.clear_faults();
+        sink(&disk).commit(&batch(), &words(&["a"])).unwrap();
+        assert_eq!(hidden(&disk), 0, "killed at operation {number}");
+        assert_eq!(committed(&disk).unwrap(), ["a"]);
+    }
+}

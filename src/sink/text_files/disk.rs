@@ -180,16 +180,19 @@ impl<'a> DiskFolder<'a> {
         }
     }
 
-    /// Removes the hidden folders of other attempts; `attempt`'s own has been renamed.
+    /// Removes the hidden folders of other attempts; `attempt`'s own has been renamed. The highest goes
+    /// first: whoever tidies up after a kill in between looks from 0 on, and must not meet a gap.
     fn tidy(&self, attempt: u32) {
+        let mut found = Vec::new();
         for number in 0.. {
             let path = self.staging(number);
             match self.disk.metadata(&path) {
-                Ok(Some(_)) => self.discard(&path),
+                Ok(Some(_)) => found.push(path),
                 Ok(None) if number <= attempt => {}
                 _ => break,
             }
         }
+        found.iter().rev().for_each(|path| self.discard(path));
     }
 
     /// Removes a hidden folder. Only room is lost when that fails.
