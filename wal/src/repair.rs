@@ -5,7 +5,8 @@
 //!
 //! - [`examine()`] reads every byte and says which frames are good and which stretches are not;
 //! - [`Plan::new`] decides, purely, what is to become of each segment, and so what would be lost;
-//! - [`carry_out()`] does it on a disk.
+//! - [`carry_out()`] does it on a disk; [`examine_objects`] and [`ObjectLog::carry_out`] are the same for a
+//!   log in an object store.
 //!
 //! # What becomes of a segment
 //!
@@ -23,6 +24,8 @@
 //!
 //! Each damaged segment first gets a second name in `quarantine-TIME/`; then the repaired one replaces it
 //! in one step. A crash leaves each segment either as it was or as planned, and repair can be run again.
+//! In an object store damaged slots are copied there, and a run takes their place (see
+//! [`crate::segments::objects`]).
 //! A torn end (see [`TornTail`](crate::TornTail)) is no damage: it is left to the next opening.
 
 mod carry_out;

@@ -51,6 +51,10 @@
 //! life. First the run is created, then the head names it, then the slots are deleted, but for fences. A
 //! segment keeps its number and its offsets in a run, so positions stay what they are; who finds that a
 //! slot is gone looks where the head says that it is now.
+//!
+//! # Repair
+//!
+//! A damaged slot isn't written again either: a run with what of it is good covers it (`salvage`).
 
 mod compact;
 mod head;

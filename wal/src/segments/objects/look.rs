@@ -57,7 +57,12 @@ impl Home {
             let reason = "there is no log";
             self.error("open", &self.names.log(), ErrorKind::NotFound, reason)
         };
-        self.read_head()?.ok_or_else(none)
+        match self.read_head()? {
+            Some(found) => Ok(found),
+            // A log that has lost its head must not pass for none.
+            None if self.is_headless()? => Err(self.headless()),
+            None => Err(none()),
+        }
     }
 
     /// What was known, with what a head says.

@@ -76,7 +76,7 @@ impl Home {
 
     /// Whether there are slots or runs, but no head. The one look at a list that an opening may take: a
     /// log that has been opened before has a head.
-    fn is_headless(&self) -> Result<bool> {
+    pub(super) fn is_headless(&self) -> Result<bool> {
         for folder in self.names.folders() {
             if !self.objects.list(&folder)?.is_empty() {
                 // Perhaps another owner has begun the log just now.
@@ -86,7 +86,7 @@ impl Home {
         Ok(false)
     }
 
-    fn headless(&self) -> Error {
+    pub(super) fn headless(&self) -> Error {
         Error::Corrupt {
             file: self.names.place(&self.names.head()),
             offset: 0,
