@@ -109,7 +109,7 @@ Exit code 1 means that something is damaged and was not repaired.
 
 Examples:
   tidemill wal repair wordcount.toml
-  tidemill wal repair wordcount.toml --quarantine --yes")]
+  tidemill wal repair wordcount.toml --quarantine")]
     Repair(WalRepairArgs),
 }
 
@@ -215,7 +215,7 @@ pub(super) struct WalRepairArgs {
     /// Set damaged segments aside and leave logs that can be gone on with; needs the PIPELINE.toml
     #[arg(long)]
     pub(super) quarantine: bool,
-    /// Don't ask
+    /// Don't ask on a terminal
     #[arg(long, requires = "quarantine")]
     pub(super) yes: bool,
     /// Say that no driver is live, where no lock can tell: with checkpoints in an object store

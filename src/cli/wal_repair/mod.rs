@@ -109,15 +109,10 @@ fn next_step(survey: &Survey, args: &WalRepairArgs) -> String {
     format!("{what}; nothing has been changed, {how}")
 }
 
-/// Asks, where somebody can answer.
+/// Asks where somebody can answer. Elsewhere `--quarantine` is the answer: nothing is deleted by it.
 fn confirm(args: &WalRepairArgs, verdict: Verdict) -> Result<()> {
-    if args.yes {
+    if args.yes || args.at.json || !stdin().is_terminal() {
         return Ok(());
-    }
-    if !stdin().is_terminal() || args.at.json {
-        return Err(CliError::Usage(
-            "nothing has been changed: add --yes to repair without being asked".to_owned(),
-        ));
     }
     let question = match verdict {
         Verdict::Data => "Go on and lose what is listed above?",
