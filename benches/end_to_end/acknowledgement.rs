@@ -44,7 +44,8 @@ impl Receiver for Waiting {
         };
         let sources = (0..SOURCES).map(|_| source());
         // Ends with the first that is refused: when the engine stops.
-        futures_util::future::try_join_all(sources).await.map(drop)
+        let endless: Result<Vec<()>, BoxError> = futures_util::future::try_join_all(sources).await;
+        endless.map(drop)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::dataset::Dataset;
 use super::Harness;
+use super::dataset::Dataset;
 use crate::rdd::{BoxError, Executor, TaskError, contained};
 use crate::sink::{BatchIdentity, Guarantee, Sink};
 use crate::time::Time;
