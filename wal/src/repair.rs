@@ -34,9 +34,12 @@ pub(crate) mod frames;
 mod holes;
 mod names;
 mod plan;
+mod terms;
 mod work;
 
 pub use crate::segments::objects::salvage::{ObjectLog, examine_objects};
 pub use carry_out::{QUARANTINE, QuarantineReport, Quarantined, carry_out};
-pub use examine::{Bad, Examined, ExaminedSegment, Piece, examine};
-pub use plan::{Action, Loss, Part, Plan, Policy, SegmentPlan};
+pub use examine::examine;
+pub use terms::{
+    Action, Bad, Examined, ExaminedSegment, Loss, Part, Piece, Plan, Policy, SegmentPlan,
+};

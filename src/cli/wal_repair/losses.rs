@@ -9,7 +9,7 @@ use tidemill_wal::repair::{Loss, Plan};
 
 use super::super::location::WhichLog;
 use super::super::output::count;
-use super::survey::Known;
+use super::known::Known;
 use crate::block::Event;
 use crate::time::Time;
 use crate::uid::OperatorUid;

@@ -5,6 +5,7 @@
 //! what is still needed, and only its lock whether a driver is live.
 
 mod home;
+mod known;
 mod losses;
 mod survey;
 mod tell;

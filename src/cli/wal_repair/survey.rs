@@ -14,10 +14,10 @@ use super::super::held::Checkpoints;
 use super::super::load;
 use super::super::location::{self, WhichLog};
 use super::home::{self, Home, Read};
+use super::known::Known;
 use super::losses::{self, LossTold, Verdict};
-use crate::block::{BlockInfo, Event, GIVEN_UP, TrackerSnapshot};
+use crate::block::{BlockInfo, Event, GIVEN_UP};
 use crate::context::{BLOCK_LOG_KIND, DRIVER_LOG_KIND};
-use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// A log with what is to be done about it.
@@ -36,35 +36,6 @@ pub(super) struct Surveyed {
 /// The logs of a location.
 pub(super) struct Survey {
     pub(super) logs: Vec<Surveyed>,
-}
-
-/// What the driver's log and the checkpoints say about blocks.
-#[derive(Default)]
-pub(super) struct Known {
-    pub(super) checkpoints: Checkpoints,
-    /// The events of the driver's log that can be read.
-    pub(super) events: BTreeMap<u64, Event>,
-    /// The tracker as a start would find it behind a repair.
-    pub(super) tracker: TrackerSnapshot,
-    /// Every block that was ever named, by its entry in the block log.
-    pub(super) named: BTreeMap<u64, (OperatorUid, BlockInfo)>,
-    /// Whether events were lost that may have named more.
-    pub(super) is_cut: bool,
-}
-
-impl Known {
-    /// Whether a start would still read a block.
-    pub(super) fn is_needed(&self, block: &BlockInfo, batch: Option<Time>) -> bool {
-        let newest = self.checkpoints.whole.first();
-        match (batch, newest) {
-            (Some(time), Some(newest)) => newest.metadata.still_reads(time),
-            (Some(_), None) => true,
-            (None, _) => self
-                .tracker
-                .blocks()
-                .any(|(_, held)| held.position == block.position),
-        }
-    }
 }
 
 impl Survey {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tidemill_storage::durable::{create_dir_all_durable, rename_durable, write_durable};
 use tidemill_storage::{Disk, failpoint};
 
-use super::plan::{Action, Plan, SegmentPlan};
+use super::terms::{Action, Plan, SegmentPlan};
 use crate::error::{Error, Result};
 
 /// What the folders of damaged segments begin with, within the log's.

@@ -1,89 +1,16 @@
 //! [`examine()`]: every byte of a log, sorted into what is good and what is not.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tidemill_storage::Disk;
 
 use super::frames;
-use super::plan::Loss;
+use super::terms::{Examined, ExaminedSegment, Piece};
 use crate::error::{Error, Result};
 use crate::format::array;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::options::LogKind;
 use crate::position::{Entry, Sequence};
-
-/// A stretch of a segment behind its header.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// Frames that verify, one after the other.
-    Good {
-        /// Where they are.
-        offsets: Range<usize>,
-        /// Their numbers.
-        entries: Range<Sequence>,
-    },
-    /// Bytes that are no frame of the log.
-    Bad(Bad),
-}
-
-/// Bytes that are no frame of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bad {
-    /// Where they are.
-    pub offsets: Range<usize>,
-    /// The first entry that is lost with them.
-    pub from: Sequence,
-    /// The first good entry behind; `None` when none follows in the segment.
-    pub to: Option<Sequence>,
-    /// Whether a group was begun behind them, so that they had been synced.
-    pub proven_synced: bool,
-    /// What is wrong.
-    pub problem: String,
-}
-
-/// One segment, read.
-#[derive(Debug, Clone)]
-pub struct ExaminedSegment {
-    /// The number it is named by.
-    pub name: Sequence,
-    /// The file or object.
-    pub file: String,
-    /// Where in it the segment begins.
-    pub start: u64,
-    /// Its bytes.
-    pub bytes: u64,
-    /// Their CRC-32: whether the file is still the one that was read.
-    pub checksum: u32,
-    /// Its header: as it is there, or as the frames prove it.
-    pub header: Option<SegmentHeader>,
-    /// What is wrong with the header's bytes, if anything.
-    pub header_problem: Option<String>,
-    /// What is behind the header.
-    pub pieces: Vec<Piece>,
-}
-
-/// A log, read.
-#[derive(Debug, Clone, Default)]
-pub struct Examined {
-    /// Its segments in order.
-    pub segments: Vec<ExaminedSegment>,
-    /// What is wrong beside the segments: nothing of it costs an entry by itself.
-    pub beside: Vec<Loss>,
-    /// Whether an interrupted write can have left a bad end, which is no damage then.
-    pub tears: bool,
-}
-
-impl ExaminedSegment {
-    /// The number behind its last good entry.
-    pub(crate) fn end(&self) -> Sequence {
-        let good = self.pieces.iter().rev().find_map(|piece| match piece {
-            Piece::Good { entries, .. } => Some(entries.end),
-            Piece::Bad(_) => None,
-        });
-        good.unwrap_or(self.name)
-    }
-}
 
 /// Reads the segments in `dir`, a log of `kind`, and hands every entry that verifies to `each`, in order.
 /// One segment is in memory at a time.

@@ -8,7 +8,7 @@ use crate::format::frame::{FrameHeader, MAX_PAYLOAD_BYTES};
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::position::{Entry, FRAME_HEADER_BYTES, Position, Sequence};
 
-use super::examine::{Bad, Piece};
+use super::terms::{Bad, Piece};
 
 /// A frame that verifies.
 #[derive(Debug, Clone, Copy)]

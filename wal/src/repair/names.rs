@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::examine::Examined;
-use super::plan::Policy;
+use super::terms::{Examined, Policy};
 use crate::position::Sequence;
 
 /// The numbers that the segments begin with. Segments in a row of which nothing can be read share what is

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::examine::{Bad, ExaminedSegment, Piece};
-use super::plan::{Action, Loss, Part, Plan};
+use super::terms::{Action, Bad, ExaminedSegment, Loss, Part, Piece, Plan};
 use crate::error::{Error, Result};
 use crate::format::header::SegmentHeader;
 use crate::position::Sequence;

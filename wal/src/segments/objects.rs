@@ -59,6 +59,7 @@
 mod compact;
 mod head;
 mod home;
+mod known;
 mod layout;
 mod look;
 mod names;

@@ -7,7 +7,8 @@ use tidemill_storage::{ErrorKind, PutOutcome, failpoint};
 
 use super::head::RunRef;
 use super::home::{Home, Ours};
-use super::layout::{Known, Layout, Spot};
+use super::known::Known;
+use super::layout::{Layout, Spot};
 use super::names::Slot;
 use super::plan::{Extent, Terms, plan};
 use super::run::{self, Run};

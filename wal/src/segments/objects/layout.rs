@@ -4,24 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::head::{Head, RunRef};
+use super::known::Known;
 use super::names::Slot;
 use super::run::Run;
-use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::segments::{SegmentId, SegmentInfo};
-
-/// A slot whose header has been read and verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) header: SegmentHeader,
-    pub(super) bytes: u32,
-}
-
-impl Known {
-    /// A fence holds no frames; no group is without.
-    pub(super) fn is_fence(&self) -> bool {
-        self.bytes as usize == HEADER_BYTES
-    }
-}
 
 /// Where a slot's bytes are.
 #[derive(Debug, Clone)]

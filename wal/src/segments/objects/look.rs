@@ -6,7 +6,8 @@ use tidemill_storage::ErrorKind;
 
 use super::head::RunRef;
 use super::home::{Home, WIDTH};
-use super::layout::{Known, Layout};
+use super::known::Known;
+use super::layout::Layout;
 use super::names::Slot;
 use super::run::{self, Run};
 use super::takeover::FoundHead;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use tidemill_storage::ErrorKind;
 
 use super::home::{Home, WIDTH};
-use super::layout::{Known, Spot};
+use super::known::Known;
+use super::layout::Spot;
 use super::look::missing;
 use super::names::Slot;
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::head::RunRef;
-use super::layout::Known;
+use super::known::Known;
 use super::names::Slot;
 use crate::error::{Error, Result};
 use crate::format::header::{HEADER_BYTES, SegmentHeader};

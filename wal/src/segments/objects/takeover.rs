@@ -7,7 +7,7 @@ use tidemill_storage::{ErrorKind, PutOutcome, Version, failpoint};
 
 use super::head::Head;
 use super::home::{Home, Ours};
-use super::layout::Known;
+use super::known::Known;
 use crate::error::{Error, Result};
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
 use crate::options::{LogKind, WalOptions};

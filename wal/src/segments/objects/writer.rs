@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidemill_storage::{self as storage, ErrorKind, PutOutcome, failpoint};
 
 use super::home::Home;
-use super::layout::Known;
+use super::known::Known;
 use super::names::Slot;
 use crate::error::Error;
 use crate::format::header::{HEADER_BYTES, SegmentHeader};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidemill_storage::{ErrorKind, PutOutcome, failpoint};
 
 use super::super::head::{Head, RunRef};
-use super::super::layout::Known;
+use super::super::known::Known;
 use super::super::names::{RunName, Slot};
 use super::super::run;
 use super::{Extent, ObjectLog};

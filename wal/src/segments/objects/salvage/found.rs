@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidemill_storage::Objects;
 
 use super::super::head::{Head, RunRef};
-use super::super::layout::Known;
+use super::super::known::Known;
 use super::super::names::{Names, Slot};
 use super::super::run;
 use super::sort::FoundSlot;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::layout::Known;
+use super::super::known::Known;
 use super::super::names::Slot;
 use crate::error::{Error, Result};
 use crate::format::array;
