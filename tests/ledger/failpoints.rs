@@ -43,6 +43,14 @@ pub fn kill_at_each_with(points: &[&str], store: Store, seed: u64) -> Tally {
     tally
 }
 
+/// With state every batch that was missed is run, and a slow server makes for many.
+fn pipeline_on(store: Store) -> Pipeline {
+    match store {
+        Store::Bucket => Pipeline::WordCount,
+        Store::Sled | Store::File => Pipeline::Stateful,
+    }
+}
+
 fn limit_of(store: Store) -> Duration {
     match store {
         Store::Bucket => TRY_IN_BUCKET,
@@ -57,7 +65,7 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
     let name = format!("{}-{store:?}", point.replace("::", "-"));
     let mut dice = rng.part(1);
     let mut tally = Tally::default();
-    let mut trial = Trial::new(&name, Pipeline::Stateful, store, seed, rng);
+    let mut trial = Trial::new(&name, pipeline_on(store), store, seed, rng);
     let needs_torn_log = reach::needs_torn_log(point);
     if needs_torn_log {
         let mut daemon = trial.launch.start(None);

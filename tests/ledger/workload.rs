@@ -96,7 +96,7 @@ impl Places {
     pub fn batch_interval(&self) -> Duration {
         match self.store {
             Store::Bucket if self.pipeline != Pipeline::Windowed => {
-                self.pipeline.batch_interval() * 3
+                self.pipeline.batch_interval() * 5
             }
             _ => self.pipeline.batch_interval(),
         }
