@@ -31,6 +31,7 @@ ledger() { "$cargo" test --features "$features" --test ledger -- --ignored --noc
 
 suite 'daemon' 'random kills' '' ledger torture_random_kills
 suite 'daemon' 'every failpoint' '' ledger torture_failpoints
+suite 'daemon' 'every failpoint, in a bucket' '' ledger torture_bucket_failpoints
 suite 'daemon' 'hand-overs' '' ledger torture_moves
 
 cases=${TIDEMILL_CASES:-20000}

@@ -110,6 +110,17 @@ fn torture_random_kills() {
 #[test]
 #[ignore = "long: make torture"]
 fn torture_failpoints() {
+    every_failpoint(&[Store::Sled, Store::File]);
+}
+
+/// Each step is a request to a server that isn't fast: this takes the longest.
+#[test]
+#[ignore = "long: make torture"]
+fn torture_bucket_failpoints() {
+    every_failpoint(&[Store::Bucket]);
+}
+
+fn every_failpoint(stores: &[Store]) {
     let seed = seed();
     println!("every failpoint, TIDEMILL_SEED={seed}");
     let points = [
@@ -121,7 +132,7 @@ fn torture_failpoints() {
     .concat();
     let run = Run::default();
     std::thread::scope(|scope| {
-        for store in [Store::Sled, Store::File, Store::Bucket] {
+        for &store in stores {
             for (half, points) in (0..).zip(points.chunks(points.len().div_ceil(2))) {
                 let run = &run;
                 scope.spawn(move || {
@@ -135,7 +146,11 @@ fn torture_failpoints() {
             }
         }
     });
-    run.end("every failpoint of the daemon");
+    let places = match stores {
+        [Store::Bucket] => "every failpoint of the daemon, in a bucket",
+        _ => "every failpoint of the daemon",
+    };
+    run.end(places);
 }
 
 /// Hand-overs of each protocol, unless `TIDEMILL_TORTURE_MOVES` says otherwise.
