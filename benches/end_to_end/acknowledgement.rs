@@ -68,15 +68,22 @@ impl Receiver for Load {
     }
 }
 
-/// Milliseconds that one in a hundred syncs of 4 KiB takes at least.
-fn sync_p99(dir: &Path) -> f64 {
-    percentile(&raw::sync_times(dir, 4 << 10), 0.99)
+/// Milliseconds that one in a hundred writes of so many bytes and their sync take at least.
+fn sync_p99(dir: &Path, bytes: usize) -> f64 {
+    percentile(&raw::sync_times(dir, bytes), 0.99)
 }
 
 pub fn figure(with: Run<'_>) {
     let times = Arc::new(Mutex::new(Vec::new()));
-    let ([sync], ()) = raw::around(
-        || [sync_p99(with.dir)],
+    // A record that waits shares its group with a block of the load.
+    let block = LOAD as f64 * BLOCK_INTERVAL.as_secs_f64() * with.lines.bytes_per_line();
+    let ([sync, small], ()) = raw::around(
+        || {
+            [
+                sync_p99(with.dir, block as usize),
+                sync_p99(with.dir, 4 << 10),
+            ]
+        },
         |_| {
             let context = StreamingContext::builder("answers", Duration::from_secs(1))
                 .checkpoint(format!(
@@ -106,7 +113,8 @@ pub fn figure(with: Run<'_>) {
         .number("ms_p50", percentile(&times, 0.5))
         .number("ms_p99", p99)
         .number("ms_max", percentile(&times, 1.0))
-        .number("raw_sync_ms_p99", sync)
+        .number("raw_sync_of_a_block_ms_p99", sync)
+        .number("raw_sync_of_4_KiB_ms_p99", small)
         .number("allowed_ms_p99", allowed)
         .number("of_allowed", p99 / allowed)
         .number("goal", 1.0)

@@ -20,7 +20,8 @@ use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
 const FRAME: usize = 17;
 const TURNS: usize = 15;
 const TURN: Duration = Duration::from_millis(700);
-/// Appends under way at once: one is written while the next waits, as under any load.
+/// Threads that append and wait: what one has appended is written while the next one's waits, as under
+/// any load.
 const APPENDERS: usize = 2;
 /// Bytes of the log that is replayed.
 const REPLAYED: usize = 256 << 20;
@@ -33,23 +34,19 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 /// Bytes a second of groups of `group` bytes.
-async fn through_the_log(wal: &Wal, group: usize) -> f64 {
+fn through_the_log(wal: &Wal, group: usize) -> f64 {
     let before = wal.status();
     let started = Instant::now();
-    let tasks: Vec<_> = (0..APPENDERS)
-        .map(|_| {
-            let wal = wal.clone();
-            tokio::spawn(async move {
+    std::thread::scope(|scope| {
+        for _ in 0..APPENDERS {
+            scope.spawn(|| {
                 let payload = Bytes::from(vec![7; group - FRAME]);
                 while started.elapsed() < TURN {
-                    wal.append(1, vec![payload.clone()]).await.unwrap();
+                    wal.append(1, vec![payload.clone()]).wait().unwrap();
                 }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
+            });
+        }
+    });
     let took = started.elapsed().as_secs_f64();
     let after = wal.status();
     let groups = after.syncs - before.syncs;
@@ -75,14 +72,14 @@ fn bare(dir: &Path, group: usize) -> f64 {
     rate
 }
 
-fn groups(dir: &Path, runtime: &tokio::runtime::Runtime, group: usize) {
+fn groups(dir: &Path, group: usize) {
     let mut options = WalOptions::new(LogKind(1), 1);
     options.max_group_bytes = 1;
     let home = dir.join(format!("log-{group}"));
     let (wal, _) = Wal::open(Arc::new(LocalDisk), &home, options).unwrap();
     let (mut ours, mut theirs, mut ratios) = (vec![], vec![], vec![]);
     for _ in 0..TURNS {
-        let rate = runtime.block_on(through_the_log(&wal, group));
+        let rate = through_the_log(&wal, group);
         let raw = bare(dir, group);
         ours.push(rate);
         theirs.push(raw);
@@ -188,9 +185,8 @@ fn main() {
         .find(|argument| !argument.starts_with("--"));
     let folder = folder.map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let dir = tempfile::tempdir_in(folder).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     for group in [4 << 10, 64 << 10, 1 << 20] {
-        groups(dir.path(), &runtime, group);
+        groups(dir.path(), group);
     }
     for payload in [256, 4 << 10, 64 << 10] {
         replay(dir.path(), payload);
