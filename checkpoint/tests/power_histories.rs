@@ -14,7 +14,11 @@
     reason = "tests, helpers included"
 )]
 
+#[path = "../../tests/support/cases.rs"]
+mod cases;
 mod common;
+
+use cases::cases;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -297,13 +301,6 @@ impl Life {
         assert!(Some(time) < self.written);
         assert_eq!(Some(&state), self.tried.get(&time), "at {time}");
     }
-}
-
-fn cases(default: u32) -> u32 {
-    let given = std::env::var("TIDEMILL_CASES").ok();
-    given
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(default)
 }
 
 proptest! {

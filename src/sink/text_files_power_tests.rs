@@ -4,6 +4,11 @@
 //!
 //! `TIDEMILL_CASES=N` runs N histories instead of a few; a failing one is printed, and kept beside this file.
 
+#[path = "../../tests/support/cases.rs"]
+mod cases;
+
+use cases::cases;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -132,13 +137,6 @@ impl Life {
         let found: Vec<&str> = text.lines().collect();
         assert_eq!(found, lines(time), "{time}");
     }
-}
-
-fn cases(default: u32) -> u32 {
-    let given = std::env::var("TIDEMILL_CASES").ok();
-    given
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(default)
 }
 
 proptest! {

@@ -12,6 +12,11 @@
     clippy::indexing_slicing
 )]
 
+#[path = "../../tests/support/cases.rs"]
+mod cases;
+
+use cases::cases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -205,13 +210,6 @@ impl Life {
         let names: BTreeSet<_> = self.objects.list("").unwrap().into_iter().collect();
         assert_eq!(names, listed);
     }
-}
-
-fn cases(default: u32) -> u32 {
-    let given = std::env::var("TIDEMILL_CASES").ok();
-    given
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(default)
 }
 
 proptest! {

@@ -13,7 +13,11 @@
     clippy::indexing_slicing
 )]
 
+#[path = "../../tests/support/cases.rs"]
+mod cases;
 mod common;
+
+use cases::cases;
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -336,13 +340,6 @@ impl Life {
         assert_eq!(number, self.kept.len());
         Ok(())
     }
-}
-
-fn cases(default: u32) -> u32 {
-    let given = std::env::var("TIDEMILL_CASES").ok();
-    given
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(default)
 }
 
 proptest! {
