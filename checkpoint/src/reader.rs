@@ -113,6 +113,22 @@ impl CheckpointReader {
         Ok(summaries)
     }
 
+    /// The manifest of the newest checkpoint of which one can be read. Its chunks are not looked at.
+    ///
+    /// # Errors
+    /// When the location can't be read, or a newer program wrote to it.
+    pub fn newest_manifest(&self) -> Result<Option<Manifest>> {
+        for id in self.ids()? {
+            match catalog::read_slot(&*self.backend, id) {
+                Ok(Slot::Whole(manifest)) => return Ok(Some(Arc::unwrap_or_clone(manifest))),
+                Ok(_) | Err(Error::Missing { .. }) => {}
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// The manifest of a checkpoint.
     ///
     /// # Errors

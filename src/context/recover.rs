@@ -177,17 +177,13 @@ impl StreamingContext {
         if location.is_local() {
             return Ok(());
         }
-        let newest = || {
-            let reader = CheckpointReader::open(location)?;
-            let newest = reader.list()?.into_iter().next();
-            newest.map(|newest| reader.manifest(newest.id)).transpose()
-        };
-        match newest() {
+        let reader = CheckpointReader::open(location);
+        match reader.and_then(|reader| reader.newest_manifest()) {
             Ok(Some(manifest)) => self
                 .reconciled(settings, location, &manifest, mode, graph)
                 .map(drop),
             Ok(None) => Ok(()),
-            // Whatever it is, the real reading tells it better; a checkpoint may be retired meanwhile.
+            // Whatever it is, the real reading tells it better.
             Err(error) => {
                 tracing::debug!(%error, "a look at the checkpoint before taking it over failed");
                 Ok(())
