@@ -40,7 +40,6 @@ pub(crate) struct Scanner {
     segments: Arc<dyn Segments>,
     id: SegmentId,
     header: SegmentHeader,
-    binding: u32,
     /// What each frame's checksum starts from.
     start: Hasher,
     window: Window,
@@ -68,7 +67,6 @@ impl Scanner {
             segments,
             id,
             header,
-            binding: header.binding(),
             start: Hasher::new_with_initial(header.binding()),
             window: Window::default(),
             ahead: WINDOW_BYTES,
@@ -142,7 +140,7 @@ impl Scanner {
         let header = FrameHeader::decode(rest)?;
         let whole = FRAME_HEADER_BYTES.saturating_add(header.len as usize);
         let is_next = header.sequence == self.next && header.len <= MAX_PAYLOAD_BYTES;
-        if !is_next || !header.is_of(&self.start, rest.get(..whole)?) {
+        if !is_next || !header.verifies(&self.start, rest.get(..whole)?) {
             return None;
         }
         let payload = self.window.slice(offset, FRAME_HEADER_BYTES, whole);
@@ -204,7 +202,7 @@ impl Scanner {
                 rest.len()
             ));
         };
-        if !header.is_of(&self.start, frame) {
+        if !header.verifies(&self.start, frame) {
             return bad(format!(
                 "the CRC of the frame, {:08x}, doesn't match its bytes",
                 header.crc
@@ -257,10 +255,7 @@ impl Scanner {
     fn is_frame(&self, offset: u64, header: &FrameHeader) -> Result<bool> {
         let whole = FRAME_HEADER_BYTES.saturating_add(header.len as usize);
         let frame = self.segments.read(self.id, offset, whole)?;
-        let payload = frame
-            .get(FRAME_HEADER_BYTES..)
-            .filter(|_| frame.len() == whole);
-        Ok(payload.is_some_and(|payload| header.verifies(self.binding, payload)))
+        Ok(frame.len() == whole && header.verifies(&self.start, &frame))
     }
 }
 

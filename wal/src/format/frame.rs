@@ -83,22 +83,15 @@ impl FrameHeader {
     }
 
     /// Whether `frame`, from its first byte to its last, is what was written with this header in the segment
-    /// whose binding `start` starts from. As [`verifies`](Self::verifies), for a frame in one piece.
+    /// whose binding `start` starts from.
     #[inline]
-    pub fn is_of(&self, start: &Hasher, frame: &[u8]) -> bool {
+    pub fn verifies(&self, start: &Hasher, frame: &[u8]) -> bool {
         let (Some(length), Some(behind_crc)) = (frame.get(..4), frame.get(8..)) else {
             return false;
         };
         let mut hasher = start.clone();
         hasher.update(length);
         hasher.update(behind_crc);
-        hasher.finalize() == self.crc
-    }
-
-    /// Whether `payload` is what was written with this header in the segment of this binding.
-    pub fn verifies(&self, binding: u32, payload: &[u8]) -> bool {
-        let mut hasher = self.hasher(binding);
-        hasher.update(payload);
         hasher.finalize() == self.crc
     }
 }
@@ -147,7 +140,7 @@ mod tests {
         let good = frame(5, b"payload");
         let verifies = |binding, bytes: &[u8]| {
             let header = FrameHeader::decode(bytes).unwrap();
-            header.verifies(binding, &bytes[FRAME_HEADER_BYTES..])
+            header.verifies(&Hasher::new_with_initial(binding), bytes)
         };
         assert!(verifies(5, &good));
         assert!(!verifies(6, &good));

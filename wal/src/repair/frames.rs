@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use crc32fast::Hasher;
 
 use crate::format::frame::{FrameHeader, MAX_PAYLOAD_BYTES};
 use crate::format::header::{HEADER_BYTES, SegmentHeader};
@@ -24,14 +25,17 @@ fn frame_at(bytes: &[u8], offset: usize, binding: u32) -> Option<Good> {
     if header.len > MAX_PAYLOAD_BYTES {
         return None;
     }
-    let start = offset.checked_add(FRAME_HEADER_BYTES)?;
-    let end = start.checked_add(header.len as usize)?;
-    let payload = bytes.get(start..end)?;
-    header.verifies(binding, payload).then(|| Good {
-        sequence: header.sequence,
-        end,
-        starts_group: header.starts_group(),
-    })
+    let end = offset
+        .checked_add(FRAME_HEADER_BYTES)?
+        .checked_add(header.len as usize)?;
+    let start = Hasher::new_with_initial(binding);
+    header
+        .verifies(&start, bytes.get(offset..end)?)
+        .then(|| Good {
+            sequence: header.sequence,
+            end,
+            starts_group: header.starts_group(),
+        })
 }
 
 /// Whether the first frame verifies under this header: then the header is what it was.

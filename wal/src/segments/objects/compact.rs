@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use crc32fast::Hasher;
 use tidemill_storage::{ErrorKind, PutOutcome, failpoint};
 
 use super::head::RunRef;
@@ -154,14 +155,13 @@ impl Home {
     }
 
     fn check_frames(&self, slot: Slot, known: Known, bytes: &[u8]) -> Result<()> {
-        let binding = known.header.binding();
+        let start = Hasher::new_with_initial(known.header.binding());
         let mut offset = HEADER_BYTES;
         while offset < bytes.len() {
             let rest = bytes.get(offset..).unwrap_or_default();
             let frame = FrameHeader::decode(rest).and_then(|header| {
                 let end = FRAME_HEADER_BYTES.checked_add(header.len as usize)?;
-                let payload = rest.get(FRAME_HEADER_BYTES..end)?;
-                header.verifies(binding, payload).then_some(end)
+                header.verifies(&start, rest.get(..end)?).then_some(end)
             });
             let Some(end) = frame else {
                 let (file, offset) = self.place(slot, offset as u64);
