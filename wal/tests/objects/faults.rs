@@ -2,8 +2,8 @@
 //! with its number; the log goes on.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use tidemill_storage::{ErrorKind, FaultyObjects, ObjectFault, Objects, RequestKind};
 use tidemill_wal::{Error, LogReader, Sequence};
@@ -157,4 +157,37 @@ fn deletes_that_failed_are_tried_again_by_the_next_truncation() {
     faulty.set_plan(|_| ObjectFault::None);
     wal.truncate_before(Sequence(3)).unwrap();
     assert_eq!(names(&*objects), ["head", &slot(0), &slot(4)]);
+}
+
+#[test]
+fn a_run_that_the_head_names_though_the_change_failed_stays() {
+    let (faulty, objects) = faulty();
+    let head_fails = |request: &tidemill_storage::ObjectRequest| match request.kind {
+        RequestKind::PutIf => ObjectFault::FailAfter(ErrorKind::Io),
+        _ => ObjectFault::None,
+    };
+    let (wal, _) = try_open(&objects, compacting(1)).unwrap();
+    faulty.set_plan(head_fails);
+    append_each(&wal, &["a", "b", "c"]);
+    eventually("the head names a run", || {
+        faulty.requests().get(&RequestKind::PutIf) == Some(&1)
+    });
+    // The second try has read what it puts together when the log's beginning moves into it.
+    let (at_put, putting) = mpsc::channel();
+    let (go_on, went_on) = mpsc::channel::<()>();
+    let went_on = Mutex::new(went_on);
+    faulty.set_plan(move |request| {
+        if request.kind == RequestKind::PutNew && request.name.contains("/run/") {
+            at_put.send(()).unwrap();
+            let _ = went_on.lock().unwrap().recv();
+        }
+        ObjectFault::None
+    });
+    append(&wal, "d");
+    putting.recv().unwrap();
+    wal.truncate_before(Sequence(1)).unwrap();
+    drop(go_on);
+    assert!(wal.close().is_ok());
+    faulty.set_plan(|_| ObjectFault::None);
+    assert_eq!(texts(&open(&objects, 2), 1), ["b", "c", "d"]);
 }
