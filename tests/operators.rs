@@ -1,4 +1,4 @@
-//! Every operator against a naive model, over random batches, with a stop and a restart in the middle.
+//! Every operator against a naive model, over random batches, killed and started anew in the middle.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,22 +10,12 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use support::{Collected, Feed, SECOND, builder, clock_at, run_to};
-use tidemill::clock::ManualClock;
-use tidemill::rdd::Data;
-use tidemill::{DStream, StreamingContext};
-
-/// Batches of lines; an empty batch is one in which nothing came.
-type Batches = Vec<Vec<String>>;
-
-fn batches() -> impl Strategy<Value = Batches> {
-    let word = prop_oneof![Just("a"), Just("b"), Just("c"), Just("é"), Just("")];
-    let line = proptest::collection::vec(word, 0..4).prop_map(|words| words.join(" "));
-    proptest::collection::vec(proptest::collection::vec(line, 0..5), 1..9)
-}
+use support::SECOND;
+use support::cases::cases;
+use support::model::{batches, check, plans};
+use tidemill::DStream;
 
 fn words(lines: &DStream<str>) -> DStream<str> {
     lines.flat_map(|line, out| line.split_whitespace().for_each(|word| out.emit(word)))
@@ -47,120 +37,54 @@ fn counts_of(words: impl IntoIterator<Item = String>) -> Vec<(String, u64)> {
     counts.into_iter().collect()
 }
 
-/// A stateful or windowed stream may see more batches after a stop than were fed.
-static LOCATION: AtomicU64 = AtomicU64::new(0);
-
-/// Runs a program over `batches`, stopped and started anew before batch `restart`, and returns what it
-/// yielded at each batch.
-fn run<T: Data + Ord>(
-    batches: &Batches,
-    restart: usize,
-    program: impl Fn(&DStream<str>) -> DStream<T>,
-) -> Vec<Option<Vec<T>>> {
-    let url = format!(
-        "memory:operators-{}",
-        LOCATION.fetch_add(1, Ordering::SeqCst)
-    );
-    let clock = clock_at(100);
-    let seen = Collected::new();
-    let start = || -> (StreamingContext, Feed) {
-        let context = builder(&url, &clock).build().unwrap();
-        let (feed, fed) = support::feed();
-        let lines = context.receiver_stream_with("lines", fed, Default::default());
-        seen.collect(&program(&lines));
-        context.start().unwrap();
-        (context, feed)
-    };
-    let (mut context, mut feed) = start();
-    for (number, batch) in batches.iter().enumerate() {
-        if number == restart {
-            context.stop(false).unwrap();
-            drop((context, feed));
-            (context, feed) = start();
-        }
-        send(&feed, &clock, batch);
-        run_to(&context, &clock, 101 + number as u64);
-    }
-    context.stop(false).unwrap();
-    let seconds = seen.seconds();
-    let last = 100 + batches.len() as u64;
-    (101..=last)
-        .map(|second| seconds.contains(&second).then(|| seen.at(second)))
-        .collect()
-}
-
-fn send(feed: &Feed, clock: &ManualClock, batch: &[String]) {
-    let lines: Vec<&str> = batch.iter().map(String::as_str).collect();
-    if !lines.is_empty() {
-        feed.send(clock, &lines);
-    }
-}
-
-/// What a program should yield at each batch that has a dataset.
-fn check<T: Data + Ord + std::fmt::Debug>(
-    batches: &Batches,
-    restart: usize,
-    program: impl Fn(&DStream<str>) -> DStream<T>,
-    model: impl Fn(usize) -> Option<Vec<T>>,
-) -> Result<(), TestCaseError> {
-    let got = run(batches, restart, program);
-    let sorted = |mut batch: Vec<T>| {
-        batch.sort();
-        batch
-    };
-    let expected: Vec<_> = (0..batches.len()).map(|n| model(n).map(sorted)).collect();
-    prop_assert_eq!(got, expected);
-    Ok(())
-}
-
 fn last<T: Clone>(batches: &[Vec<T>], number: usize, length: usize) -> Vec<T> {
     let first = (number + 1).saturating_sub(length);
     batches[first..=number].concat()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(cases(12)))]
 
     #[test]
-    fn narrow_steps(batches in batches(), restart in 0usize..9) {
-        check(&batches, restart,
+    fn narrow_steps(batches in batches(), plan in plans()) {
+        check(&batches, &plan,
             |lines| words(lines).filter(|word| word != "b").map(|word| word.to_uppercase()),
             |n| Some(words_of(&batches[n]).into_iter().filter(|w| w != "b").map(|w| w.to_uppercase()).collect()))?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| words(lines).repartition(3).map_partitions(|words| words).union(&words(lines).map(str::to_owned)),
             |n| Some([words_of(&batches[n]), words_of(&batches[n])].concat()))?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| lines.repartition(1).glom().map(Vec::len),
             |n| Some(vec![batches[n].len()]))?;
     }
 
     #[test]
-    fn aggregates(batches in batches(), restart in 0usize..9) {
-        check(&batches, restart, DStream::count, |n| Some(vec![batches[n].len() as u64]))?;
-        check(&batches, restart,
+    fn aggregates(batches in batches(), plan in plans()) {
+        check(&batches, &plan, DStream::count, |n| Some(vec![batches[n].len() as u64]))?;
+        check(&batches, &plan,
             |lines| words(lines).count_by_value(),
             |n| Some(counts_of(words_of(&batches[n]))))?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| lines.map(|line| line.len()).reduce(|a, b| a + b),
             |n| Some(batches[n].iter().map(String::len).reduce(|a, b| a + b).into_iter().collect()))?;
     }
 
     #[test]
-    fn pairs(batches in batches(), restart in 0usize..9) {
+    fn pairs(batches in batches(), plan in plans()) {
         let keyed = |lines: &DStream<str>| words(lines).map(|word| (word.to_owned(), word.len() as u64));
         let lengths = |n: usize| {
             let mut grouped: BTreeMap<String, Vec<u64>> = BTreeMap::new();
             words_of(&batches[n]).into_iter().for_each(|w| grouped.entry(w.clone()).or_default().push(w.len() as u64));
             grouped
         };
-        check(&batches, restart, |lines| keyed(lines).group_by_key(), |n| Some(lengths(n).into_iter().collect()))?;
-        check(&batches, restart,
+        check(&batches, &plan, |lines| keyed(lines).group_by_key(), |n| Some(lengths(n).into_iter().collect()))?;
+        check(&batches, &plan,
             |lines| keyed(lines).reduce_by_key(|a, b| a + b),
             |n| Some(lengths(n).into_iter().map(|(k, v)| (k, v.iter().sum())).collect()))?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| keyed(lines).combine_by_key(|v| (*v, 1u64), |sum, v| { sum.0 += v; sum.1 += 1; }, |a, b| { a.0 += b.0; a.1 += b.1; }),
             |n| Some(lengths(n).into_iter().map(|(k, v)| (k, (v.iter().sum(), v.len() as u64))).collect()))?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| keyed(lines).map_values(|v| v * 2).flat_map_values(|v| vec![*v, v + 1]),
             |n| Some(words_of(&batches[n]).into_iter().flat_map(|w| {
                 let v = w.len() as u64 * 2;
@@ -169,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn state(batches in batches(), restart in 0usize..9) {
+    fn state(batches in batches(), plan in plans()) {
         // A key that hasn't come for two batches is dropped.
         let model = |n: usize| {
             let mut held: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -188,7 +112,7 @@ proptest! {
             }
             Some(held.into_iter().collect())
         };
-        check(&batches, restart, |lines| {
+        check(&batches, &plan, |lines| {
             words(lines).count_by_value().update_state_by_key(|new, held: Option<&(u64, u64)>| {
                 let (total, age) = held.copied().unwrap_or_default();
                 let age = if new.is_empty() { age + 1 } else { 0 };
@@ -198,24 +122,24 @@ proptest! {
     }
 
     #[test]
-    fn windows(batches in batches(), restart in 0usize..9, length in 1usize..5, slide in 1usize..4) {
+    fn windows(batches in batches(), plan in plans(), length in 1usize..5, slide in 1usize..4) {
         let seconds = |n: usize| SECOND * n as u32;
         let due = |n: usize| (n + 1).is_multiple_of(slide);
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| lines.window(seconds(length), seconds(slide)).map(str::to_owned),
             |n| due(n).then(|| last(&batches, n, length)))?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| lines.count_by_window(seconds(length), seconds(slide)),
             |n| due(n).then(|| vec![last(&batches, n, length).len() as u64]))?;
         let counts = |n: usize| due(n).then(|| counts_of(words_of(&last(&batches, n, length))));
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| words(lines).count_by_value().reduce_by_key_and_window(|a, b| a + b, seconds(length), seconds(slide)),
             counts)?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| words(lines).count_by_value().reduce_by_key_and_window_inverse(
                 |a, b| a + b, |a, b| a - b, seconds(length), seconds(slide), |(_, count)| *count > 0),
             counts)?;
-        check(&batches, restart,
+        check(&batches, &plan,
             |lines| words(lines).count_by_value_and_window(seconds(length), seconds(slide)),
             counts)?;
     }

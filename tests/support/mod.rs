@@ -2,6 +2,9 @@
 //! the outputs it collected.
 #![allow(dead_code)]
 
+pub mod cases;
+pub mod model;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
