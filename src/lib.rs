@@ -95,6 +95,7 @@
 //! | [`rdd`] | datasets: lazy, partitioned, computed in chunks on a CPU pool |
 //! | [`dstream`], [`graph`] | operators; the program as a whole, as checkpoints describe it |
 //! | [`block`] | received records on their way to a batch |
+//! | [`codec`] | how files are compressed |
 //! | [`receiver`], [`source`] | how records come in |
 //! | [`state`] | keyed state, staged by a batch and merged when it is complete |
 //! | [`scheduler`] | batches and their jobs; listeners and progress |
@@ -112,6 +113,7 @@ pub mod admin;
 pub mod block;
 pub mod cli;
 pub mod clock;
+pub mod codec;
 mod context;
 pub mod dstream;
 mod engine;

@@ -610,3 +610,28 @@ fn the_examples_are_built() {
         }
     }
 }
+
+#[test]
+fn text_files_are_compressed_when_asked() {
+    let folder = TempDir::new().unwrap();
+    let clock = clock_at(START);
+    let pipeline = program(&[&["to be", "or not"]], &out(""), folder.path());
+    let pipeline = parse(&format!("{}codec = \"gzip\"\n", pipeline.text));
+    let context = context(&location(), &clock, &pipeline);
+    context.start().unwrap();
+    run_to(&context, &clock, START + 1);
+    context.stop(true).unwrap();
+    let batch = folder.path().join(format!("out-{}000", START + 1));
+    let mut lines = String::new();
+    let mut parts: Vec<_> = std::fs::read_dir(batch)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "gz"))
+        .collect();
+    parts.sort();
+    for part in parts {
+        let file = std::fs::File::open(part).unwrap();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut lines).unwrap();
+    }
+    assert_eq!(lines, "to be\nor not\n");
+}

@@ -64,7 +64,7 @@ pub use records::{Item, RecordKind};
 pub use settings::{
     Admin, Backpressure, Checkpoint, Jobs, Log, LogFormat, Receiver, Stop, Storage, Wal,
 };
-pub use sink::{Sink, SinkKind};
+pub use sink::{Codec, Sink, SinkKind};
 pub use size::ByteSize;
 pub use source::{Limits, Source, SourceKind};
 pub use store_url::StoreUrl;

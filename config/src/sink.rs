@@ -10,7 +10,7 @@ use crate::store_url::SCHEMES;
 use crate::stream::Streams;
 use crate::tree::{Entry, Table};
 use crate::typed::Typed;
-use crate::value::{FromNode, NonEmpty, OneOrMany, table};
+use crate::value::{FromNode, NonEmpty, OneOrMany, choice, table};
 use crate::{Input, Location, Name, RecordKind, StoreUrl, names};
 
 /// An output operation.
@@ -47,9 +47,21 @@ pub enum SinkKind {
         prefix: String,
         /// What follows the time behind a dot, without that dot.
         suffix: Option<String>,
+        /// How its files are compressed.
+        codec: Option<Codec>,
     },
     /// Nowhere; the work is done, and measured.
     Discard,
+}
+
+choice! {
+    /// How files are compressed.
+    pub enum Codec ("codec") {
+        /// `.gz`
+        Gzip = "gzip",
+        /// `.zst`
+        Zstd = "zstd",
+    }
 }
 
 impl SinkKind {
@@ -59,6 +71,16 @@ impl SinkKind {
             Self::Console { .. } => "console",
             Self::TextFiles { .. } => "text_files",
             Self::Discard => "discard",
+        }
+    }
+}
+
+impl SinkKind {
+    /// Prefix and suffix of the folders that it writes.
+    pub fn place(&self) -> Option<(&str, Option<&str>)> {
+        match self {
+            Self::TextFiles { prefix, suffix, .. } => Some((prefix, suffix.as_deref())),
+            _ => None,
         }
     }
 }
@@ -116,6 +138,12 @@ pub(crate) static SINKS: &[SinkSpec] = &[
                 "\"txt\"",
                 "What follows the time behind a dot.",
             ),
+            Key::optional(
+                "codec",
+                "gzip or zstd",
+                "\"gzip\"",
+                "How the files are compressed; their names end in .gz or .zst then.",
+            ),
         ],
         build: text_files,
     },
@@ -153,13 +181,13 @@ pub(crate) fn read(
         .collect();
     for (index, sink) in read.iter().enumerate() {
         let Some(sink) = sink else { continue };
-        let SinkKind::TextFiles { prefix, .. } = &sink.kind else {
+        let Some(place) = sink.kind.place() else {
             continue;
         };
-        let same = |other: &&Sink| other.kind == sink.kind;
+        let same = |other: &&Sink| other.kind.place() == Some(place);
         if let Some(other) = read.iter().take(index).flatten().find(same) {
             let key = format!("sinks.{}.prefix", sink.name);
-            let reason = format!("`{prefix}` is written by `{}`, too", other.name);
+            let reason = format!("`{}` is written by `{}`, too", place.0, other.name);
             report.error(&sink.location, Problem::Invalid { key, reason }, None);
         }
     }
@@ -250,6 +278,7 @@ fn text_files(section: &mut Section<'_>) -> Option<SinkKind> {
         }
         Ok(())
     });
+    let codec = section.get::<Codec>("codec");
     let suffix = suffix.map(|suffix| suffix.0.trim_start_matches('.').to_owned());
     // One spelling for one place, so that two sinks that write there are found.
     let prefix = prefix?.0;
@@ -257,7 +286,11 @@ fn text_files(section: &mut Section<'_>) -> Option<SinkKind> {
         Some(path) => path.strip_prefix("//").unwrap_or(path).to_owned(),
         None => prefix,
     };
-    Some(SinkKind::TextFiles { prefix, suffix })
+    Some(SinkKind::TextFiles {
+        prefix,
+        suffix,
+        codec,
+    })
 }
 
 /// A prefix is a plain path unless it begins as a location does; whether this build can open that is the

@@ -220,6 +220,18 @@ fn sources_and_sinks() {
              prefix = \"/x/y\"\n[sinks.b]\nfrom = \"lines\"\ntype = \"text_files\"\nprefix = \"file:///x/y\"\n",
             "p.toml:11:8: `sinks.b.prefix`: `/x/y` is written by `a`, too",
         ),
+        (
+            "[sources.lines]\ntype = \"http\"\n[sinks.a]\nfrom = \"lines\"\ntype = \"text_files\"\n\
+             prefix = \"x\"\ncodec = \"gz\"\n",
+            "p.toml:11:9: unknown codec `gz` in `sinks.a.codec`\n  help: did you mean `gzip`?",
+        ),
+        // Compressed or not, the folders have the same names.
+        (
+            "[sources.lines]\ntype = \"http\"\n[sinks.a]\nfrom = \"lines\"\ntype = \"text_files\"\n\
+             prefix = \"x\"\n[sinks.b]\nfrom = \"lines\"\ntype = \"text_files\"\nprefix = \"x\"\n\
+             codec = \"zstd\"\n",
+            "p.toml:11:8: `sinks.b.prefix`: `x` is written by `a`, too",
+        ),
     ]);
     for (prefix, reason) in [
         (

@@ -88,7 +88,8 @@ fn the_examples_are_what_scripts_rely_on() {
             pipeline.sinks[1].kind,
             SinkKind::TextFiles {
                 prefix: format!("data/{name}/out/counts"),
-                suffix: Some("txt".into())
+                suffix: Some("txt".into()),
+                codec: None,
             }
         );
     }

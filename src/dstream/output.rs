@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::DStream;
 use super::operation::{OutputOperation, Work};
+use crate::codec::Codec;
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError, contained};
 use crate::sink::{BatchIdentity, Console, Guarantee, Sink, TextFiles, TextForm};
 use crate::time::Time;
@@ -152,6 +153,36 @@ impl<T: ?Sized + Element + TextForm> DStream<T> {
         let caller = Location::caller();
         match TextFiles::open(prefix.as_ref(), suffix) {
             Ok(files) => self.sink_at(files, None, caller),
+            Err(error) => self.mistake(caller, error.to_string()),
+        }
+    }
+
+    /// As [`DStream::save_as_text_files`], compressed: parts are named `part-00000.gz` or `part-00000.zst`.
+    /// A watched folder, [`text_file_stream`](crate::StreamingContext::text_file_stream), reads such files back.
+    ///
+    /// The original takes a codec only through its files of key-value pairs.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// use tidemill::codec::Codec;
+    ///
+    /// let context = tidemill::StreamingContext::builder("copy", Duration::from_secs(1)).build()?;
+    /// let lines = context.socket_text_stream("localhost:9999");
+    /// lines.save_as_text_files_with("data/out/lines", Some("txt"), Codec::Gzip);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn save_as_text_files_with(
+        &self,
+        prefix: impl AsRef<str>,
+        suffix: Option<&str>,
+        codec: Codec,
+    ) {
+        let caller = Location::caller();
+        match TextFiles::open(prefix.as_ref(), suffix) {
+            Ok(files) => self.sink_at(files.codec(codec), None, caller),
             Err(error) => self.mistake(caller, error.to_string()),
         }
     }

@@ -13,9 +13,16 @@ pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
         SinkKind::Console { rows } => {
             any!(stream, s => s.sink_with_uid(Console::stdout((*rows).into()), uid));
         }
-        SinkKind::TextFiles { prefix, suffix } => {
-            let files = TextFiles::open(prefix, suffix.as_deref())
+        SinkKind::TextFiles {
+            prefix,
+            suffix,
+            codec,
+        } => {
+            let mut files = TextFiles::open(prefix, suffix.as_deref())
                 .map_err(|error| format!("sink `{}`: {error}", sink.name))?;
+            if let Some(codec) = codec {
+                files = files.codec(codec.name().parse()?);
+            }
             any!(stream, s => s.sink_with_uid(files, uid));
         }
         SinkKind::Discard => any!(stream, s => s.sink_with_uid(Discard, uid)),

@@ -9,6 +9,7 @@
 pub mod conformance;
 mod console;
 mod discard;
+mod part_files;
 mod text_files;
 #[cfg(test)]
 mod text_files_power_tests;
@@ -22,8 +23,8 @@ use serde::Serialize;
 
 pub use console::Console;
 pub use discard::Discard;
+pub(crate) use part_files::{Decision, Place as PartPlace, folder_of_hidden, part_number};
 pub use text_files::TextFiles;
-pub(crate) use text_files::{Decision, Place as TextPlace, folder_of_hidden};
 pub use text_form::TextForm;
 
 use crate::rdd::{BoxError, Element, Rdd};

@@ -1,51 +1,37 @@
-//! [`TextFiles`]: a folder of text files for each batch, in place all at once or not at all.
-//!
-//! The folder's name, `PREFIX-TIME_MS[.SUFFIX]`, carries the batch's identity; in it are `part-00000` and so
-//! on, one a partition, and `_SUCCESS`. On a disk the folder is written aside and renamed ([`disk`]). An
-//! object store has no rename: there `_SUCCESS` is what a reader waits for, and what becomes visible
-//! before it was decided by one conditional write ([`objects`]).
-
-mod decision;
-mod disk;
-mod objects;
-mod place;
+//! [`TextFiles`]: batches as folders of text files, a line an element.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tidemill_storage::{Disk, LocalDisk, Objects, open_objects};
+use tidemill_storage::{Disk, Objects};
 
-pub(crate) use self::decision::Decision;
-use self::disk::DiskFolder;
-use self::objects::ObjectFolder;
-pub(crate) use self::place::Place;
+use super::part_files::{PartFiles, PartFormat, PartWriter};
 use super::{BatchIdentity, Guarantee, Sink, TextForm};
+use crate::codec::Codec;
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
 use crate::time::Time;
 
-/// The file that says that a folder is whole.
-pub(crate) const SUCCESS: &str = "_SUCCESS";
-
-/// How much text is gathered before it's written to a disk.
+/// How much text is gathered before it's written or compressed.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Writes each batch to a folder of text files, one a partition.
+/// Writes each batch to a folder of text files, one a partition, in place all at once or not at all.
+///
+/// ```
+/// use tidemill::Time;
+/// use tidemill::codec::Codec;
+/// use tidemill::sink::TextFiles;
+///
+/// # fn main() -> Result<(), tidemill::rdd::BoxError> {
+/// let files = TextFiles::open("data/out/counts", Some("txt"))?.codec(Codec::Gzip);
+/// // The batch of that time becomes this folder, its first partition `part-00000.gz` in it.
+/// assert_eq!(files.folder(Time::from_millis(1000)), "data/out/counts-1000.txt");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct TextFiles {
-    /// What the folders' names begin with, below the root of the home.
-    prefix: String,
-    suffix: Option<String>,
-    home: Home,
-}
-
-#[derive(Debug, Clone)]
-enum Home {
-    Disk(Arc<dyn Disk>),
-    Objects {
-        objects: Arc<dyn Objects>,
-        /// The root, for people.
-        shown: String,
-    },
+    files: PartFiles,
+    lines: TextLines,
 }
 
 impl TextFiles {
@@ -56,28 +42,12 @@ impl TextFiles {
     /// # Errors
     /// When the prefix isn't one of these, or this build can't open it. Nothing is read or written yet.
     pub fn open(prefix: &str, suffix: Option<&str>) -> Result<Self, BoxError> {
-        Ok(match Place::parse(prefix)? {
-            Place::Disk(path) => Self::on_disk(path, suffix, Arc::new(LocalDisk)),
-            Place::Objects { root, stem } => Self {
-                home: Home::Objects {
-                    objects: open_objects(&root)?,
-                    shown: root.to_string(),
-                },
-                ..Self::on_disk(stem, suffix, Arc::new(LocalDisk))
-            },
-        })
+        PartFiles::open(prefix, suffix).map(Self::of)
     }
 
     /// On a disk.
     pub fn on_disk(prefix: impl Into<String>, suffix: Option<&str>, disk: Arc<dyn Disk>) -> Self {
-        let suffix = suffix
-            .filter(|suffix| !suffix.is_empty())
-            .map(str::to_owned);
-        Self {
-            prefix: prefix.into(),
-            suffix,
-            home: Home::Disk(disk),
-        }
+        Self::of(PartFiles::on_disk(prefix, suffix, disk))
     }
 
     /// In an object store; the prefix is below its root.
@@ -86,21 +56,27 @@ impl TextFiles {
         suffix: Option<&str>,
         objects: Arc<dyn Objects>,
     ) -> Self {
+        Self::of(PartFiles::on_objects(prefix, suffix, objects))
+    }
+
+    fn of(files: PartFiles) -> Self {
         Self {
-            home: Home::Objects {
-                shown: "the object store".to_owned(),
-                objects,
-            },
-            ..Self::on_disk(prefix, suffix, Arc::new(LocalDisk))
+            files,
+            lines: TextLines { codec: None },
         }
+    }
+
+    /// Compresses the parts, whose names then end as the codec says: `part-00000.gz`. The folders keep their
+    /// names, so a program may change its codec: batches that were committed stay as they are.
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.lines.codec = Some(codec);
+        self
     }
 
     /// The path or name of the folder of the batch at `time`.
     pub fn folder(&self, time: Time) -> String {
-        match &self.suffix {
-            Some(suffix) => format!("{}-{}.{suffix}", self.prefix, time.as_millis()),
-            None => format!("{}-{}", self.prefix, time.as_millis()),
-        }
+        self.files.folder(time)
     }
 
     /// Whether the batch at `time` has been committed, and not been removed since.
@@ -108,12 +84,7 @@ impl TextFiles {
     /// # Errors
     /// When that can't be found out, or the name is taken by something else.
     pub fn is_committed(&self, time: Time) -> Result<bool, BoxError> {
-        match &self.home {
-            Home::Disk(disk) => DiskFolder::new(&**disk, self.folder(time)).is_committed(),
-            Home::Objects { objects, .. } => {
-                ObjectFolder::new(&**objects, self.folder(time)).is_committed()
-            }
-        }
+        self.files.is_committed(time)
     }
 }
 
@@ -127,53 +98,47 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
     }
 
     fn check(&self) -> Result<(), BoxError> {
-        let folder = self.folder(Time::default());
-        match &self.home {
-            Home::Disk(disk) => DiskFolder::new(&**disk, folder).check(),
-            Home::Objects { objects, shown } => ObjectFolder::new(&**objects, folder)
-                .check()
-                .map_err(|error| format!("outputs can't be written to {shown}: {error}").into()),
-        }
+        self.lines.codec.map_or(Ok(()), Codec::check)?;
+        self.files.check()
     }
 
     fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {
-        let folder = self.folder(batch.time);
-        match &self.home {
-            Home::Disk(disk) => DiskFolder::new(&**disk, folder).commit(rdd),
-            Home::Objects { objects, .. } => ObjectFolder::new(&**objects, folder).commit(rdd),
-        }
+        self.files.commit(batch.time, rdd, &self.lines)
     }
 }
 
-/// The name of the batch's folder that the hidden folder of this name belongs to.
-pub(crate) fn folder_of_hidden(name: &str) -> Option<&str> {
-    let name = name.strip_prefix('.')?;
-    if let Some(staged) = name.strip_suffix(objects::HIDDEN_SUFFIX) {
-        return Some(staged);
+/// A line an element.
+#[derive(Debug, Clone)]
+struct TextLines {
+    codec: Option<Codec>,
+}
+
+impl<T: ?Sized + Element + TextForm> PartFormat<T> for TextLines {
+    fn codec(&self) -> Option<Codec> {
+        self.codec
     }
-    let (staged, number) = name.strip_suffix(disk::HIDDEN_SUFFIX)?.rsplit_once('.')?;
-    number.parse::<u32>().is_ok().then_some(staged)
-}
 
-/// The name of a part.
-fn part_name(index: usize) -> String {
-    format!("part-{index:05}")
-}
-
-/// Turns a partition into text, a line an element. `gathered` is shown the text after each line that
-/// makes it longer than a write should be, and may take it out; the rest is returned.
-fn write_lines<T: ?Sized + Element + TextForm>(
-    partition: &Partition<'_, T>,
-    mut gathered: impl FnMut(&mut String) -> Result<(), BoxError>,
-) -> Result<String, TaskError> {
-    let mut text = String::new();
-    partition.try_for_each(|value| -> Result<(), BoxError> {
-        value.write_text(&mut text)?;
-        text.write_char('\n')?;
-        if text.len() >= WRITE_BYTES {
-            gathered(&mut text)?;
+    fn write(
+        &self,
+        partition: Option<&Partition<'_, T>>,
+        out: &mut PartWriter<'_>,
+    ) -> Result<(), TaskError> {
+        let Some(partition) = partition else {
+            return Ok(());
+        };
+        let mut text = String::new();
+        partition.try_for_each(|value| -> Result<(), BoxError> {
+            value.write_text(&mut text)?;
+            text.write_char('\n')?;
+            if text.len() >= WRITE_BYTES {
+                out.write(text.as_bytes())?;
+                text.clear();
+            }
+            Ok(())
+        })?;
+        if text.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    })?;
-    Ok(text)
+        out.write(text.as_bytes()).map_err(TaskError::new)
+    }
 }

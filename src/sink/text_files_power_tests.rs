@@ -16,7 +16,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tidemill_storage::{Disk, Fault, SimDisk};
 
-use super::text_files::SUCCESS;
+use super::part_files::SUCCESS;
 use super::{BatchIdentity, Sink, TextFiles};
 use crate::rdd::{Executor, Rdd};
 use crate::time::Time;

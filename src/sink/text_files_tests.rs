@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tidemill_storage::{Disk, Fault, OperationKind, SimDisk};
 
-use super::text_files::SUCCESS;
+use super::part_files::SUCCESS;
 use super::{BatchIdentity, Sink, TextFiles};
 use crate::rdd::{Executor, Rdd};
 use crate::time::Time;

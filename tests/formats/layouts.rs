@@ -235,7 +235,7 @@ fn a_decision_is_read_by_its_table() {
         column("CRC-32 of the part"),
         column("the staged object"),
     );
-    let golden = golden("src/sink/text_files/golden/decision_v1.txt");
+    let golden = golden("src/sink/part_files/golden/decision_v1.txt");
     let text = String::from_utf8(golden.clone()).unwrap();
     let (head, body) = text.split_once('\n').unwrap();
     // "The first: `tidemill-parts`, the version, and the CRC-32 of all that follows in eight hexadecimal digits."

@@ -172,7 +172,7 @@ fn sink_decision() {
     let target = Target {
         name: "sink_decision",
         seeds: vec![
-            include_bytes!("../../src/sink/text_files/golden/decision_v1.txt").to_vec(),
+            include_bytes!("../../src/sink/part_files/golden/decision_v1.txt").to_vec(),
             b"tidemill-parts 2 00000000\n".to_vec(),
         ],
         words: &[

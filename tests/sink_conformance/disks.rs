@@ -9,11 +9,12 @@ use tidemill::sink::conformance::{Harness, Rule};
 use tidemill::sink::{BatchIdentity, Sink, TextFiles};
 use tidemill_storage::{Disk, DiskObjects, Fault, LocalDisk, SimDisk};
 
-use super::requests::read_folder;
-use super::{conforms, lines, unusual_lines};
+use super::forms::{FORMS, Form};
+use super::requests::read_parts;
+use super::{conforms, unusual_lines};
 
 /// What a reader sees of the batch in a folder on a disk.
-fn read_batch(disk: &dyn Disk, folder: &Path) -> Result<Option<Vec<String>>, BoxError> {
+fn read_batch(disk: &dyn Disk, folder: &Path, form: Form) -> Result<Option<Vec<String>>, BoxError> {
     if disk.metadata(folder)?.is_none() {
         return Ok(None);
     }
@@ -28,8 +29,8 @@ fn read_batch(disk: &dyn Disk, folder: &Path) -> Result<Option<Vec<String>>, Box
     }
     let mut records = Vec::new();
     for (part, name) in names.iter().skip(1).enumerate() {
-        assert_eq!(*name, format!("part-{part:05}"));
-        records.extend(lines(&disk.read(&folder.join(name))?));
+        assert_eq!(*name, format!("part-{part:05}{}", form.extension()));
+        records.extend(form.records(&disk.read(&folder.join(name))?));
     }
     Ok(Some(records))
 }
@@ -55,7 +56,7 @@ impl Harness for LocalFolder {
 
     fn committed(&self, batch: &BatchIdentity) -> Result<Option<Vec<String>>, BoxError> {
         let folder = TextFiles::open(&self.prefix(), Some("txt"))?.folder(batch.time);
-        read_batch(&LocalDisk, Path::new(&folder))
+        read_batch(&LocalDisk, Path::new(&folder), Form::Text(None))
     }
 
     fn unusual(&self) -> Vec<String> {
@@ -90,15 +91,17 @@ enum Trouble {
 /// Text files on a simulated disk, as folders or through the store of objects that a disk can be.
 struct Simulated {
     disk: SimDisk,
+    form: Form,
     trouble: Trouble,
     as_objects: bool,
     reached: Arc<AtomicBool>,
 }
 
 impl Simulated {
-    fn new(trouble: Trouble, as_objects: bool) -> Self {
+    fn new(form: Form, trouble: Trouble, as_objects: bool) -> Self {
         Self {
             disk: SimDisk::new(),
+            form,
             trouble,
             as_objects,
             reached: Arc::default(),
@@ -114,11 +117,11 @@ impl Harness for Simulated {
     type Record = String;
 
     fn open(&self) -> Result<Box<dyn Sink<String>>, BoxError> {
-        Ok(Box::new(if self.as_objects {
-            TextFiles::on_objects("out", None, self.objects())
+        Ok(if self.as_objects {
+            self.form.on_objects("out", self.objects())
         } else {
-            TextFiles::on_disk("/new/out", None, Arc::new(self.disk.clone()))
-        }))
+            self.form.on_disk("/new/out", Arc::new(self.disk.clone()))
+        })
     }
 
     fn record(&self, text: &str) -> String {
@@ -128,14 +131,15 @@ impl Harness for Simulated {
     fn committed(&self, batch: &BatchIdentity) -> Result<Option<Vec<String>>, BoxError> {
         let name = format!("out-{}", batch.time.as_millis());
         if !self.as_objects {
-            return read_batch(&self.disk, &Path::new("/new").join(name));
+            return read_batch(&self.disk, &Path::new("/new").join(name), self.form);
         }
-        let parts = read_folder(&*self.objects(), &name)?;
-        Ok(parts.map(|parts| lines(&parts.concat())))
+        let parts = read_parts(&*self.objects(), &name, self.form.extension())?;
+        let records = |part: &bytes::Bytes| self.form.records(part);
+        Ok(parts.map(|parts| parts.iter().flat_map(records).collect()))
     }
 
     fn unusual(&self) -> Vec<String> {
-        unusual_lines()
+        self.form.unusual()
     }
 
     fn interrupt(&self, operation: usize) -> bool {
@@ -163,22 +167,29 @@ impl Harness for Simulated {
     }
 }
 
-#[test]
-fn text_files_on_a_disk_that_fails() {
-    conforms(&Simulated::new(Trouble::Fails, false), &[]);
+fn part_files(forms: &[Form], trouble: Trouble, as_objects: bool) {
+    for form in forms {
+        println!("{form:?}:");
+        conforms(&Simulated::new(*form, trouble, as_objects), &[]);
+    }
 }
 
 #[test]
-fn text_files_on_a_disk_that_loses_power() {
-    conforms(&Simulated::new(Trouble::PowerCut, false), &[]);
+fn part_files_on_a_disk_that_fails() {
+    part_files(&FORMS[..1], Trouble::Fails, false);
 }
 
 #[test]
-fn text_files_as_objects_on_a_disk_that_fails() {
-    conforms(&Simulated::new(Trouble::Fails, true), &[]);
+fn part_files_on_a_disk_that_loses_power() {
+    part_files(FORMS, Trouble::PowerCut, false);
 }
 
 #[test]
-fn text_files_as_objects_on_a_disk_that_loses_power() {
-    conforms(&Simulated::new(Trouble::PowerCut, true), &[]);
+fn part_files_as_objects_on_a_disk_that_fails() {
+    part_files(&FORMS[..1], Trouble::Fails, true);
+}
+
+#[test]
+fn part_files_as_objects_on_a_disk_that_loses_power() {
+    part_files(&FORMS[..1], Trouble::PowerCut, true);
 }

@@ -8,6 +8,7 @@
 )]
 
 mod disks;
+mod forms;
 #[path = "../support/object_servers/mod.rs"]
 #[allow(unused_imports)]
 mod object_servers;

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use tidemill::rdd::BoxError;
 use tidemill::sink::conformance::Harness;
-use tidemill::sink::{BatchIdentity, Sink, TextFiles};
+use tidemill::sink::{BatchIdentity, Sink};
 use tidemill_storage::{Objects, RemoteObjects};
 
-use super::requests::{TROUBLES, Trouble, Watched, read_folder};
-use super::{conforms, lines, unusual_lines};
+use super::conforms;
+use super::forms::{FORMS, Form};
+use super::requests::{TROUBLES, Trouble, Watched, read_parts};
 
 struct Store {
     objects: Arc<dyn Objects>,
     watched: Watched,
+    form: Form,
     trouble: Trouble,
 }
 
@@ -21,11 +23,7 @@ impl Harness for Store {
 
     fn open(&self) -> Result<Box<dyn Sink<String>>, BoxError> {
         let objects = Arc::new(self.watched.clone());
-        Ok(Box::new(TextFiles::on_objects(
-            "path/out",
-            Some("txt"),
-            objects,
-        )))
+        Ok(self.form.on_objects("path/out", objects))
     }
 
     fn record(&self, text: &str) -> String {
@@ -33,13 +31,14 @@ impl Harness for Store {
     }
 
     fn committed(&self, batch: &BatchIdentity) -> Result<Option<Vec<String>>, BoxError> {
-        let folder = format!("path/out-{}.txt", batch.time.as_millis());
-        let parts = read_folder(&*self.objects, &folder)?;
-        Ok(parts.map(|parts| lines(&parts.concat())))
+        let folder = format!("path/out-{}", batch.time.as_millis());
+        let parts = read_parts(&*self.objects, &folder, self.form.extension())?;
+        let records = |part: &bytes::Bytes| self.form.records(part);
+        Ok(parts.map(|parts| parts.iter().flat_map(records).collect()))
     }
 
     fn unusual(&self) -> Vec<String> {
-        unusual_lines()
+        self.form.unusual()
     }
 
     fn interrupt(&self, operation: usize) -> bool {
@@ -53,13 +52,16 @@ impl Harness for Store {
 }
 
 #[test]
-fn text_files_in_an_object_store() {
-    for trouble in TROUBLES {
-        println!("{trouble:?}:");
+fn part_files_in_an_object_store() {
+    let plain = TROUBLES.map(|trouble| (FORMS[0], trouble));
+    let others = FORMS[1..].iter().map(|form| (*form, Trouble::AnswerIsLost));
+    for (form, trouble) in plain.into_iter().chain(others) {
+        println!("{form:?}, {trouble:?}:");
         let objects: Arc<dyn Objects> = Arc::new(RemoteObjects::in_memory().unwrap());
         let store = Store {
             watched: Watched::new(Arc::clone(&objects)),
             objects,
+            form,
             trouble,
         };
         conforms(&store, &[]);

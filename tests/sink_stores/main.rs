@@ -7,6 +7,7 @@
     clippy::panic
 )]
 
+mod codecs;
 mod engine;
 mod layout;
 mod overtaken;

@@ -180,6 +180,15 @@ pub fn read_folder(
     objects: &dyn Objects,
     folder: &str,
 ) -> std::result::Result<Option<Vec<Bytes>>, String> {
+    read_parts(objects, folder, "")
+}
+
+/// As [`read_folder`], where the names of parts end in `extension`.
+pub fn read_parts(
+    objects: &dyn Objects,
+    folder: &str,
+    extension: &str,
+) -> std::result::Result<Option<Vec<Bytes>>, String> {
     let failed = |error: Error| error.to_string();
     let success = format!("{folder}/_SUCCESS");
     match objects.get(&success).map_err(failed)? {
@@ -195,7 +204,7 @@ pub fn read_folder(
         .collect();
     let parts = names.len() - 1;
     let wanted: Vec<String> = std::iter::once(success)
-        .chain((0..parts).map(|part| format!("{folder}/part-{part:05}")))
+        .chain((0..parts).map(|part| format!("{folder}/part-{part:05}{extension}")))
         .collect();
     if names != wanted {
         return Err(format!("{folder} isn't whole: {names:?}"));

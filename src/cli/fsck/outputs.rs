@@ -10,6 +10,7 @@ use super::super::held::Checkpoints;
 use super::finding::{Finding, Findings, Severity};
 use super::logs::Logs;
 use crate::block::{Event, TrackerSnapshot};
+use crate::sink::part_number;
 use crate::time::{Time, millis};
 
 pub(super) use listed::{Listed, list};
@@ -137,8 +138,8 @@ fn folder(found: &mut Findings<'_>, place: String, files: &BTreeSet<String>, mus
     }
     let numbers: Option<BTreeSet<usize>> = files
         .iter()
-        .filter_map(|file| file.strip_prefix("part-"))
-        .map(|number| number.parse().ok())
+        .filter(|file| file.starts_with("part-"))
+        .map(|file| part_number(file))
         .collect();
     let is_gapless = numbers
         .as_ref()

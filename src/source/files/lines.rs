@@ -1,11 +1,13 @@
-//! [`FileLines`]: the lines of listed files, one partition a file, read in pieces.
+//! [`FileLines`]: the lines of listed files, one partition a file, read in pieces. A file whose name says that it
+//! is compressed is decompressed on the way.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::bytes::{ListedBytes, unreadable};
 use super::listing::ListedFile;
+use crate::codec::{Codec, decode};
 use crate::rdd::{
     BoxError, Buffer, Chunk, Executor, JobError, RddNode, Sink, Stop, TaskError, TextBuffer,
 };
@@ -45,11 +47,14 @@ impl RddNode<str> for FileLines {
             return Ok(());
         };
         let path = file.path(&self.folder);
-        let opened = open(&path, file).map_err(TaskError::new)?;
+        let mut opened = ListedBytes::open(&path, file).map_err(TaskError::new)?;
+        let text = decode(Codec::of_name(&file.name), &mut opened)
+            .map_err(|error| unreadable(&path, &error))
+            .map_err(TaskError::new)?;
         Pieces {
             path: &path,
-            file: opened,
-            unread: file.length,
+            text,
+            ended: false,
             offset: 0,
             held: Vec::new(),
         }
@@ -57,37 +62,12 @@ impl RddNode<str> for FileLines {
     }
 }
 
-/// Opens a listed file, if it still is that one.
-fn open(path: &Path, listed: &ListedFile) -> Result<File, BoxError> {
-    let named = |error: std::io::Error| {
-        format!(
-            "{}, which a batch is to read, can't be opened: {error}",
-            path.display()
-        )
-    };
-    let file = File::open(path).map_err(named)?;
-    let found = ListedFile::new(&listed.name, &file.metadata().map_err(named)?);
-    if listed.is_other(&found) {
-        let path = path.display();
-        return Err(format!("{path} isn't the file any more that a batch is to read").into());
-    }
-    if found.length < listed.length {
-        return Err(shrunk(path, found.length, listed.length));
-    }
-    Ok(file)
-}
-
-fn shrunk(path: &Path, found: u64, listed: u64) -> BoxError {
-    let path = path.display();
-    format!("{path} has shrunk to {found} bytes; a batch is to read {listed} of it").into()
-}
-
 /// A file on its way through memory.
 struct Pieces<'a> {
     path: &'a Path,
-    file: File,
-    unread: u64,
-    /// Where in the file `held` begins.
+    text: Box<dyn Read + 'a>,
+    ended: bool,
+    /// Where in the text `held` begins.
     offset: u64,
     /// Read but not handed on: the beginning of a line.
     held: Vec<u8>,
@@ -95,12 +75,12 @@ struct Pieces<'a> {
 
 impl Pieces<'_> {
     fn push_all(mut self, sink: &mut Sink<'_, str>) -> Result<(), Stop> {
-        while self.unread > 0 {
+        while !self.ended {
             let begun = self.held.len();
             self.read().map_err(TaskError::new)?;
             let fresh = self.held.get(begun..).unwrap_or_default();
             let whole = match memchr::memrchr(b'\n', fresh) {
-                _ if self.unread == 0 => self.held.len(),
+                _ if self.ended => self.held.len(),
                 Some(at) => begun + at + 1,
                 None if self.held.len() < MAX_LINE => continue,
                 None => return Err(self.long_line()),
@@ -118,19 +98,13 @@ impl Pieces<'_> {
 
     /// Reads one more piece.
     fn read(&mut self) -> Result<(), BoxError> {
-        let piece = self.unread.min(PIECE as u64);
-        let path = self.path.display();
         let read = self
-            .file
+            .text
             .by_ref()
-            .take(piece)
+            .take(PIECE as u64)
             .read_to_end(&mut self.held)
-            .map_err(|error| format!("{path} can't be read: {error}"))?;
-        self.unread -= read as u64;
-        if (read as u64) < piece {
-            let end = self.offset + self.held.len() as u64;
-            return Err(shrunk(self.path, end, end + self.unread));
-        }
+            .map_err(|error| unreadable(self.path, &error))?;
+        self.ended = read < PIECE;
         Ok(())
     }
 

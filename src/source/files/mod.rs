@@ -6,10 +6,13 @@
 //! a file after it was listed isn't read. An empty file isn't read either, so one that is still to be
 //! filled isn't mistaken for a finished one.
 //!
+//! Files whose names end with `.gz` or `.zst` are decompressed.
+//!
 //! Which files were read is known by name. A file under a known name is another one when it was put there
 //! anew: see `ListedFile::is_other`. A folder that loses its files for a while (a file system that isn't
 //! mounted) and gets them back isn't read again; names that have been gone for an hour are forgotten.
 
+mod bytes;
 mod glob;
 mod lines;
 mod listing;

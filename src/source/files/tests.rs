@@ -304,3 +304,52 @@ fn golden_bytes() {
     let back = b"\xa4gone\xc0\xa7through\x07".as_slice();
     assert_eq!(source.position(), [front, bytes, back].concat());
 }
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn compressed_files_are_read_by_their_name() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "a.log.gz", gzip(b"one\ntwo"));
+    put(folder.path(), "b.log", "three\n");
+    #[cfg(feature = "zstd")]
+    put(
+        folder.path(),
+        "c.zst",
+        zstd::encode_all(&b"four\n"[..], 0).unwrap(),
+    );
+    #[cfg(not(feature = "zstd"))]
+    put(folder.path(), "c", "four\n");
+    assert_eq!(
+        batch(&source(folder.path()), 1),
+        ["four", "one", "three", "two"]
+    );
+    // Many pieces, and lines across them.
+    let long: Vec<String> = (0..100_000).map(|n| format!("line {n:06}")).collect();
+    put(folder.path(), "long.gz", gzip(long.join("\n").as_bytes()));
+    let source = source(folder.path());
+    let plan = source.plan(at(2), None).unwrap().unwrap().plan;
+    let found = read(&source, &plan);
+    assert_eq!(found.len(), 100_004);
+    assert_eq!(found[1..100_001], long[..]);
+}
+
+#[test]
+fn a_compressed_file_that_is_damaged_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = gzip(b"one\ntwo\n");
+    put(folder.path(), "cut.gz", &whole[..whole.len() - 3]);
+    let source = source(folder.path());
+    let plan = source.plan(at(1), None).unwrap().unwrap().plan;
+    let rdd = source.rdd(&plan, &executor()).unwrap();
+    let error = rdd.collect().unwrap_err().to_string();
+    assert!(
+        error.contains("cut.gz") && error.contains("can't be read"),
+        "{error}"
+    );
+}

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidemill_config::{Sink, SinkKind};
+use tidemill_config::Sink;
 use tidemill_storage::{Disk, ErrorKind, LocalDisk, Location, open_objects};
 
 use crate::rdd::BoxError;
-use crate::sink::{TextPlace, folder_of_hidden};
+use crate::sink::{PartPlace, folder_of_hidden};
 use crate::time::Time;
 
 /// A sink's folders: the files of each batch, and what was left behind unfinished.
@@ -27,20 +27,20 @@ impl Listed {
 
 /// Lists what a sink holds; `None` for sinks that hold nothing that can be listed.
 pub(in crate::cli::fsck) fn list(sink: &Sink) -> Result<Option<Listed>, tidemill_storage::Error> {
-    let SinkKind::TextFiles { prefix, suffix } = &sink.kind else {
+    let Some((prefix, suffix)) = sink.kind.place() else {
         return Ok(None);
     };
     let refuse = |error: BoxError| {
         tidemill_storage::Error::new("list", prefix, ErrorKind::Unsupported, error)
     };
     let mut listed = Listed::default();
-    let (names, base) = match TextPlace::parse(prefix).map_err(refuse)? {
-        TextPlace::Disk(path) => {
+    let (names, base) = match PartPlace::parse(prefix).map_err(refuse)? {
+        PartPlace::Disk(path) => {
             let (folder, base) = path.rsplit_once('/').unwrap_or((".", &path));
             folder.clone_into(&mut listed.folder);
             (files(folder)?, base.to_owned())
         }
-        TextPlace::Objects { root, stem } => {
+        PartPlace::Objects { root, stem } => {
             listed.folder = root.to_string();
             listed.is_objects = true;
             (objects(&root)?, stem)
@@ -48,10 +48,10 @@ pub(in crate::cli::fsck) fn list(sink: &Sink) -> Result<Option<Listed>, tidemill
     };
     for (name, files) in names {
         if let Some(staged) = folder_of_hidden(&name) {
-            if let Some(time) = time_of(staged, &base, suffix.as_deref()) {
+            if let Some(time) = time_of(staged, &base, suffix) {
                 listed.staging.push((time, name));
             }
-        } else if let Some(time) = time_of(&name, &base, suffix.as_deref()) {
+        } else if let Some(time) = time_of(&name, &base, suffix) {
             listed.batches.insert(time, (name, files));
         }
     }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use tidemill_storage::durable::{create_dir_all_durable, rename_durable};
 use tidemill_storage::{Disk, DiskFile, ErrorKind, failpoint};
 
-use super::{SUCCESS, part_name, write_lines};
+use super::format::{PartFormat, extension, write_part};
+use super::{SUCCESS, part_name};
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
-use crate::sink::TextForm;
 
 /// How the names of hidden folders end: behind this there is nothing, before it a number.
 pub(super) const HIDDEN_SUFFIX: &str = ".tmp";
@@ -77,9 +77,10 @@ impl<'a> DiskFolder<'a> {
         }
     }
 
-    pub(super) fn commit<T: ?Sized + Element + TextForm>(
+    pub(super) fn commit<T: ?Sized + Element>(
         &self,
         rdd: &Rdd<T>,
+        format: &impl PartFormat<T>,
     ) -> Result<(), BoxError> {
         let attempt;
         if self.is_committed()? {
@@ -90,7 +91,7 @@ impl<'a> DiskFolder<'a> {
             let path = staging.path.clone();
             attempt = staging.number;
             // When another driver is faster, the name is taken, and the next call finds the batch committed.
-            self.write_and_rename(staging, rdd)
+            self.write_and_rename(staging, rdd, format)
                 .inspect_err(|_| self.discard(&path))?;
         }
         failpoint!("sink::after_commit");
@@ -112,17 +113,18 @@ impl<'a> DiskFolder<'a> {
         Ok(staging.number)
     }
 
-    fn write_and_rename<T: ?Sized + Element + TextForm>(
+    fn write_and_rename<T: ?Sized + Element>(
         &self,
         mut staging: Staging,
         rdd: &Rdd<T>,
+        format: &impl PartFormat<T>,
     ) -> Result<(), BoxError> {
+        let path = |index| staging.path.join(part_name(index, extension(format)));
         rdd.run_partitions(|partition| {
-            self.write_part(&staging.path.join(part_name(partition.index())), &partition)
+            self.write_part(&path(partition.index()), Some(&partition), format)
         })?;
         if rdd.partitions() == 0 {
-            let path = staging.path.join(part_name(0));
-            self.disk.create_new(&path)?.sync_all()?;
+            self.write_part(&path(0), None, format)?;
         }
         staging.success.sync_all()?;
         failpoint!("sink::before_folder_sync");
@@ -132,23 +134,19 @@ impl<'a> DiskFolder<'a> {
         Ok(())
     }
 
-    fn write_part<T: ?Sized + Element + TextForm>(
+    fn write_part<T: ?Sized + Element>(
         &self,
         path: &Path,
-        partition: &Partition<'_, T>,
+        partition: Option<&Partition<'_, T>>,
+        format: &impl PartFormat<T>,
     ) -> Result<(), TaskError> {
         // A task that is tried again finds its half-written file.
         self.disk.remove_file(path).map_err(TaskError::new)?;
         let mut file = self.disk.create_new(path).map_err(TaskError::new)?;
-        let rest = write_lines(partition, |text| {
-            file.append(&mut [IoSlice::new(text.as_bytes())])?;
-            text.clear();
+        write_part(format, partition, &mut |bytes| {
+            file.append(&mut [IoSlice::new(bytes)])?;
             Ok(())
         })?;
-        if !rest.is_empty() {
-            file.append(&mut [IoSlice::new(rest.as_bytes())])
-                .map_err(TaskError::new)?;
-        }
         file.sync_all().map_err(TaskError::new)
     }
 

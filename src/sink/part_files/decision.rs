@@ -37,6 +37,14 @@ impl StagedPart {
         }
     }
 
+    /// What readers see it as: the object's name without the number of the attempt. So a part that was decided
+    /// under another codec than the program has now keeps the name that tells how to read it.
+    pub(super) fn name(&self) -> &str {
+        self.object
+            .rsplit_once('.')
+            .map_or(self.object.as_str(), |(name, _)| name)
+    }
+
     /// Whether these are the part's bytes.
     pub(super) fn verify(&self, bytes: &Bytes) -> Result<(), BoxError> {
         let (len, crc) = (bytes.len(), crc32fast::hash(bytes));

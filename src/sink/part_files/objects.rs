@@ -9,7 +9,7 @@
 //! ```text
 //! .NAME.commit/part-00000.0     a part's bytes, staged: the first free number, or one with the same bytes
 //! .NAME.commit/decision         which staged object each part is; created once, the first one wins
-//! NAME/part-00000               a copy of the decided object, created, never replaced
+//! NAME/part-00000               a copy of the decided object, under the decided name; never replaced
 //! NAME/_SUCCESS                 empty: the batch is committed, and what a reader waits for
 //! ```
 //!
@@ -27,9 +27,9 @@ use bytes::Bytes;
 use tidemill_storage::{Objects, PutOutcome, failpoint};
 
 use super::decision::{Decision, StagedPart};
-use super::{SUCCESS, part_name, write_lines};
-use crate::rdd::{BoxError, Element, Executor, Rdd, TaskError};
-use crate::sink::TextForm;
+use super::format::{PartFormat, extension, write_part};
+use super::{SUCCESS, part_name};
+use crate::rdd::{BoxError, Element, Executor, Partition, Rdd, TaskError};
 
 /// How the names of hidden folders end.
 pub(super) const HIDDEN_SUFFIX: &str = ".commit";
@@ -75,14 +75,15 @@ impl<'a> ObjectFolder<'a> {
         Ok(self.objects.get(&self.visible(SUCCESS))?.is_some())
     }
 
-    pub(super) fn commit<T: ?Sized + Element + TextForm>(
+    pub(super) fn commit<T: ?Sized + Element>(
         &self,
         rdd: &Rdd<T>,
+        format: &impl PartFormat<T>,
     ) -> Result<(), BoxError> {
         if !self.is_committed()? {
             let decision = match self.decision()? {
                 Some(decision) => Some(decision),
-                None => self.decide(rdd)?,
+                None => self.decide(rdd, format)?,
             };
             if !self.is_committed()? {
                 let Some(decision) = decision else {
@@ -119,18 +120,17 @@ impl<'a> ObjectFolder<'a> {
 
     /// Stages the batch and tries to have its bytes decided; answers what was. `None` when another driver's
     /// decision was there, and is gone.
-    fn decide<T: ?Sized + Element + TextForm>(
+    fn decide<T: ?Sized + Element>(
         &self,
         rdd: &Rdd<T>,
+        format: &impl PartFormat<T>,
     ) -> Result<Option<Decision>, BoxError> {
         failpoint!("sink::before_staging");
         let mut parts = rdd.run_partitions(|partition| {
-            let text = write_lines(&partition, |_| Ok(()))?;
-            self.stage(partition.index(), text.into())
-                .map_err(TaskError::new)
+            self.stage_part(partition.index(), Some(&partition), format)
         })?;
         if parts.is_empty() {
-            parts.push(self.stage(0, Bytes::new())?);
+            parts.push(self.stage_part(0, None, format)?);
         }
         let decision = Decision { parts };
         failpoint!("sink::before_decision");
@@ -144,11 +144,26 @@ impl<'a> ObjectFolder<'a> {
         }
     }
 
+    fn stage_part<T: ?Sized + Element>(
+        &self,
+        index: usize,
+        partition: Option<&Partition<'_, T>>,
+        format: &impl PartFormat<T>,
+    ) -> Result<StagedPart, TaskError> {
+        let mut bytes = Vec::new();
+        write_part(format, partition, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        let name = part_name(index, extension(format));
+        self.stage(&name, bytes.into()).map_err(TaskError::new)
+    }
+
     /// Puts a part's bytes where nobody will replace them.
-    fn stage(&self, index: usize, bytes: Bytes) -> Result<StagedPart, BoxError> {
+    fn stage(&self, name: &str, bytes: Bytes) -> Result<StagedPart, BoxError> {
         let mut number = 0u32;
         loop {
-            let object = format!("{}.{number}", part_name(index));
+            let object = format!("{name}.{number}");
             match self.objects.put_new(&self.hidden(&object), bytes.clone())? {
                 PutOutcome::Written => return Ok(StagedPart::new(object, &bytes)),
                 PutOutcome::Conflict => number += 1,
@@ -158,13 +173,13 @@ impl<'a> ObjectFolder<'a> {
 
     /// Makes what was decided visible; whatever of it is visible already has the same bytes.
     fn publish(&self, decision: &Decision, executor: &Executor) -> Result<(), BoxError> {
-        self.refuse_strangers(decision.parts.len())?;
+        self.refuse_strangers(decision)?;
         failpoint!("sink::before_publishing");
         executor.run(decision.parts.len(), |index| {
             let Some(part) = decision.parts.get(index) else {
                 return Ok(());
             };
-            self.publish_part(index, part).map_err(TaskError::new)
+            self.publish_part(part).map_err(TaskError::new)
         })?;
         failpoint!("sink::before_commit");
         // Any `_SUCCESS` will do.
@@ -173,14 +188,14 @@ impl<'a> ObjectFolder<'a> {
         Ok(())
     }
 
-    fn publish_part(&self, index: usize, part: &StagedPart) -> Result<(), BoxError> {
+    fn publish_part(&self, part: &StagedPart) -> Result<(), BoxError> {
         let staged = self.hidden(&part.object);
         let Some(bytes) = self.objects.get(&staged)? else {
             return Err(self.vanished(&part.object));
         };
         part.verify(&bytes)
             .map_err(|error| format!("{staged}: {error}"))?;
-        let name = self.visible(&part_name(index));
+        let name = self.visible(part.name());
         match self.objects.put_new(&name, bytes)? {
             PutOutcome::Written => Ok(()),
             PutOutcome::Conflict => Err(self.stranger(&name)),
@@ -188,10 +203,10 @@ impl<'a> ObjectFolder<'a> {
     }
 
     /// A reader takes all that is in the folder for the batch.
-    fn refuse_strangers(&self, parts: usize) -> Result<(), BoxError> {
+    fn refuse_strangers(&self, decision: &Decision) -> Result<(), BoxError> {
         for (name, _) in self.objects.list(&self.name)? {
             let file = name.rsplit('/').next().unwrap_or_default();
-            let ours = file == SUCCESS || (0..parts).any(|index| file == part_name(index));
+            let ours = file == SUCCESS || decision.parts.iter().any(|part| part.name() == file);
             if !ours {
                 return Err(self.stranger(&name));
             }
