@@ -215,16 +215,59 @@ impl StreamingContext {
         })
     }
 
-    /// Keeps every stream's datasets at least this long after their batch, for queries beside the stream.
+    /// Keeps every stream's batches at least this long after their time, for queries beside the stream by
+    /// [`DStream::slice`](crate::DStream::slice); for one stream see
+    /// [`DStream::remember`](crate::DStream::remember). The longest length that is asked for counts.
+    ///
+    /// Only before the start; after it, the call is told in the log and changes nothing.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// context.remember(Duration::from_secs(60));
+    /// ```
     pub fn remember(&self, length: Duration) {
+        if self.0.registry.is_sealed() {
+            tracing::error!("what is kept of batches can't change after the start");
+        }
         let mut settings = self.settings();
         settings.remember = settings.remember.max(length);
     }
 
-    /// A dataset of `elements`, for a queue stream or a join.
+    /// A dataset of `elements` in as many partitions as there are threads, for a queue stream or a join.
+    /// It holds nothing but the elements and can be used before the start.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let primes = context.parallelize(vec![2, 3, 5, 7]);
+    /// assert_eq!(primes.map(|n| n * n).collect()?, [4, 9, 25, 49]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parallelize<T: crate::rdd::Data>(&self, elements: Vec<T>) -> crate::rdd::Rdd<T> {
-        let executor = &self.0.registry.executor;
-        crate::rdd::Rdd::parallelize(elements, executor.parallelism(), executor)
+        let partitions = self.0.registry.executor.parallelism();
+        self.parallelize_with(elements, partitions)
+    }
+
+    /// As [`StreamingContext::parallelize`], in so many partitions, in the order of the elements; some are
+    /// empty where there are fewer elements. No partitions are taken for one.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let halves = context.parallelize_with(vec![1, 2, 3, 4], 2);
+    /// assert_eq!(halves.glom().collect()?, [vec![1, 2], vec![3, 4]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn parallelize_with<T: crate::rdd::Data>(
+        &self,
+        elements: Vec<T>,
+        partitions: usize,
+    ) -> crate::rdd::Rdd<T> {
+        crate::rdd::Rdd::parallelize(elements, partitions, &self.0.registry.executor)
     }
 
     /// Where HTTP sources are fed.

@@ -54,6 +54,7 @@ impl StreamingContext {
         let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
         registry.executor.set_hash_seed(metadata.hash_seed);
         registry.set_zero_time(metadata.zero_time);
+        registry.set_complete_through(metadata.complete_through);
         self.restore_states(&store, newest.manifest.as_ref(), &metadata)?;
 
         let epoch = store.epoch().0;

@@ -4,13 +4,15 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::panic::Location;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::StreamingContext;
 use super::inputs::ReceiverInput;
-use crate::block::block_rdd;
-use crate::dstream::{DStream, NodeParts, StreamNode, union_at};
+use crate::block::{Allocation, Intake, block_rdd};
+use crate::dstream::{
+    DStream, NodeCore, NodeParts, Registry, StreamNode, Streams, together, union_at,
+};
 use crate::engine::DirectInput;
 use crate::rdd::{Element, Rdd, TaskError};
 use crate::receiver::{Receiver, ReceiverLimits};
@@ -18,6 +20,7 @@ use crate::source::{
     DirectSource, Erased, FileSource, FileSourceOptions, HttpSource, QueueHandle, QueueSource,
     RateOptions, RateSource, SocketOptions, SocketReceiver,
 };
+use crate::time::Time;
 
 /// The most that a request to a stream's HTTP address may hold, in bytes.
 const MAX_BODY: usize = 16 << 20;
@@ -119,10 +122,53 @@ impl StreamingContext {
         self.direct_at(name, source, Location::caller())
     }
 
-    /// The elements of all of `streams`, which must slide alike; `None` for no streams.
+    /// The elements of all of `streams`, which must slide alike; their order between streams means
+    /// nothing. Several receivers of one kind are read side by side this way.
+    ///
+    /// A list without streams, or of streams that don't go together, is a mistake that the start reports
+    /// with this line; the original fails here.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// let ports = [9997, 9998, 9999];
+    /// let streams = ports.map(|port| context.socket_text_stream(format!("localhost:{port}")));
+    /// let lines = context.union(&streams);
+    /// ```
     #[track_caller]
-    pub fn union<T: ?Sized + Element>(&self, streams: &[DStream<T>]) -> Option<DStream<T>> {
-        union_at(streams, Location::caller())
+    pub fn union<T: ?Sized + Element>(&self, streams: &[DStream<T>]) -> DStream<T> {
+        union_at(&self.0.registry, streams, Location::caller())
+    }
+
+    /// Any function of the datasets of several streams, run once a batch on the driver: what it returns is
+    /// computed on the CPU pool as any dataset is. `streams` is a list of streams of one type, or a tuple
+    /// of references to streams of any types.
+    ///
+    /// The original hands untyped datasets over, to be cast; here the types are known.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (orders, _queue) = context.queue_stream::<(u64, String)>();
+    /// # let (payments, _queue) = context.queue_stream::<(u64, f64)>();
+    /// # let (returns, _queue) = context.queue_stream::<(u64, ())>();
+    /// let kept = context.transform((&orders, &payments, &returns), |(orders, payments, returns), _time| {
+    ///     orders.join(payments, 4).subtract_by_key(returns, 4)
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn transform<S: Streams, U: ?Sized + Element>(
+        &self,
+        streams: S,
+        f: impl Fn(&S::Datasets, Time) -> Rdd<U> + Send + Sync + 'static,
+    ) -> DStream<U>
+    where
+        S::Datasets: 'static,
+    {
+        let caller = Location::caller();
+        together(&self.0.registry, "transform", streams, caller, f)
     }
 
     fn receiver_at<R: Receiver>(
@@ -134,12 +180,13 @@ impl StreamingContext {
     ) -> DStream<R::Record> {
         let (intake, executor) = (Arc::clone(&self.0.intake), self.0.registry.executor.clone());
         let parts = self.input_parts("receiver", name, caller);
+        let registry = Arc::downgrade(&self.0.registry);
         let node = StreamNode::register_with(&self.0.registry, parts, move |core, _, time| {
+            let allocation = allocation(&intake, &registry, core, time)?;
             let Some(intake) = intake.get() else {
                 return Err(not_started());
             };
             let uid = core.uid();
-            let allocation = intake.tracker.allocation(time).unwrap_or_default();
             let blocks = allocation.blocks.get(&uid).cloned().unwrap_or_default();
             Ok(Some(block_rdd::<R::Record>(
                 &intake.store,
@@ -166,11 +213,9 @@ impl StreamingContext {
         let parts = self.input_parts(source.kind(), name, caller);
         let source = Arc::new(source);
         let reader = Arc::clone(&source);
+        let registry = Arc::downgrade(&self.0.registry);
         let node = StreamNode::register_with(&self.0.registry, parts, move |core, _, time| {
-            let Some(intake) = intake.get() else {
-                return Err(not_started());
-            };
-            let allocation = intake.tracker.allocation(time).unwrap_or_default();
+            let allocation = allocation(&intake, &registry, core, time)?;
             let rdd = match allocation.plans.get(&core.uid()) {
                 Some(plan) => reader.rdd(plan, &executor).map_err(TaskError::Failed)?,
                 None => Rdd::empty(&executor),
@@ -199,6 +244,27 @@ impl StreamingContext {
             caller,
             uid: self.0.registry.new_uid(name),
         }
+    }
+}
+
+/// What the batch at `time` holds; nothing where its tick was left out.
+fn allocation(
+    intake: &OnceLock<Arc<Intake>>,
+    registry: &Weak<Registry>,
+    core: &NodeCore,
+    time: Time,
+) -> Result<Allocation, TaskError> {
+    let intake = intake.get().ok_or_else(not_started)?;
+    if let Some(allocation) = intake.tracker.allocation(time) {
+        return Ok(allocation);
+    }
+    // Read after the tracker: what is kept as of now can't have been cleaned up before.
+    let complete = registry
+        .upgrade()
+        .and_then(|registry| registry.complete_through());
+    match complete {
+        Some(complete) if !core.is_kept(time, complete) => Err(core.gone(time)),
+        _ => Ok(Allocation::default()),
     }
 }
 

@@ -40,8 +40,9 @@ impl<T: ?Sized + Element> DStream<T> {
         T: Hash + Eq,
         T::Own: Hash + Eq,
     {
-        let partitioning = partitioning.into();
-        self.derive("count_by_value", Location::caller(), move |rdd| {
+        let caller = Location::caller();
+        let partitioning = self.partitioning(partitioning, caller);
+        self.derive("count_by_value", caller, move |rdd| {
             rdd.count_by_value(partitioning.clone())
         })
     }

@@ -5,12 +5,14 @@
 //! `&str` views into the block that the text came in.
 
 mod aggregate;
+mod join;
 mod node;
 mod operation;
 mod operator;
 mod output;
 mod pairs;
 mod registry;
+mod several;
 mod stateful;
 mod transform;
 mod window;
@@ -22,14 +24,15 @@ use std::time::Duration;
 
 pub use output::Outcome;
 pub use registry::Mistake;
+pub use several::Streams;
 
 pub(crate) use node::StreamNode;
 pub(crate) use operation::{Job, OutputOperation};
-pub(crate) use operator::{AnyNode, NodeParts};
+pub(crate) use operator::{AnyNode, NodeCore, NodeParts};
 pub(crate) use registry::Registry;
-pub(crate) use transform::union_at;
+pub(crate) use several::{together, union_at};
 
-use crate::rdd::{Element, Rdd, TaskError};
+use crate::rdd::{Element, Partitioning, Rdd, TaskError};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -107,20 +110,66 @@ impl<T: ?Sized + Element> DStream<T> {
         self.persist()
     }
 
-    /// Keeps each dataset for at least `length` after its batch.
+    /// Keeps each batch of this stream for at least `length` after its time, so that [`DStream::slice`] can
+    /// still read it. Streams that it is made of keep theirs as long; windows need no such call. Without
+    /// it, a batch is let go when it is complete and no other reads it.
+    ///
+    /// Only before the start; after it, the call is told in the log and changes nothing. For all streams at
+    /// once see [`StreamingContext::remember`](crate::StreamingContext::remember).
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (words, _queue) = context.queue_stream::<str>();
+    /// let counts = words.count_by_value().remember(Duration::from_secs(60));
+    /// ```
     #[must_use]
+    #[track_caller]
     pub fn remember(self, length: Duration) -> Self {
-        self.node.core().remember_at_least(length);
+        if self.registry().is_sealed() {
+            self.mistake(
+                Location::caller(),
+                "what is kept of batches can't change after the start".to_owned(),
+            );
+        } else {
+            self.node.core().remember_at_least(length);
+        }
         self
     }
 
-    /// The datasets of the batches in `[from, to]`, for queries beside the stream; batches that are no
-    /// longer remembered are computed again from their blocks where those are still kept.
+    /// The datasets of the batches in `[from, to]`, in order, for queries beside the stream: from any
+    /// thread, while it runs. What is computed already is read, the rest computed again from its blocks.
+    /// Batches that aren't complete are left out, except where they are being computed; so are times at
+    /// which the stream has no batch.
+    ///
+    /// The original takes `from` down to the batch before it, and computes batches of the future, which
+    /// then lack what comes in later. Here a batch that is asked for early is still whole in its time.
     ///
     /// # Errors
-    /// When a dataset can't be rebuilt.
+    /// [`TaskError::Gone`] when the context hasn't started, or a batch is no longer kept: see
+    /// [`DStream::remember`]. A dataset of a stream with state can be read until the next batch is
+    /// complete; its actions tell when it is too late.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// # let (words, _queue) = context.queue_stream::<str>();
+    /// let counts = words.count_by_value().remember(Duration::from_secs(60));
+    /// counts.print();
+    /// context.start()?;
+    /// let now = context.now().ok_or("it has just been started")?;
+    /// for batch in counts.slice(now.minus(Duration::from_secs(30)), now)? {
+    ///     println!("{} different words", batch.count()?);
+    /// }
+    /// # context.stop(false)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn slice(&self, from: Time, to: Time) -> Result<Vec<Rdd<T>>, TaskError> {
-        self.node.slice(from.minus(Duration::from_millis(1)), to)
+        self.node.kept(from.minus(Duration::from_millis(1)), to)
     }
 
     pub(crate) fn mistake(&self, caller: &'static Location<'static>, message: String) {
@@ -130,6 +179,22 @@ impl<T: ?Sized + Element> DStream<T> {
             message,
             caller,
         });
+    }
+
+    /// A partitioning that was asked for at `caller`; one of no partitions is a mistake.
+    pub(crate) fn partitioning<K: ?Sized + 'static>(
+        &self,
+        asked: impl Into<Partitioning<K>>,
+        caller: &'static Location<'static>,
+    ) -> Partitioning<K> {
+        let partitioning = asked.into();
+        if partitioning.asked() == 0 {
+            self.mistake(
+                caller,
+                "0 partitions were asked for; expected at least 1".to_owned(),
+            );
+        }
+        partitioning
     }
 
     /// A uid for an operator that reads this one.

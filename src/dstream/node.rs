@@ -1,7 +1,7 @@
 //! [`StreamNode`]: an operator of the graph, the template that yields at most one dataset a batch time.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::operator::{AnyNode, NodeCore, NodeParts};
@@ -68,10 +68,7 @@ impl<T: ?Sized + Element> StreamNode<T> {
             return Ok(None);
         }
         // Locks are taken from children to parents only, so they can't form a circle.
-        let mut generated = self
-            .generated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generated = self.generated();
         if let Some(rdd) = generated.get(&time) {
             return Ok(rdd.clone());
         }
@@ -85,24 +82,54 @@ impl<T: ?Sized + Element> StreamNode<T> {
 
     /// The datasets of all batches in `(after, until]`.
     pub(crate) fn slice(&self, after: Time, until: Time) -> Result<Vec<Rdd<T>>, TaskError> {
-        let zero = self.registry.zero_time();
-        let slide = self.core.slide;
-        let first = zero.max(after).plus(Duration::from_millis(1));
-        let first = zero.plus(
-            slide
-                * u32::try_from(
-                    first
-                        .since(zero)
-                        .as_millis()
-                        .div_ceil(slide.as_millis().max(1)),
-                )
-                .unwrap_or(u32::MAX),
-        );
         let mut rdds = Vec::new();
-        for time in Time::steps(first, until, slide) {
+        for time in self.times(after, until) {
             rdds.extend(self.get_or_compute(time)?);
         }
         Ok(rdds)
+    }
+
+    /// As [`StreamNode::slice`], for queries beside the stream: of the batches that have been generated or
+    /// are complete. To ask for a batch before its time would make it a batch without data.
+    pub(crate) fn kept(&self, after: Time, until: Time) -> Result<Vec<Rdd<T>>, TaskError> {
+        let Some(complete) = self.registry.complete_through() else {
+            return Err(TaskError::Gone(format!(
+                "`{}` can't be read before its context has started",
+                self.core.uid()
+            )));
+        };
+        let mut rdds = Vec::new();
+        for time in self.times(after, until) {
+            let generated = self.generated().get(&time).cloned();
+            match generated {
+                Some(rdd) => rdds.extend(rdd),
+                None if time > complete => {}
+                None if self.core.is_kept(time, complete) => {
+                    rdds.extend(self.get_or_compute(time)?);
+                }
+                None => return Err(self.core.gone(time)),
+            }
+        }
+        Ok(rdds)
+    }
+
+    /// Its batch times in `(after, until]`.
+    fn times(&self, after: Time, until: Time) -> impl Iterator<Item = Time> + use<T> {
+        let zero = self.registry.zero_time();
+        let slide = self.core.slide;
+        let first = zero.max(after).plus(Duration::from_millis(1));
+        let steps = first
+            .since(zero)
+            .as_millis()
+            .div_ceil(slide.as_millis().max(1));
+        let first = zero.plus(slide * u32::try_from(steps).unwrap_or(u32::MAX));
+        Time::steps(first, until, slide)
+    }
+
+    fn generated(&self) -> MutexGuard<'_, Generated<T>> {
+        self.generated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,10 +140,7 @@ impl<T: ?Sized + Element> AnyNode for StreamNode<T> {
 
     fn clear_metadata(&self, now: Time) {
         let oldest = now.minus(self.core.remember());
-        let mut generated = self
-            .generated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generated = self.generated();
         // Dropped outside the lock: a dataset may hold much memory.
         let kept = generated.split_off(&oldest.plus(Duration::from_millis(1)));
         let gone = std::mem::replace(&mut *generated, kept);

@@ -71,6 +71,21 @@ impl NodeCore {
         *remember = (*remember).max(length);
     }
 
+    /// Whether the data of the batch at `time` is still kept when all up to `complete` are complete.
+    pub(crate) fn is_kept(&self, time: Time, complete: Time) -> bool {
+        time > complete.minus(self.remember())
+    }
+
+    /// What to say of a batch that isn't kept any more.
+    pub(crate) fn gone(&self, time: Time) -> TaskError {
+        TaskError::Gone(format!(
+            "the batch at {time} of `{}` is no longer kept: its batches are kept for {:?}; ask for more \
+             with `remember` before the start",
+            self.uid(),
+            self.remember()
+        ))
+    }
+
     pub(super) fn is_persisted(&self) -> bool {
         self.persisted.load(Ordering::Relaxed)
     }

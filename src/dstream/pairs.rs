@@ -45,8 +45,9 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         &self,
         partitioning: impl Into<Partitioning<K>>,
     ) -> DStream<(K, Vec<V>)> {
-        let partitioning = partitioning.into();
-        self.derive("group_by_key", Location::caller(), move |rdd| {
+        let caller = Location::caller();
+        let partitioning = self.partitioning(partitioning, caller);
+        self.derive("group_by_key", caller, move |rdd| {
             rdd.group_by_key(partitioning.clone())
         })
     }
@@ -68,8 +69,9 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
         partitioning: impl Into<Partitioning<K>>,
     ) -> DStream<(K, V)> {
-        let (f, partitioning) = (Arc::new(f), partitioning.into());
-        self.derive("reduce_by_key", Location::caller(), move |rdd| {
+        let caller = Location::caller();
+        let (f, partitioning) = (Arc::new(f), self.partitioning(partitioning, caller));
+        self.derive("reduce_by_key", caller, move |rdd| {
             let f = Arc::clone(&f);
             rdd.reduce_by_key(move |a, b| f(a, b), partitioning.clone())
         })
@@ -102,8 +104,9 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         partitioning: impl Into<Partitioning<K>>,
     ) -> DStream<(K, A)> {
         let functions = Arc::new((create, merge_value, merge));
-        let partitioning = partitioning.into();
-        self.derive("combine_by_key", Location::caller(), move |rdd| {
+        let caller = Location::caller();
+        let partitioning = self.partitioning(partitioning, caller);
+        self.derive("combine_by_key", caller, move |rdd| {
             let (create, value, merge) = (
                 Arc::clone(&functions),
                 Arc::clone(&functions),

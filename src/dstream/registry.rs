@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Registry {
     pub(crate) executor: Executor,
     pub(crate) default_partitions: usize,
     zero_time: OnceLock<Time>,
+    /// Milliseconds: every batch up to then is complete.
+    complete_through: AtomicU64,
     declared: Mutex<Declared>,
 }
 
@@ -59,6 +62,7 @@ impl Registry {
             executor,
             default_partitions: default_partitions.max(1),
             zero_time: OnceLock::new(),
+            complete_through: AtomicU64::new(0),
             declared: Mutex::default(),
         }
     }
@@ -70,6 +74,19 @@ impl Registry {
 
     pub(crate) fn set_zero_time(&self, time: Time) {
         let _ = self.zero_time.set(time);
+    }
+
+    /// Every batch up to this one is complete; `None` before the start.
+    pub(crate) fn complete_through(&self) -> Option<Time> {
+        self.zero_time.get()?;
+        Some(Time::from_millis(
+            self.complete_through.load(Ordering::Acquire),
+        ))
+    }
+
+    pub(crate) fn set_complete_through(&self, time: Time) {
+        self.complete_through
+            .store(time.as_millis(), Ordering::Release);
     }
 
     /// A uid for a new operator: `wanted`, or `wanted#2`, ... when it is taken.
@@ -100,7 +117,8 @@ impl Registry {
     pub(crate) fn add_node(&self, node: Arc<dyn AnyNode>) {
         let mut declared = self.declared();
         if declared.sealed {
-            declared.mistakes.push(Mistake {
+            drop(declared);
+            self.mistake(Mistake {
                 uid: node.core().uid(),
                 message: "streams can't be added to a context that has started".to_owned(),
                 caller: node.core().caller,
@@ -114,8 +132,13 @@ impl Registry {
         self.declared().outputs.push(Arc::new(output));
     }
 
+    /// Notes a mistake. It's told at the start, or at once where that is past.
     pub(crate) fn mistake(&self, mistake: Mistake) {
-        self.declared().mistakes.push(mistake);
+        let mut declared = self.declared();
+        if declared.sealed {
+            tracing::error!(%mistake, "without effect");
+        }
+        declared.mistakes.push(mistake);
     }
 
     pub(crate) fn next_id(&self) -> usize {

@@ -1,9 +1,9 @@
-//! One dataset in, one dataset out: map and its kin, union, repartition, and any function of one's own.
+//! One dataset in, one dataset out: map and its kin, repartition, and any function of one's own.
 
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::{DStream, NodeParts, StreamNode};
+use super::{DStream, StreamNode};
 use crate::rdd::{Data, Element, Emitter, Rdd, contained};
 use crate::time::Time;
 
@@ -83,21 +83,10 @@ impl<T: ?Sized + Element> DStream<T> {
     #[track_caller]
     pub fn repartition(&self, partitions: usize) -> DStream<T> {
         let caller = Location::caller();
-        if partitions == 0 {
-            self.mistake(
-                caller,
-                "repartition needs at least one partition".to_owned(),
-            );
-        }
+        let partitions = self.partitioning::<()>(partitions, caller).partitions();
         self.derive("repartition", caller, move |rdd| {
             rdd.repartition(partitions)
         })
-    }
-
-    /// The elements of this stream and another of the same slide.
-    #[track_caller]
-    pub fn union(&self, other: &DStream<T>) -> DStream<T> {
-        union_at(&[self.clone(), other.clone()], Location::caller()).unwrap_or_else(|| self.clone())
     }
 
     /// Any function from dataset to dataset, run once a batch on the driver.
@@ -117,48 +106,4 @@ impl<T: ?Sized + Element> DStream<T> {
             },
         ))
     }
-}
-
-/// The union of `streams`, declared at `caller`; `None` for no streams.
-pub(crate) fn union_at<T: ?Sized + Element>(
-    streams: &[DStream<T>],
-    caller: &'static Location<'static>,
-) -> Option<DStream<T>> {
-    let (first, rest) = streams.split_first()?;
-    let slide = first.slide_duration();
-    for other in rest {
-        if other.slide_duration() != slide {
-            let (uid, other) = (other.node().core().uid(), other.slide_duration());
-            first.mistake(
-                caller,
-                format!("union with `{uid}`: one slides by {slide:?}, the other by {other:?}"),
-            );
-        }
-        if !Arc::ptr_eq(first.registry(), other.registry()) {
-            first.mistake(caller, "union with a stream of another context".to_owned());
-        }
-    }
-    let parts = NodeParts {
-        parents: streams
-            .iter()
-            .map(|stream| stream.node().core().id)
-            .collect(),
-        ..first.child("union", caller)
-    };
-    let parents: Vec<_> = streams
-        .iter()
-        .map(|stream| Arc::clone(stream.node()))
-        .collect();
-    let executor = first.registry().executor.clone();
-    Some(DStream::from_node(StreamNode::register(
-        first.registry(),
-        parts,
-        move |time| {
-            let mut rdds = Vec::with_capacity(parents.len());
-            for parent in &parents {
-                rdds.extend(parent.get_or_compute(time)?);
-            }
-            Ok(Some(Rdd::union_all(&rdds, &executor)))
-        },
-    )))
 }

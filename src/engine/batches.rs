@@ -172,6 +172,8 @@ impl BatchHooks for Engine {
                 .map_err(TaskError::new)?;
         }
         boundary.complete(time, &self.intake.tracker.allocated_times());
+        self.registry
+            .set_complete_through(boundary.complete_through);
         failpoint!("engine::after_state_merge");
         if self.checkpointer.is_due(boundary.complete_through) {
             self.cut_checkpoint(&boundary);

@@ -105,8 +105,8 @@ pub(super) fn union(
         context: &StreamingContext,
         streams: &[DStream<T>],
         uid: &str,
-    ) -> Option<DStream<T>> {
-        context.union(streams).map(|union| union.uid(uid))
+    ) -> DStream<T> {
+        context.union(streams).uid(uid)
     }
 
     if let [only] = inputs {
@@ -122,20 +122,20 @@ pub(super) fn union(
     });
     let step = |index: usize| format!("{uid}.input{index}");
     let joined = if let Some(text) = text {
-        join(context, &text, uid).map(AnyStream::Text)
+        Some(AnyStream::Text(join(context, &text, uid)))
     } else if let Some(counts) = counts {
-        join(context, &counts, uid).map(AnyStream::Counts)
+        Some(AnyStream::Counts(join(context, &counts, uid)))
     } else if inputs.iter().all(AnyStream::is_pairs) {
         let pairs = all(inputs, |index, input| input.to_pairs(|| step(index)));
         pairs
-            .and_then(|pairs| join(context, &pairs, uid))
+            .map(|pairs| join(context, &pairs, uid))
             .map(AnyStream::Pairs)
     } else if inputs.iter().any(AnyStream::is_pairs) {
         None
     } else {
         let values = all(inputs, |index, input| input.to_values(|| step(index)));
         values
-            .and_then(|values| join(context, &values, uid))
+            .map(|values| join(context, &values, uid))
             .map(AnyStream::Values)
     };
     joined.ok_or_else(|| format!("`{uid}`: pairs can't be put together with single records").into())

@@ -11,6 +11,8 @@ mod actions;
 mod aggregate;
 mod cache;
 mod element;
+mod join;
+mod key_index;
 mod narrow;
 mod pairs;
 mod repartition;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 
 pub use actions::Partition;
 pub use element::{Buffer, Chunk, Data, Element};
+pub use key_index::KeyIndex;
 pub use narrow::Emitter;
 pub use pairs::Key;
 pub use shuffle::{KeyHasher, Partitioner, Partitioning};

@@ -78,15 +78,25 @@ where
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, U>) -> Result<(), Stop> {
-        let mut emitter = Emitter::new(sink);
-        self.parent.compute(partition, &mut |chunk| {
-            emitter.buffer.set_source(chunk.source());
-            (self.step)(chunk, &mut emitter);
-            emitter.end_chunk()
-        })?;
-        emitter.flush();
-        emitter.end_chunk()
+        push(&*self.parent, partition, sink, &self.step)
     }
+}
+
+/// Pushes one partition of `parent` through `step` into `sink`.
+pub(super) fn push<T: ?Sized + Element, U: ?Sized + Element>(
+    parent: &dyn RddNode<T>,
+    partition: usize,
+    sink: &mut Sink<'_, U>,
+    step: impl Fn(Chunk<'_, T>, &mut Emitter<'_, '_, U>),
+) -> Result<(), Stop> {
+    let mut emitter = Emitter::new(sink);
+    parent.compute(partition, &mut |chunk| {
+        emitter.buffer.set_source(chunk.source());
+        step(chunk, &mut emitter);
+        emitter.end_chunk()
+    })?;
+    emitter.flush();
+    emitter.end_chunk()
 }
 
 impl<T: ?Sized + Element> Rdd<T> {

@@ -25,10 +25,10 @@ impl<E: ?Sized + Send + Sync> Combine<E, E, u64> for Count {
 }
 
 /// Combines the values of a key into an accumulator by three functions.
-struct ByKey<C, V, M> {
-    create: C,
-    merge_value: V,
-    merge: M,
+pub(super) struct ByKey<C, V, M> {
+    pub(super) create: C,
+    pub(super) merge_value: V,
+    pub(super) merge: M,
 }
 
 impl<K, V, A, FC, FV, FM> Combine<(K, V), K, A> for ByKey<FC, FV, FM>
@@ -60,6 +60,15 @@ where
     /// once, when it is new.
     pub fn count_by_value(&self, partitioning: impl Into<Partitioning<T>>) -> Rdd<(T::Own, u64)> {
         combine(self, partitioning.into(), Count)
+    }
+}
+
+/// Lists the values of a key.
+pub(super) fn grouping<K: Key, V: Data>() -> impl Combine<(K, V), K, Vec<V>> {
+    ByKey {
+        create: |value: &V| vec![value.clone()],
+        merge_value: |values: &mut Vec<V>, value: &V| values.push(value.clone()),
+        merge: |values: &mut Vec<V>, others| values.extend(others),
     }
 }
 
@@ -104,14 +113,19 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
         )
     }
 
-    /// All values of each key.
+    /// All values of each key. The order of a key's values is that in which partitions were ready.
     pub fn group_by_key(&self, partitioning: impl Into<Partitioning<K>>) -> Rdd<(K, Vec<V>)> {
-        self.combine_by_key(
-            |value: &V| vec![value.clone()],
-            |values, value| values.push(value.clone()),
-            |values, others| values.extend(others),
-            partitioning,
-        )
+        combine(self, partitioning.into(), grouping())
+    }
+
+    /// The keys, as often as they occur.
+    pub fn keys(&self) -> Rdd<K> {
+        self.map(|(key, _)| key.clone())
+    }
+
+    /// The values.
+    pub fn values(&self) -> Rdd<V> {
+        self.map(|(_, value)| value.clone())
     }
 
     /// Each value replaced by what `f` makes of it.

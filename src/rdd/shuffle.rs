@@ -13,7 +13,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::stage::Stage;
-use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop};
+use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
 
 /// Hashes keys with the application's own seed. The seed is in the checkpoint, so that a key stays in
 /// its partition over restarts, and is random, so that nobody can choose colliding keys.
@@ -70,11 +70,16 @@ impl<K: ?Sized + 'static> Partitioning<K> {
         Self::By(Arc::new(partitioner))
     }
 
-    /// How many partitions there are.
+    /// How many partitions there are; 1 where none were asked for.
     pub fn partitions(&self) -> usize {
+        self.asked().max(1)
+    }
+
+    /// How many were asked for.
+    pub(crate) fn asked(&self) -> usize {
         match self {
-            Self::Hash(partitions) => (*partitions).max(1),
-            Self::By(partitioner) => partitioner.partitions().max(1),
+            Self::Hash(partitions) => *partitions,
+            Self::By(partitioner) => partitioner.partitions(),
         }
     }
 
@@ -125,17 +130,20 @@ where
     let executor = parent.executor().clone();
     let parent = parent.clone();
     let run = move |executor: &Executor| run(&parent, &partitioning, &combine, executor);
-    Rdd::new(
-        Combined {
-            partitions,
-            stage: Stage::new(run),
-        },
-        &executor,
-    )
+    held_by_key(partitions, Stage::new(run), &executor)
 }
 
-/// Both sides of the shuffle.
-fn run<E, Q, A>(
+/// The dataset of tables that a shuffle makes.
+pub(super) fn held_by_key<K: Data, A: Data>(
+    partitions: usize,
+    stage: Stage<Vec<Table<K, A>>>,
+    executor: &Executor,
+) -> Rdd<(K, A)> {
+    Rdd::new(Combined { partitions, stage }, executor)
+}
+
+/// Both sides of the shuffle of one dataset.
+pub(super) fn run<E, Q, A>(
     parent: &Rdd<E>,
     partitioning: &Partitioning<Q>,
     combine: &impl Combine<E, Q, A>,
@@ -149,24 +157,35 @@ where
 {
     parent.node().prepare(executor)?;
     let hasher = executor.hasher();
-    let partitions = partitioning.partitions();
+    shuffle(
+        executor,
+        parent.partitions(),
+        partitioning.partitions(),
+        |tables, partition| {
+            fold_partition(parent, partition, tables, partitioning, combine, &hasher)
+        },
+        |held, other| combine.merge(held, other),
+    )
+}
+
+/// Any shuffle: `fold` takes one of `inputs` into a worker's tables, one for each result partition; `merge`
+/// joins what two workers have under the same key.
+pub(super) fn shuffle<K: Eq + Send, A: Send>(
+    executor: &Executor,
+    inputs: usize,
+    partitions: usize,
+    fold: impl Fn(&mut [Table<K, A>], usize) -> Result<(), TaskError> + Sync,
+    merge: impl Fn(&mut A, A) + Sync,
+) -> Result<Vec<Table<K, A>>, JobError> {
     executor.attempts(|| {
-        let new_tables = || {
-            (0..partitions)
-                .map(|_| Table::new())
-                .collect::<Vec<Table<_, _>>>()
-        };
-        let mut workers = executor.fold(parent.partitions(), new_tables, |tables, partition| {
-            super::until_enough(parent.node().compute(partition, &mut |chunk| {
-                fold_chunk(&chunk, tables, partitioning, combine, &hasher);
-                Ok(())
-            }))
-        })?;
+        let new_tables = || (0..partitions).map(|_| Table::new()).collect();
+        let visit = |tables: &mut Vec<Table<K, A>>, input| fold(tables, input);
+        let mut workers: Vec<Vec<Table<K, A>>> = executor.fold(inputs, new_tables, visit)?;
         if workers.len() == 1 {
             return Ok(workers.remove(0));
         }
         // Transposed: for each result partition, the tables of all workers.
-        let mut columns: Vec<Vec<Table<Q::Own, A>>> = (0..partitions).map(|_| Vec::new()).collect();
+        let mut columns: Vec<Vec<Table<K, A>>> = (0..partitions).map(|_| Vec::new()).collect();
         for tables in workers {
             for (column, table) in columns.iter_mut().zip(tables) {
                 column.push(table);
@@ -180,9 +199,28 @@ where
             let column = columns
                 .get(partition)
                 .and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
-            Ok(merge_tables(column.unwrap_or_default(), combine))
+            Ok(merge_tables(column.unwrap_or_default(), &merge))
         })
     })
+}
+
+/// Folds one partition of a dataset into a worker's tables.
+pub(super) fn fold_partition<E, Q, A>(
+    rdd: &Rdd<E>,
+    partition: usize,
+    tables: &mut [Table<Q::Own, A>],
+    partitioning: &Partitioning<Q>,
+    combine: &impl Combine<E, Q, A>,
+    hasher: &KeyHasher,
+) -> Result<(), TaskError>
+where
+    E: ?Sized + Element,
+    Q: ?Sized + Element + Hash + Eq,
+{
+    super::until_enough(rdd.node().compute(partition, &mut |chunk| {
+        fold_chunk(&chunk, tables, partitioning, combine, hasher);
+        Ok(())
+    }))
 }
 
 #[inline]
@@ -216,15 +254,12 @@ fn insert<K, A>(table: &mut Table<K, A>, hash: u64, key: K, value: A) {
     table.insert_unique(hash, Entry { hash, pair }, |entry| entry.hash);
 }
 
-fn merge_tables<E: ?Sized, Q: ?Sized, K: Eq, A>(
-    mut column: Vec<Table<K, A>>,
-    combine: &impl Combine<E, Q, A>,
-) -> Table<K, A> {
+fn merge_tables<K: Eq, A>(mut column: Vec<Table<K, A>>, merge: &impl Fn(&mut A, A)) -> Table<K, A> {
     column.sort_by_key(Table::len);
     let mut merged = column.pop().unwrap_or_default();
     for entry in column.into_iter().flatten() {
         match merged.find_mut(entry.hash, |held| held.pair.0 == entry.pair.0) {
-            Some(held) => combine.merge(&mut held.pair.1, entry.pair.1),
+            Some(held) => merge(&mut held.pair.1, entry.pair.1),
             None => {
                 merged.insert_unique(entry.hash, entry, |entry| entry.hash);
             }

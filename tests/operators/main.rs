@@ -7,7 +7,13 @@
     clippy::panic
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod joins;
+mod mistakes;
+mod queries;
+mod tables;
 
 use std::collections::BTreeMap;
 
