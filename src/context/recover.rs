@@ -253,7 +253,10 @@ impl StreamingContext {
                             reason: error.to_string(),
                         })?;
                 }
-                None => state.initialize(executor),
+                None => {
+                    let first = metadata.complete_through.plus(node.core().slide);
+                    state.initialize(first, executor);
+                }
             }
         }
         Ok(())

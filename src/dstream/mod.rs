@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod join;
+mod map_with_state;
 mod node;
 mod operation;
 mod operator;
@@ -22,6 +23,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use map_with_state::MapWithStateDStream;
 pub use output::Outcome;
 pub use registry::Mistake;
 pub use several::Streams;

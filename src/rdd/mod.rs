@@ -16,6 +16,7 @@ mod key_index;
 mod narrow;
 mod pairs;
 mod repartition;
+mod route;
 mod shuffle;
 mod sources;
 mod stage;
@@ -35,6 +36,7 @@ pub use task::{BoxError, Executor, JobError, Stop, TaskError, contained};
 pub use text::TextBuffer;
 
 pub(crate) use element::CHUNK;
+pub(crate) use route::{Routed, route};
 pub(crate) use shuffle::{Combine, Entry, Table, combine, visit_table};
 pub(crate) use task::{panic_message, until_enough};
 

@@ -38,6 +38,12 @@ impl TaskError {
     pub fn new(error: impl Into<BoxError>) -> Self {
         Self::Failed(error.into())
     }
+
+    /// Ends the user's closure that is running, and the task with this error.
+    pub(crate) fn throw(self) -> ! {
+        // Not a panic: nothing is printed, and `contained` finds the error itself.
+        std::panic::resume_unwind(Box::new(self))
+    }
 }
 
 /// Why a visit of elements ended early.
@@ -72,7 +78,11 @@ pub struct JobError {
 pub fn contained<R>(work: impl FnOnce() -> Result<R, TaskError>) -> Result<R, TaskError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result,
-        Err(payload) => Err(TaskError::Panicked(panic_message(&*payload))),
+        // Thrown by our own code in a user's closure, see `TaskError::throw`.
+        Err(payload) => Err(match payload.downcast::<TaskError>() {
+            Ok(error) => *error,
+            Err(payload) => TaskError::Panicked(panic_message(&*payload)),
+        }),
     }
 }
 

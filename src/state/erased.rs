@@ -3,15 +3,17 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use tidemill_checkpoint::{ChunkBuilder, PartitionChanges, Series};
+use tidemill_checkpoint::{PartitionChanges, Series};
 
-use super::keyed::{KeyedState, put, remove};
+use super::keyed::KeyedState;
+use super::mark::Mark;
 use super::restore::{ChunkSource, restore};
-use super::{AnyState, PendingChanges, StateKey, StateValue};
-use crate::rdd::{BoxError, Entry, Executor, JobError, Table};
+use super::shelves::Held;
+use super::{AnyState, PendingChanges, StateKey, StateValue, encode};
+use crate::rdd::{BoxError, Executor, JobError};
 use crate::time::Time;
 
-impl<K: StateKey, S: StateValue> AnyState for KeyedState<K, S> {
+impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
     fn type_names(&self) -> (&'static str, &'static str) {
         (std::any::type_name::<K>(), std::any::type_name::<S>())
     }
@@ -19,66 +21,34 @@ impl<K: StateKey, S: StateValue> AnyState for KeyedState<K, S> {
     fn keys(&self) -> u64 {
         (0..self.partition_count())
             .filter_map(|partition| self.read(partition))
-            .map(|held| held.table.len() as u64)
+            .map(|partition| partition.held.len() as u64)
             .sum()
     }
 
     fn bytes(&self) -> u64 {
-        self.keys() * size_of::<Entry<K, S>>() as u64
+        self.keys() * size_of::<Held<K, S, M>>() as u64
     }
 
     fn merge(&self, time: Time, executor: &Executor) -> Result<(), JobError> {
-        let Some(staged) = self.staged().remove(&time) else {
-            return Ok(());
-        };
-        executor.run(staged.len(), |partition| {
-            let changes = staged.get(partition).filter(|changes| !changes.is_empty());
-            let (Some(changes), Some(mut held)) = (changes, self.write(partition)) else {
-                return Ok(());
-            };
-            for Entry {
-                hash,
-                pair: (key, ()),
-            } in &changes.removed
-            {
-                remove(&mut held.table, *hash, key);
-                let gone = Entry {
-                    hash: *hash,
-                    pair: (key.clone(), None),
-                };
-                put(&mut held.pending, gone);
-            }
-            for entry in &changes.updated {
-                let Entry {
-                    hash,
-                    pair: (key, state),
-                } = entry;
-                let changed = Entry {
-                    hash: *hash,
-                    pair: (key.clone(), Some(state.clone())),
-                };
-                put(&mut held.pending, changed);
-                put(&mut held.table, entry.clone());
-            }
-            Ok(())
-        })?;
-        self.set_merged_through(time);
-        Ok(())
+        self.merge_staged(time, executor)
     }
 
     fn take_changes(&self) -> PendingChanges {
-        let full = self.rewrite.swap(false, Ordering::AcqRel);
-        let taken: Vec<Table<K, Option<S>>> = (0..self.partition_count())
-            .filter_map(|partition| self.write(partition))
-            .map(|mut held| {
-                let pending = std::mem::take(&mut held.pending);
-                match full {
-                    false => pending,
-                    true => everything(&held.table),
-                }
-            })
+        let partitions = (0..self.partition_count()).filter_map(|partition| self.write(partition));
+        if self.rewrite.swap(false, Ordering::AcqRel) {
+            // Only the first checkpoint after a start is like this, and no batch runs yet.
+            let full: Vec<Result<PartitionChanges, BoxError>> = partitions
+                .map(|mut partition| {
+                    partition.pending.clear();
+                    encode::everything(&partition.held)
+                })
+                .collect();
+            return Box::new(move || full.into_iter().collect());
+        }
+        let taken: Vec<_> = partitions
+            .map(|mut partition| std::mem::take(&mut partition.pending))
             .collect();
-        Box::new(move || taken.iter().map(|table| encode(table, full)).collect())
+        Box::new(move || taken.iter().map(encode::changed).collect())
     }
 
     fn restore(
@@ -91,59 +61,16 @@ impl<K: StateKey, S: StateValue> AnyState for KeyedState<K, S> {
         restore(self, series, through, chunks, executor)
     }
 
-    fn initialize(&self, executor: &Executor) {
+    fn initialize(&self, first: Time, executor: &Executor) {
         let initial =
             std::mem::take(&mut *self.initial.lock().unwrap_or_else(PoisonError::into_inner));
         let hasher = executor.hasher();
-        let entries = initial
-            .into_iter()
-            .map(|pair| Entry {
-                hash: hasher.hash(&pair.0),
-                pair,
-            })
-            .collect();
+        let entries = initial.into_iter().map(|pair| Held {
+            hash: hasher.hash(&pair.0),
+            mark: M::at(first),
+            pair,
+        });
         self.install(Vec::new(), entries);
+        (0..self.partition_count()).for_each(|partition| self.file_all(partition));
     }
-}
-
-fn everything<K: StateKey, S: StateValue>(table: &Table<K, S>) -> Table<K, Option<S>> {
-    let mut all = Table::with_capacity(table.len());
-    for Entry {
-        hash,
-        pair: (key, state),
-    } in table
-    {
-        let entry = Entry {
-            hash: *hash,
-            pair: (key.clone(), Some(state.clone())),
-        };
-        all.insert_unique(*hash, entry, |entry| entry.hash);
-    }
-    all
-}
-
-fn encode<K: StateKey, S: StateValue>(
-    table: &Table<K, Option<S>>,
-    full: bool,
-) -> Result<PartitionChanges, BoxError> {
-    let mut builder = ChunkBuilder::with_capacity(table.len() * 32);
-    let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
-    for Entry {
-        pair: (key, state), ..
-    } in table
-    {
-        key_bytes.clear();
-        key.serialize(&mut rmp_serde::Serializer::new(&mut key_bytes).with_struct_map())?;
-        match state {
-            Some(state) => {
-                value_bytes.clear();
-                state.serialize(
-                    &mut rmp_serde::Serializer::new(&mut value_bytes).with_struct_map(),
-                )?;
-                builder.push(&key_bytes, Some(&value_bytes));
-            }
-            None => builder.push(&key_bytes, None),
-        }
-    }
-    Ok(PartitionChanges { full, builder })
 }

@@ -3,65 +3,71 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
+use super::changes::Changes;
+use super::due::Due;
+use super::mark::Mark;
+use super::shelves::{Held, Shelves};
 use super::{StateKey, StateValue};
-use crate::rdd::{Entry, Partitioning, Table};
+use crate::rdd::{Partitioning, Table};
 use crate::time::Time;
 
 /// The state of one partition.
-pub(super) struct PartitionState<K, S> {
+pub(super) struct PartitionState<K, S, M> {
     /// Every key's state.
-    pub(super) table: Table<K, S>,
+    pub(super) held: Shelves<K, S, M>,
     /// The keys that changed since the last checkpoint; `None` for those that are gone.
-    pub(super) pending: Table<K, Option<S>>,
+    pub(super) pending: Table<K, Option<(M, S)>>,
+    /// The keys by when they may time out; empty where none does.
+    pub(super) due: Due,
 }
 
-impl<K, S> Default for PartitionState<K, S> {
+impl<K, S, M> Default for PartitionState<K, S, M> {
     fn default() -> Self {
         Self {
-            table: Table::new(),
+            held: Shelves::default(),
             pending: Table::new(),
+            due: Due::default(),
         }
     }
 }
 
-/// What a batch changes in one partition.
-pub(super) struct Changes<K, S> {
-    pub(super) updated: Table<K, S>,
-    pub(super) removed: Table<K, ()>,
-}
-
-impl<K, S> Changes<K, S> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.updated.is_empty() && self.removed.is_empty()
-    }
-}
-
 /// What a batch changes, partition by partition.
-pub(super) type Staged<K, S> = Arc<Vec<Changes<K, S>>>;
+pub(super) type Staged<K, S, M> = Arc<Vec<Changes<K, S, M>>>;
 
 /// An operator's state, its staged changes, and what the next checkpoint must hold.
-pub(crate) struct KeyedState<K: StateKey, S: StateValue> {
+pub(crate) struct KeyedState<K: StateKey, S: StateValue, M: Mark = ()> {
     pub(super) partitioning: Partitioning<K>,
-    partitions: Vec<RwLock<PartitionState<K, S>>>,
-    staged: Mutex<BTreeMap<Time, Staged<K, S>>>,
+    /// How long a key is kept that no batch touches.
+    pub(super) timeout: Option<Duration>,
+    partitions: Vec<RwLock<PartitionState<K, S, M>>>,
+    staged: Mutex<BTreeMap<Time, Staged<K, S, M>>>,
     /// The last batch that was merged, in milliseconds.
     merged_through: AtomicU64,
     /// Whether the next checkpoint must hold everything, because keys changed their partition.
     pub(super) rewrite: AtomicBool,
+    /// Whether a merge ended in the middle.
+    pub(super) is_torn: AtomicBool,
     pub(super) initial: Mutex<Vec<(K, S)>>,
 }
 
-impl<K: StateKey, S: StateValue> KeyedState<K, S> {
-    pub(crate) fn new(partitioning: Partitioning<K>, initial: Vec<(K, S)>) -> Self {
+impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
+    pub(crate) fn new(
+        partitioning: Partitioning<K>,
+        initial: Vec<(K, S)>,
+        timeout: Option<Duration>,
+    ) -> Self {
         Self {
             partitions: (0..partitioning.partitions())
                 .map(|_| RwLock::default())
                 .collect(),
             partitioning,
+            timeout,
             staged: Mutex::default(),
             merged_through: AtomicU64::new(0),
             rewrite: AtomicBool::new(true),
+            is_torn: AtomicBool::new(false),
             initial: Mutex::new(initial),
         }
     }
@@ -73,7 +79,7 @@ impl<K: StateKey, S: StateValue> KeyedState<K, S> {
     pub(super) fn read(
         &self,
         partition: usize,
-    ) -> Option<RwLockReadGuard<'_, PartitionState<K, S>>> {
+    ) -> Option<RwLockReadGuard<'_, PartitionState<K, S, M>>> {
         Some(
             self.partitions
                 .get(partition)?
@@ -85,7 +91,7 @@ impl<K: StateKey, S: StateValue> KeyedState<K, S> {
     pub(super) fn write(
         &self,
         partition: usize,
-    ) -> Option<RwLockWriteGuard<'_, PartitionState<K, S>>> {
+    ) -> Option<RwLockWriteGuard<'_, PartitionState<K, S, M>>> {
         Some(
             self.partitions
                 .get(partition)?
@@ -94,7 +100,7 @@ impl<K: StateKey, S: StateValue> KeyedState<K, S> {
         )
     }
 
-    pub(super) fn staged(&self) -> MutexGuard<'_, BTreeMap<Time, Staged<K, S>>> {
+    pub(super) fn staged(&self) -> MutexGuard<'_, BTreeMap<Time, Staged<K, S, M>>> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,35 +117,40 @@ impl<K: StateKey, S: StateValue> KeyedState<K, S> {
         self.rewrite.store(rewrite, Ordering::Release);
     }
 
+    /// Before when a key must have been touched last to have timed out at `time`.
+    pub(super) fn timed_out_before(&self, time: Time) -> Option<Time> {
+        self.timeout.map(|timeout| time.minus(timeout))
+    }
+
     /// Puts keys into their partitions, as the state's first contents.
-    pub(super) fn install(&self, tables: Vec<Table<K, S>>, astray: Vec<Entry<K, S>>) {
-        for (partition, table) in tables.into_iter().enumerate() {
+    pub(super) fn install(
+        &self,
+        partitions: Vec<Shelves<K, S, M>>,
+        astray: impl IntoIterator<Item = Held<K, S, M>>,
+    ) {
+        for (partition, shelves) in partitions.into_iter().enumerate() {
             if let Some(mut held) = self.write(partition) {
-                held.table = table;
+                held.held = shelves;
             }
         }
         for entry in astray {
             let partition = self.partitioning.of(&entry.pair.0, entry.hash);
             if let Some(mut held) = self.write(partition) {
-                put(&mut held.table, entry);
+                held.held.put(entry);
             }
         }
     }
-}
 
-/// Sets a key's entry.
-pub(super) fn put<K: Eq, A>(table: &mut Table<K, A>, entry: Entry<K, A>) {
-    match table.find_mut(entry.hash, |held| held.pair.0 == entry.pair.0) {
-        Some(held) => held.pair.1 = entry.pair.1,
-        None => {
-            table.insert_unique(entry.hash, entry, |entry| entry.hash);
+    /// Files the keys of a partition, once they are all there.
+    pub(super) fn file_all(&self, partition: usize) {
+        let (Some(_), Some(mut held)) = (self.timeout, self.write(partition)) else {
+            return;
+        };
+        let PartitionState { held, due, .. } = &mut *held;
+        for entry in held.iter() {
+            if let Some(time) = entry.mark.touched() {
+                due.add(entry.hash, time);
+            }
         }
-    }
-}
-
-/// Removes a key's entry.
-pub(super) fn remove<K: Eq, A>(table: &mut Table<K, A>, hash: u64, key: &K) {
-    if let Ok(entry) = table.find_entry(hash, |held| held.pair.0 == *key) {
-        entry.remove();
     }
 }

@@ -5,9 +5,20 @@
 //! time. What is merged is also noted as *pending* for the next checkpoint: its cost follows the keys
 //! that changed, not the keys that are held.
 
+mod after;
+mod changes;
+mod due;
+mod encode;
 mod erased;
+mod group;
+mod handle;
 mod keyed;
+mod map;
+mod mark;
+mod merge;
 mod restore;
+mod shelves;
+mod spec;
 mod update;
 
 use serde::Serialize;
@@ -18,7 +29,13 @@ use tidemill_checkpoint::{PartitionChanges, Series};
 use crate::rdd::{BoxError, Data, Executor, JobError, Key};
 use crate::time::Time;
 
+pub use handle::State;
+pub use spec::{MapFunction, Plain, StateSpec, Timed};
+
+pub(crate) use after::after_batch;
 pub(crate) use keyed::KeyedState;
+pub(crate) use map::map_with_state;
+pub(crate) use mark::Touched;
 pub(crate) use restore::ChunkSource;
 pub(crate) use update::update_state;
 
@@ -57,6 +74,6 @@ pub(crate) trait AnyState: Send + Sync {
         chunks: &ChunkSource<'_>,
         executor: &Executor,
     ) -> Result<(), BoxError>;
-    /// Fills the empty state with what the program starts from.
-    fn initialize(&self, executor: &Executor);
+    /// Fills the empty state with what the program starts from; `first` is the time of the first batch.
+    fn initialize(&self, first: Time, executor: &Executor);
 }

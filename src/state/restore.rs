@@ -2,9 +2,11 @@
 
 use tidemill_checkpoint::{Chain, Chunk, ChunkRef, Series};
 
-use super::keyed::{KeyedState, put, remove};
+use super::keyed::KeyedState;
+use super::mark::Mark;
+use super::shelves::{Held, Shelves};
 use super::{STATE_FORMAT, StateKey, StateValue};
-use crate::rdd::{BoxError, Entry, Executor, KeyHasher, Table, TaskError};
+use crate::rdd::{BoxError, Entry, Executor, KeyHasher, TaskError};
 use crate::time::Time;
 
 /// Reads a verified chunk.
@@ -15,8 +17,8 @@ pub(crate) type ChunkSource<'a> =
 const RUN: usize = 1024;
 
 /// Fills `state` with what `series` holds.
-pub(super) fn restore<K: StateKey, S: StateValue>(
-    state: &KeyedState<K, S>,
+pub(super) fn restore<K: StateKey, S: StateValue, M: Mark>(
+    state: &KeyedState<K, S, M>,
     series: &Series,
     through: Time,
     chunks: &ChunkSource<'_>,
@@ -33,65 +35,79 @@ pub(super) fn restore<K: StateKey, S: StateValue>(
     let read = executor.run(series.partitions.len(), |partition| {
         let chain = series.partitions.get(partition);
         chain.map_or_else(
-            || Ok(Table::new()),
-            |chain| read_chain::<K, S>(chain, &hasher, chunks),
+            || Ok(Shelves::default()),
+            |chain| read_chain::<K, S, M>(chain, &hasher, chunks),
         )
     })?;
     // A key is astray when the number of partitions or the partitioner changed since it was written.
     let mut astray = Vec::new();
-    let mut tables = Vec::with_capacity(read.len());
-    for (partition, mut table) in read.into_iter().enumerate() {
-        let stays =
-            |entry: &Entry<K, S>| state.partitioning.of(&entry.pair.0, entry.hash) == partition;
-        if !table.iter().all(stays) {
-            astray.extend(table.extract_if(|entry| !stays(entry)));
-        }
-        tables.push(table);
+    let mut partitions = Vec::with_capacity(read.len());
+    for (partition, mut shelves) in read.into_iter().enumerate() {
+        astray.append(
+            &mut shelves
+                .take_unless(|held| state.partitioning.of(&held.pair.0, held.hash) == partition),
+        );
+        partitions.push(shelves);
     }
-    let moved = !astray.is_empty() || tables.len() != state.partition_count();
-    state.install(tables, astray);
+    let moved = !astray.is_empty() || partitions.len() != state.partition_count();
+    state.install(partitions, astray);
+    executor.run(state.partition_count(), |partition| {
+        state.file_all(partition);
+        Ok(())
+    })?;
     state.set_rewrite(moved);
     state.set_merged_through(through);
     Ok(())
 }
 
-fn read_chain<K: StateKey, S: StateValue>(
+fn read_chain<K: StateKey, S: StateValue, M: Mark>(
     chain: &Chain,
     hasher: &KeyHasher,
     chunks: &ChunkSource<'_>,
-) -> Result<Table<K, S>, TaskError> {
-    let mut table = Table::new();
+) -> Result<Shelves<K, S, M>, TaskError> {
+    let mut shelves = Shelves::default();
     if let Some(base) = &chain.base {
         let chunk = chunks(base).map_err(TaskError::new)?;
-        table.reserve(
-            usize::try_from(chunk.len()).unwrap_or_default(),
-            |entry: &Entry<K, S>| entry.hash,
-        );
+        shelves.reserve(usize::try_from(chunk.len()).unwrap_or_default());
         // A base is sorted and names each key once. Decoding and inserting take turns in runs: an insert
         // waits for memory, and so they wait together.
         let mut run = Vec::with_capacity(RUN);
         let mut entries = chunk.iter();
         while let Some(first) = entries.next() {
             for (key, value) in std::iter::once(first).chain(entries.by_ref().take(RUN - 1)) {
-                run.extend(value.map(|value| decode(key, value, hasher)).transpose()?);
+                run.extend(
+                    value
+                        .map(|value| read_entry(key, value, hasher))
+                        .transpose()?,
+                );
             }
-            for entry in run.drain(..) {
-                table.insert_unique(entry.hash, entry, |entry| entry.hash);
-            }
+            run.drain(..).for_each(|entry| shelves.add(entry));
         }
     }
     for delta in &chain.deltas {
         for (key, value) in chunks(delta).map_err(TaskError::new)?.iter() {
             match value {
-                Some(value) => put(&mut table, decode(key, value, hasher)?),
+                Some(value) => shelves.put(read_entry(key, value, hasher)?),
                 None => {
                     let key: K = rmp_serde::from_slice(key).map_err(TaskError::new)?;
-                    remove(&mut table, hasher.hash(&key), &key);
+                    shelves.remove(hasher.hash(&key), &key);
                 }
             }
         }
     }
-    Ok(table)
+    Ok(shelves)
+}
+
+/// An entry with its mark.
+fn read_entry<K: StateKey, S: StateValue, M: Mark>(
+    key: &[u8],
+    value: &[u8],
+    hasher: &KeyHasher,
+) -> Result<Held<K, S, M>, TaskError> {
+    let (mark, state) = M::split(value)
+        .ok_or_else(|| TaskError::new("a checkpointed state doesn't begin with its last batch"))?;
+    let Entry { hash, pair } = decode(key, state, hasher)?;
+    Ok(Held { hash, mark, pair })
 }
 
 fn decode<K: StateKey, S: StateValue>(

@@ -1,0 +1,93 @@
+//! Random programs with state against naive models, killed in the middle.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tidemill::DStream;
+use tidemill::state::{State, StateSpec};
+
+use crate::support::SECOND;
+use crate::support::cases::cases;
+use crate::support::model::{Batches, batches, check, plans};
+
+/// What a program yields: a key, its running count, and what became of the key.
+type Told = (String, u64, &'static str);
+
+fn words(lines: &DStream<str>) -> DStream<(String, u64)> {
+    lines.flat_map::<(String, u64)>(|line, out| {
+        line.split_whitespace()
+            .for_each(|word| out.emit_owned((word.to_owned(), 1)));
+    })
+}
+
+/// Counts; the key `b` is removed when its count reaches three, `c` is never updated again.
+fn step(key: &String, value: Option<&u64>, state: &mut State<'_, u64>) -> Told {
+    if state.is_timing_out() {
+        return (key.clone(), *state.get(), "out");
+    }
+    let now = state.get_option().copied().unwrap_or_default() + value.copied().unwrap_or_default();
+    match key.as_str() {
+        "b" if now >= 3 => {
+            if state.exists() {
+                state.remove();
+            }
+            (key.clone(), now, "removed")
+        }
+        "c" if state.exists() => (key.clone(), now, "left"),
+        _ => {
+            state.update(now);
+            (key.clone(), now, "updated")
+        }
+    }
+}
+
+/// What `step` yields and leaves, batch by batch.
+fn model(batches: &Batches, timeout: Option<usize>, n: usize) -> (Vec<Told>, Vec<(String, u64)>) {
+    let mut held: BTreeMap<String, (u64, usize)> = BTreeMap::new();
+    let mut told = Vec::new();
+    for (now, batch) in batches[..=n].iter().enumerate() {
+        told.clear();
+        for word in batch.iter().flat_map(|line| line.split_whitespace()) {
+            let before = held.get(word).map(|held| held.0);
+            let count = before.unwrap_or_default() + 1;
+            let (what, after) = match (word, before) {
+                ("b", _) if count >= 3 => ("removed", None),
+                ("c", Some(before)) => ("left", Some(before)),
+                _ => ("updated", Some(count)),
+            };
+            told.push((word.to_owned(), count, what));
+            match after {
+                Some(after) => held.insert(word.to_owned(), (after, now)),
+                None => held.remove(word),
+            };
+        }
+        if let Some(timeout) = timeout {
+            held.retain(|key, (count, touched)| {
+                let stays = *touched + timeout >= now;
+                if !stays {
+                    told.push((key.clone(), *count, "out"));
+                }
+                stays
+            });
+        }
+    }
+    let snapshot = held.into_iter().map(|(key, (count, _))| (key, count));
+    (told, snapshot.collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(12)))]
+
+    #[test]
+    fn map_with_state(batches in batches(), plan in plans(), timeout in proptest::option::of(1usize..3), partitions in 1usize..4) {
+        let program = |lines: &DStream<str>| {
+            let spec = StateSpec::function(step).num_partitions(partitions);
+            words(lines).map_with_state(match timeout {
+                Some(timeout) => spec.timeout(SECOND * timeout as u32),
+                None => spec,
+            })
+        };
+        check(&batches, &plan, |lines| program(lines).into(), |n| Some(model(&batches, timeout, n).0))?;
+        check(&batches, &plan, |lines| program(lines).state_snapshots(), |n| Some(model(&batches, timeout, n).1))?;
+    }
+}
