@@ -97,6 +97,7 @@
 //! | [`block`] | received records on their way to a batch |
 //! | [`codec`] | how files are compressed |
 //! | [`receiver`], [`source`] | how records come in |
+//! | [`accumulator`] | totals that closures add to, each batch once |
 //! | [`state`] | keyed state, staged by a batch and merged when it is complete |
 //! | [`scheduler`] | batches and their jobs; listeners and progress |
 //! | [`sink`] | outputs and their guarantees |
@@ -109,13 +110,16 @@
 //! The write-ahead log, the checkpoint stores, the disks below them and the configuration are crates of
 //! their own: `tidemill-wal`, `tidemill-checkpoint`, `tidemill-storage`, `tidemill-config`.
 
+pub mod accumulator;
 pub mod admin;
 pub mod block;
+mod broadcast;
 pub mod cli;
 pub mod clock;
 pub mod codec;
 mod context;
 pub mod dstream;
+mod effects;
 mod engine;
 mod error;
 pub mod failpoints;
@@ -135,8 +139,11 @@ pub mod state;
 pub mod time;
 mod uid;
 
+pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, LongAccumulator};
+pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
-    Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize, StreamingContext,
+    AccumulatorInfo, Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize,
+    StreamingContext,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{CheckpointInfo, CheckpointStatus, DiskSpace, SpaceStatus};

@@ -31,6 +31,11 @@ impl Time {
         Self(self.0.saturating_add(millis(length)))
     }
 
+    /// The earliest time behind this one.
+    pub(crate) fn just_after(self) -> Self {
+        self.plus(Duration::from_millis(1))
+    }
+
     /// A length earlier; the epoch when that would be before it.
     pub fn minus(self, length: Duration) -> Self {
         Self(self.0.saturating_sub(millis(length)))

@@ -7,14 +7,16 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Admin;
-use crate::OperatorUid;
 use crate::graph::{OperatorDescriptor, OutputDescriptor};
 use crate::sink::Guarantee;
+use crate::{AccumulatorInfo, OperatorUid};
 
 #[derive(Serialize)]
 pub(super) struct Graph {
     operators: Vec<Operator>,
     outputs: Vec<Output>,
+    /// What the batches that took effect have added up to.
+    accumulators: Vec<AccumulatorInfo>,
 }
 
 /// Lengths are milliseconds.
@@ -78,5 +80,6 @@ pub(super) async fn graph(State(shared): Admin) -> Json<Graph> {
     Json(Graph {
         operators: descriptor.operators.into_iter().map(operator).collect(),
         outputs: descriptor.outputs.into_iter().map(output).collect(),
+        accumulators: shared.context.accumulators(),
     })
 }

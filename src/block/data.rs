@@ -99,6 +99,13 @@ impl Block {
         self.len() == 0
     }
 
+    /// The bytes of a record, counted from 0.
+    pub(crate) fn record(&self, index: u64) -> Option<&[u8]> {
+        let index = usize::try_from(index).ok()?;
+        let (start, end) = (self.offsets.get(index)?, self.offsets.get(index + 1)?);
+        self.bytes.as_bytes().get(*start as usize..*end as usize)
+    }
+
     /// Bytes that the block occupies in memory.
     pub(crate) fn footprint(&self) -> u64 {
         (self.len() + self.offsets.len() * size_of::<u32>()) as u64

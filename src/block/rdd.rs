@@ -3,8 +3,10 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::data::{Block, Encoding};
 use super::store::BlockStoreError;
 use super::{BlockInfo, BlockStore, Record};
+use crate::rdd::position::{self, Position, SourceRecord};
 use crate::rdd::{Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
 use crate::uid::OperatorUid;
 
@@ -34,6 +36,27 @@ pub(crate) fn block_rdd<T: ?Sized + Record>(
     )
 }
 
+impl<T: ?Sized + Record> Blocks<T> {
+    /// Hands out a block's records one by one, each with its position.
+    fn one_by_one(
+        &self,
+        info: &BlockInfo,
+        block: &Block,
+        sink: &mut Sink<'_, T>,
+    ) -> Result<(), Stop> {
+        let at = |offset, _: &T| Position {
+            source: self.stream.clone(),
+            block: Some(info.id.to_string()),
+            offset,
+            record: block.record(offset).map(|bytes| match block.encoding() {
+                Encoding::Text => SourceRecord::Text(String::from_utf8_lossy(bytes).into_owned()),
+                Encoding::MessagePack => SourceRecord::Bytes(bytes.to_vec()),
+            }),
+        };
+        position::one_by_one(sink, at, |sink| T::read(block, sink))
+    }
+}
+
 impl<T: ?Sized + Record> RddNode<T> for Blocks<T> {
     fn partitions(&self) -> usize {
         self.infos.len()
@@ -48,6 +71,7 @@ impl<T: ?Sized + Record> RddNode<T> for Blocks<T> {
             return Ok(());
         };
         match self.store.get(&self.stream, info) {
+            Ok(block) if position::is_sought() => self.one_by_one(info, &block, sink),
             Ok(block) => T::read(&block, sink),
             Err(BlockStoreError::Lost {
                 stream,

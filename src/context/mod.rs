@@ -8,6 +8,7 @@ mod inputs;
 mod locations;
 mod recover;
 mod settings;
+mod shared;
 mod start;
 mod status;
 mod stop;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 pub use builder::Builder;
+pub use shared::AccumulatorInfo;
 pub use status::{LogStatus, SourceInfo, StateSize};
 
 pub(crate) use locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND};

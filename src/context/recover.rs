@@ -13,6 +13,7 @@ use tidemill_storage::failpoint;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
 use super::{StartMode, StreamingContext};
+use crate::accumulator::SERIES;
 use crate::block::{BlockStore, Gate, Intake, Tracker};
 use crate::clock::{Clock, SystemClock, wall_clock};
 use crate::engine::{
@@ -238,6 +239,16 @@ impl StreamingContext {
         metadata: &Metadata,
     ) -> Result<()> {
         let executor = &self.0.registry.executor;
+        let chunks = |reference: &_| store.read_chunk(reference);
+        if let Some(series) = manifest.and_then(|manifest| manifest.series(SERIES)) {
+            let restored = self.0.registry.accumulators.restore(series, &chunks);
+            restored.map_err(|error| Error::Unreadable {
+                place: "the accumulators of the checkpoint".to_owned(),
+                reason: error.to_string(),
+            })?;
+        }
+        let effects = &self.0.registry.effects;
+        effects.recovered(metadata.complete_through, &metadata.completed);
         for node in self.0.registry.nodes() {
             let Some(state) = &node.core().state else {
                 continue;
@@ -245,7 +256,6 @@ impl StreamingContext {
             let uid = node.core().uid();
             match manifest.and_then(|manifest| manifest.series(uid.as_str())) {
                 Some(series) => {
-                    let chunks = |reference: &_| store.read_chunk(reference);
                     state
                         .restore(series, metadata.complete_through, &chunks, executor)
                         .map_err(|error| Error::Unreadable {

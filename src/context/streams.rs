@@ -217,7 +217,10 @@ impl StreamingContext {
         let node = StreamNode::register_with(&self.0.registry, parts, move |core, _, time| {
             let allocation = allocation(&intake, &registry, core, time)?;
             let rdd = match allocation.plans.get(&core.uid()) {
-                Some(plan) => reader.rdd(plan, &executor).map_err(TaskError::Failed)?,
+                Some(plan) => {
+                    let rdd = reader.rdd(plan, &executor).map_err(TaskError::Failed)?;
+                    rdd.from_source(core.uid())
+                }
                 None => Rdd::empty(&executor),
             };
             Ok(Some(rdd))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::operator::{AnyNode, NodeCore, NodeParts};
 use super::registry::Registry;
+use crate::effects::{self, Effects};
 use crate::rdd::{Element, Rdd, TaskError};
 use crate::time::Time;
 
@@ -72,7 +73,16 @@ impl<T: ?Sized + Element> StreamNode<T> {
         if let Some(rdd) = generated.get(&time) {
             return Ok(rdd.clone());
         }
-        let mut rdd = (self.compute)(&self.core, &generated, time)?;
+        let batch = self.registry.effects.batch(time);
+        let declare = || (self.compute)(&self.core, &generated, time);
+        let (made, left) = match &batch {
+            None => (declare(), Effects::default()),
+            Some(_) => effects::collected(|| effects::in_batch(batch.clone(), declare)),
+        };
+        let mut rdd = made?;
+        if let Some(batch) = batch {
+            batch.keep_once(batch.new_dataset(), left);
+        }
         if self.core.is_persisted() {
             rdd = rdd.map(|rdd| rdd.cache());
         }
@@ -151,6 +161,13 @@ impl<T: ?Sized + Element> AnyNode for StreamNode<T> {
     fn prepare(&self, time: Time) -> Result<(), TaskError> {
         match self.get_or_compute(time)? {
             Some(rdd) => rdd.node().prepare(rdd.executor()).map_err(TaskError::new),
+            None => Ok(()),
+        }
+    }
+
+    fn complete(&self, time: Time) -> Result<(), TaskError> {
+        match self.get_or_compute(time)? {
+            Some(rdd) => rdd.complete().map_err(TaskError::new),
             None => Ok(()),
         }
     }

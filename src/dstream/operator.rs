@@ -102,6 +102,8 @@ pub(crate) trait AnyNode: Send + Sync {
     fn clear_metadata(&self, now: Time);
     /// Runs the wide steps of the dataset at `time`, if there is one.
     fn prepare(&self, time: Time) -> Result<(), TaskError>;
+    /// Computes all of the dataset at `time` that nothing has computed in its batch, if there is one.
+    fn complete(&self, time: Time) -> Result<(), TaskError>;
 }
 
 /// What a new operator is made of.

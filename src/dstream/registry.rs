@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use super::operation::OutputOperation;
 use super::operator::AnyNode;
+use crate::accumulator::AccumulatorBook;
+use crate::effects::EffectBook;
 use crate::rdd::Executor;
 use crate::time::Time;
 use crate::uid::OperatorUid;
@@ -22,6 +24,8 @@ pub(crate) struct Registry {
     pub(crate) batch_interval: Duration,
     pub(crate) executor: Executor,
     pub(crate) default_partitions: usize,
+    pub(crate) effects: EffectBook,
+    pub(crate) accumulators: AccumulatorBook,
     zero_time: OnceLock<Time>,
     /// Milliseconds: every batch up to then is complete.
     complete_through: AtomicU64,
@@ -61,6 +65,8 @@ impl Registry {
             batch_interval,
             executor,
             default_partitions: default_partitions.max(1),
+            effects: EffectBook::default(),
+            accumulators: AccumulatorBook::default(),
             zero_time: OnceLock::new(),
             complete_through: AtomicU64::new(0),
             declared: Mutex::default(),

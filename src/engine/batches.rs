@@ -9,6 +9,7 @@ use tidemill_storage::failpoint;
 use super::{Engine, Trouble};
 use crate::block::{Allocation, TrackerError, Writer};
 use crate::dstream::Job;
+use crate::effects::at_batch;
 use crate::error::{Error, ErrorKind};
 use crate::rdd::TaskError;
 use crate::scheduler::{BatchHooks, GenerateBatch};
@@ -149,36 +150,12 @@ impl BatchHooks for Engine {
     }
 
     fn generate(&self, time: Time) -> Result<Vec<Job>, TaskError> {
-        let application = &self.registry.application;
-        let jobs = self
-            .registry
-            .outputs()
-            .into_iter()
-            .map(|output| output.job(application, time));
-        let jobs = jobs.filter_map(Result::transpose);
-        jobs.map(|job| Ok(self.told_of_room(job?))).collect()
+        self.registry.effects.begin(time);
+        at_batch(Some(time), || self.jobs(time))
     }
 
     fn finish(&self, time: Time) -> Result<(), TaskError> {
-        let nodes = self.registry.nodes();
-        let stateful = || nodes.iter().filter(|node| node.core().state.is_some());
-        // A sink that had committed this batch before didn't compute it: state must all the same.
-        stateful().try_for_each(|node| node.prepare(time))?;
-        failpoint!("engine::before_state_merge");
-        let mut boundary = self.boundary();
-        for state in stateful().filter_map(|node| node.core().state.as_ref()) {
-            state
-                .merge(time, &self.registry.executor)
-                .map_err(TaskError::new)?;
-        }
-        boundary.complete(time, &self.intake.tracker.allocated_times());
-        self.registry
-            .set_complete_through(boundary.complete_through);
-        failpoint!("engine::after_state_merge");
-        if self.checkpointer.is_due(boundary.complete_through) {
-            self.cut_checkpoint(&boundary);
-        }
-        Ok(())
+        at_batch(Some(time), || self.take_effect(time))
     }
 
     fn completed(&self, time: Time) {
@@ -202,5 +179,47 @@ impl BatchHooks for Engine {
         if self.checkpointer.is_requested() {
             self.cut_checkpoint(&boundary);
         }
+    }
+}
+
+impl Engine {
+    fn jobs(&self, time: Time) -> Result<Vec<Job>, TaskError> {
+        let application = &self.registry.application;
+        let jobs = self
+            .registry
+            .outputs()
+            .into_iter()
+            .map(|output| output.job(application, time));
+        let jobs = jobs.filter_map(Result::transpose);
+        jobs.map(|job| Ok(self.with_effects(self.told_of_room(job?), time)))
+            .collect()
+    }
+
+    fn take_effect(&self, time: Time) -> Result<(), TaskError> {
+        let nodes = self.registry.nodes();
+        let stateful = || nodes.iter().filter(|node| node.core().state.is_some());
+        // A sink that had committed this batch before didn't compute it: state must all the same.
+        stateful().try_for_each(|node| node.prepare(time))?;
+        self.complete_effects(time)?;
+        failpoint!("engine::before_state_merge");
+        let mut boundary = self.boundary();
+        for state in stateful().filter_map(|node| node.core().state.as_ref()) {
+            state
+                .merge(time, &self.registry.executor)
+                .map_err(TaskError::new)?;
+        }
+        let mut left = self.registry.effects.close(time);
+        self.registry.accumulators.take_in(&mut left);
+        boundary.complete(time, &self.intake.tracker.allocated_times());
+        self.registry
+            .effects
+            .complete_through(boundary.complete_through);
+        self.registry
+            .set_complete_through(boundary.complete_through);
+        failpoint!("engine::after_state_merge");
+        if self.checkpointer.is_due(boundary.complete_through) {
+            self.cut_checkpoint(&boundary);
+        }
+        Ok(())
     }
 }

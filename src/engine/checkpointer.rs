@@ -261,7 +261,9 @@ impl Engine {
             let state = node.core().state.as_ref()?;
             Some((node.core().uid().to_string(), state.take_changes()))
         });
-        let changes: Vec<(String, PendingChanges)> = changes.collect();
+        let changes: Vec<(String, PendingChanges)> = changes
+            .chain(self.registry.accumulators.take_changes())
+            .collect();
         let mut low_water = std::collections::BTreeMap::new();
         low_water.insert(DRIVER_LOG.to_owned(), tracker.replay_from);
         if let Some(unnamed) = first_unnamed {

@@ -8,6 +8,7 @@ mod checkpoint_status;
 mod checkpointer;
 mod cleanup;
 mod direct_input;
+mod effects;
 mod ownership;
 mod space;
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::position;
 use super::{Buffer, Chunk, Element, Executor, JobError, Rdd, RddNode, Sink, Stop};
 
 struct Cached<T: ?Sized + Element> {
@@ -19,6 +20,9 @@ impl<T: ?Sized + Element> RddNode<T> for Cached<T> {
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, T>) -> Result<(), Stop> {
+        if position::is_sought() {
+            return self.parent.node().compute(partition, sink);
+        }
         let Some(slot) = self.partitions.get(partition) else {
             return Ok(());
         };

@@ -41,6 +41,8 @@ pub trait Buffer<T: ?Sized + Element>: Default + Send + Sync + 'static {
     }
     /// Forgets all elements, keeps the room.
     fn clear(&mut self);
+    /// Forgets the elements behind the first `len`.
+    fn truncate(&mut self, len: usize);
     /// Visits each element in order.
     fn for_each(&self, visit: impl FnMut(&T));
     /// Hands out each element in order and leaves the buffer empty.
@@ -67,6 +69,9 @@ impl<T: Data> Buffer<T> for Vec<T> {
     }
     fn clear(&mut self) {
         Vec::clear(self);
+    }
+    fn truncate(&mut self, len: usize) {
+        Vec::truncate(self, len);
     }
     fn for_each(&self, visit: impl FnMut(&T)) {
         self.iter().for_each(visit);

@@ -15,6 +15,7 @@ mod join;
 mod key_index;
 mod narrow;
 mod pairs;
+pub(crate) mod position;
 mod repartition;
 mod route;
 mod shuffle;
@@ -22,9 +23,13 @@ mod sources;
 mod stage;
 mod task;
 mod text;
+mod tracked;
 
 use std::fmt;
 use std::sync::Arc;
+
+use crate::effects;
+use crate::uid::OperatorUid;
 
 pub use actions::Partition;
 pub use element::{Buffer, Chunk, Data, Element};
@@ -58,6 +63,13 @@ pub trait RddNode<T: ?Sized + Element>: Send + Sync {
     fn is_materialized(&self) -> bool {
         false
     }
+
+    /// Whether all of a partition has been computed in its batch, so that what tasks leave beside it is
+    /// known.
+    #[doc(hidden)]
+    fn is_computed(&self, _partition: usize) -> bool {
+        false
+    }
 }
 
 /// A lazily computed, partitioned dataset.
@@ -86,10 +98,33 @@ impl<T: ?Sized + Element> fmt::Debug for Rdd<T> {
 impl<T: ?Sized + Element> Rdd<T> {
     /// A dataset whose partitions `node` computes, with actions run by `executor`.
     pub fn new(node: impl RddNode<T> + 'static, executor: &Executor) -> Self {
+        let node: Arc<dyn RddNode<T>> = match effects::born() {
+            None => Arc::new(node),
+            Some(batch) => Arc::new(tracked::Tracked::new(node, batch)),
+        };
         Self {
-            node: Arc::new(node),
+            node,
             executor: executor.clone(),
         }
+    }
+
+    /// The same dataset, as the records of the input `source`, which names no blocks.
+    pub(crate) fn from_source(self, source: OperatorUid) -> Self {
+        let parent = self.node;
+        Rdd::new(position::Positioned { parent, source }, &self.executor)
+    }
+
+    /// Computes what of it hasn't been computed in its batch, for what tasks leave beside it.
+    pub(crate) fn complete(&self) -> Result<(), JobError> {
+        self.node.prepare(&self.executor)?;
+        let left: Vec<usize> = (0..self.partitions())
+            .filter(|partition| !self.node.is_computed(*partition))
+            .collect();
+        let compute = |index: usize| match left.get(index) {
+            Some(partition) => until_enough(self.node.compute(*partition, &mut |_| Ok(()))),
+            None => Ok(()),
+        };
+        self.executor.run(left.len(), compute).map(drop)
     }
 
     /// How many partitions there are.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::position;
 use super::{Buffer, CHUNK, Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop};
 
 /// Takes what a closure yields for one element: none, one or many, copied only where it must be.
@@ -10,14 +11,20 @@ pub struct Emitter<'a, 's, U: ?Sized + Element> {
     buffer: U::Buffer,
     sink: &'a mut Sink<'s, U>,
     stopped: Option<Stop>,
+    /// How many elements are gathered.
+    flush_at: usize,
+    /// Whether what a chunk yields is handed on before the next.
+    at_once: bool,
 }
 
 impl<'a, 's, U: ?Sized + Element> Emitter<'a, 's, U> {
-    fn new(sink: &'a mut Sink<'s, U>) -> Self {
+    pub(super) fn new(sink: &'a mut Sink<'s, U>) -> Self {
         Self {
             buffer: U::Buffer::default(),
             sink,
             stopped: None,
+            flush_at: CHUNK,
+            at_once: position::is_sought(),
         }
     }
 
@@ -25,7 +32,7 @@ impl<'a, 's, U: ?Sized + Element> Emitter<'a, 's, U> {
     #[inline]
     pub fn emit(&mut self, value: &U) {
         self.buffer.push(value);
-        if self.buffer.len() >= CHUNK {
+        if self.buffer.len() >= self.flush_at {
             self.flush();
         }
     }
@@ -34,7 +41,7 @@ impl<'a, 's, U: ?Sized + Element> Emitter<'a, 's, U> {
     #[inline]
     pub fn emit_owned(&mut self, value: U::Own) {
         self.buffer.push_owned(value);
-        if self.buffer.len() >= CHUNK {
+        if self.buffer.len() >= self.flush_at {
             self.flush();
         }
     }
@@ -48,12 +55,44 @@ impl<'a, 's, U: ?Sized + Element> Emitter<'a, 's, U> {
         self.buffer.clear();
     }
 
+    /// Begins an incoming chunk.
+    pub(super) fn begin_chunk<T: ?Sized + Element>(&mut self, chunk: &Chunk<'_, T>) {
+        self.buffer.set_source(chunk.source());
+    }
+
     /// Ends one incoming chunk.
-    fn end_chunk(&mut self) -> Result<(), Stop> {
+    pub(super) fn end_chunk(&mut self) -> Result<(), Stop> {
+        if self.at_once {
+            self.flush();
+        }
         match self.stopped.take() {
             Some(stop) => Err(stop),
             None => Ok(()),
         }
+    }
+
+    /// Ends the partition.
+    pub(super) fn end(&mut self) -> Result<(), Stop> {
+        self.flush();
+        self.end_chunk()
+    }
+
+    /// Lets `f` emit for one element: all of it counts, or, when it fails, nothing.
+    #[inline]
+    pub(super) fn all_or_none<R, E>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let before = self.buffer.len();
+        self.flush_at = usize::MAX;
+        let result = f(self);
+        self.flush_at = CHUNK;
+        if result.is_err() {
+            self.buffer.truncate(before);
+        } else if self.buffer.len() >= CHUNK {
+            self.flush();
+        }
+        result
     }
 }
 
@@ -91,12 +130,11 @@ pub(super) fn push<T: ?Sized + Element, U: ?Sized + Element>(
 ) -> Result<(), Stop> {
     let mut emitter = Emitter::new(sink);
     parent.compute(partition, &mut |chunk| {
-        emitter.buffer.set_source(chunk.source());
+        emitter.begin_chunk(&chunk);
         step(chunk, &mut emitter);
         emitter.end_chunk()
     })?;
-    emitter.flush();
-    emitter.end_chunk()
+    emitter.end()
 }
 
 impl<T: ?Sized + Element> Rdd<T> {
@@ -185,11 +223,12 @@ where
             chunk.into_each(|value| elements.push(value));
             Ok(())
         })?;
+        // What comes of a whole partition comes of no single record.
+        position::forget();
         let mut emitter = Emitter::new(sink);
         for value in (self.f)(elements) {
             emitter.emit_owned(value);
         }
-        emitter.flush();
-        emitter.end_chunk()
+        emitter.end()
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Executor, JobError, TaskError};
+use crate::effects;
 
 type Run<R> = dyn Fn(&Executor) -> Result<R, JobError> + Send + Sync;
 
@@ -25,7 +26,11 @@ impl<R> Stage<R> {
     pub(super) fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
         let mut state = self.lock();
         if let State::Pending(run) = &*state {
-            *state = State::Ready(Arc::new(run(executor)?));
+            // Of a run that fails nothing stays, nor of the steps of it that succeeded.
+            let (result, left) =
+                effects::collect_if_any(effects::is_collecting(), || run(executor));
+            *state = State::Ready(Arc::new(result?));
+            effects::absorb(left);
         }
         Ok(())
     }

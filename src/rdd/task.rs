@@ -6,14 +6,15 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::KeyHasher;
+use crate::effects::{self, Effects};
+use crate::time::Time;
 
 /// A boxed error of a user's closure.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -139,9 +140,12 @@ impl Executor {
         partitions: usize,
         task: impl Fn(usize) -> Result<R, TaskError> + Sync,
     ) -> Result<Vec<R>, JobError> {
-        self.each(partitions, |partition| {
-            self.attempts(|| in_partition(partition, || task(partition)))
-        })
+        let left = Left::here();
+        let results = self.each(partitions, |partition| {
+            self.attempts(|| left.by(partition, || task(partition)))
+        })?;
+        left.hand_over();
+        Ok(results)
     }
 
     /// As [`Executor::run`], for tasks that use up what they read and so can't be tried again.
@@ -150,9 +154,12 @@ impl Executor {
         partitions: usize,
         task: impl Fn(usize) -> Result<R, TaskError> + Sync,
     ) -> Result<Vec<R>, JobError> {
-        self.each(partitions, |partition| {
-            in_partition(partition, || task(partition))
-        })
+        let left = Left::here();
+        let results = self.each(partitions, |partition| {
+            left.by(partition, || task(partition))
+        })?;
+        left.hand_over();
+        Ok(results)
     }
 
     fn each<R: Send>(
@@ -182,6 +189,7 @@ impl Executor {
         visit: impl Fn(&mut A, usize) -> Result<(), TaskError> + Sync,
     ) -> Result<Vec<A>, JobError> {
         self.attempts(|| {
+            let left = Left::here();
             let next = AtomicUsize::new(0);
             let failed = AtomicBool::new(false);
             let worker = |_| -> Result<A, JobError> {
@@ -191,19 +199,21 @@ impl Executor {
                     if partition >= partitions {
                         break;
                     }
-                    in_partition(partition, || visit(&mut accumulator, partition))
+                    left.by(partition, || visit(&mut accumulator, partition))
                         .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
                 }
                 Ok(accumulator)
             };
             let workers = self.parallelism().min(partitions.max(1));
-            self.pool.install(|| {
+            let accumulators = self.pool.install(|| {
                 (0..workers)
                     .into_par_iter()
                     .with_max_len(1)
                     .map(&worker)
-                    .collect()
-            })
+                    .collect::<Result<_, _>>()
+            })?;
+            left.hand_over();
+            Ok(accumulators)
         })
     }
 
@@ -234,15 +244,55 @@ impl Executor {
     }
 }
 
-fn in_partition<R>(
-    partition: usize,
-    work: impl FnOnce() -> Result<R, TaskError>,
-) -> Result<R, JobError> {
-    contained(work).map_err(|error| JobError {
-        partition,
-        attempts: 1,
-        error,
-    })
+/// What the tasks of one run leave to the work that they are part of: that of those attempts that succeeded,
+/// and only if the run does.
+struct Left {
+    /// Whether whoever runs the tasks gathers what they add.
+    is_wanted: bool,
+    /// The batch that they are run for.
+    time: Option<Time>,
+    by_task: Mutex<Vec<(usize, Effects)>>,
+}
+
+impl Left {
+    fn here() -> Self {
+        Self {
+            is_wanted: effects::is_collecting(),
+            time: effects::batch_time(),
+            by_task: Mutex::default(),
+        }
+    }
+
+    /// Runs one attempt of a task.
+    fn by<R>(
+        &self,
+        partition: usize,
+        work: impl FnOnce() -> Result<R, TaskError>,
+    ) -> Result<R, JobError> {
+        let work = || effects::at_batch(self.time, || contained(work));
+        let (result, left) = effects::collect_if_any(self.is_wanted, work);
+        if result.is_ok() && !left.is_empty() {
+            self.by_task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((partition, left));
+        }
+        result.map_err(|error| JobError {
+            partition,
+            attempts: 1,
+            error,
+        })
+    }
+
+    /// The run has succeeded: back on the thread that asked for it.
+    fn hand_over(self) {
+        let by_task = self.by_task.into_inner();
+        let mut by_task = by_task.unwrap_or_else(PoisonError::into_inner);
+        by_task.sort_by_key(|(partition, _)| *partition);
+        by_task
+            .into_iter()
+            .for_each(|(_, left)| effects::absorb(left));
+    }
 }
 
 /// Reads "stopped early" as success.

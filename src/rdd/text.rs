@@ -120,6 +120,10 @@ impl Buffer<str> for TextBuffer {
         self.own.clear();
     }
 
+    fn truncate(&mut self, len: usize) {
+        self.spans.truncate(len);
+    }
+
     #[inline]
     fn for_each(&self, mut visit: impl FnMut(&str)) {
         let (shared, own) = (self.shared(), self.own.as_str());

@@ -297,7 +297,7 @@ impl Shared {
                 // The jobs are done and stay so; only the finish is tried again.
                 batch.stage = Stage::Running(Vec::new());
             }
-            self.batch_failed(queue, time, &format!("its state can't be updated: {error}"));
+            self.batch_failed(queue, time, &format!("it can't take effect: {error}"));
             return;
         }
         let ended = self.clock.now();
