@@ -5,7 +5,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use crate::effects::{BatchTimes, batch_time};
+use crate::dstream::Registry;
+use crate::effects::batch_time;
 use crate::time::Time;
 
 /// A large value to be read in closures, such as a table to look things up in: a handle to move there. The
@@ -29,7 +30,7 @@ pub struct Broadcast<T>(Arc<Shared<T>>);
 struct Shared<T> {
     name: String,
     make: Box<dyn Fn() -> T + Send + Sync>,
-    times: Arc<BatchTimes>,
+    registry: Arc<Registry>,
     first: OnceLock<T>,
     /// What took the first one's place, by the earliest time of a batch that reads it.
     later: OnceLock<RwLock<Later<T>>>,
@@ -76,12 +77,12 @@ impl<T: Send + Sync + 'static> Broadcast<T> {
     pub(crate) fn new(
         name: &str,
         make: impl Fn() -> T + Send + Sync + 'static,
-        times: Arc<BatchTimes>,
+        registry: Arc<Registry>,
     ) -> Self {
         Self(Arc::new(Shared {
             name: name.to_owned(),
             make: Box::new(make),
-            times,
+            registry,
             first: OnceLock::new(),
             later: OnceLock::new(),
         }))
@@ -130,10 +131,10 @@ impl<T: Send + Sync + 'static> Broadcast<T> {
         let shared = &*self.0;
         let later = shared.later.get_or_init(RwLock::default);
         let mut later = later.write().unwrap_or_else(PoisonError::into_inner);
-        let from = shared.times.begun().just_after();
+        let from = shared.registry.effects.begun().just_after();
         later.insert(from, Arc::default());
         // Those that only complete batches read may go.
-        let complete = shared.times.complete_through();
+        let complete = shared.registry.complete_through().unwrap_or_default();
         let oldest = later.range(..=complete.just_after()).next_back();
         if let Some(oldest) = oldest.map(|(from, _)| *from) {
             *later = later.split_off(&oldest);

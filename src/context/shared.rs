@@ -103,8 +103,7 @@ impl StreamingContext {
         name: impl AsRef<str>,
         make: impl Fn() -> T + Send + Sync + 'static,
     ) -> Broadcast<T> {
-        let times = self.0.registry.effects.times().clone();
-        Broadcast::new(name.as_ref(), make, times)
+        Broadcast::new(name.as_ref(), make, self.0.registry.clone())
     }
 
     /// Its accumulators, with their values.

@@ -7,31 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{BatchEffects, Effects};
 use crate::time::Time;
 
-/// Which batches have begun, and which are complete.
-#[derive(Default)]
-pub(crate) struct BatchTimes {
-    begun: AtomicU64,
-    complete_through: AtomicU64,
-}
-
-impl BatchTimes {
-    /// The newest batch that has begun.
-    pub(crate) fn begun(&self) -> Time {
-        Time::from_millis(self.begun.load(Ordering::Acquire))
-    }
-
-    /// The batch that all batches up to it are complete with.
-    pub(crate) fn complete_through(&self) -> Time {
-        Time::from_millis(self.complete_through.load(Ordering::Acquire))
-    }
-}
-
 /// Where the effects of a program's batches are.
 #[derive(Default)]
 pub(crate) struct EffectBook {
     is_used: AtomicBool,
     allowance: AtomicU64,
-    times: Arc<BatchTimes>,
+    /// The newest batch that has begun, in milliseconds.
+    begun: AtomicU64,
     pages: Mutex<Pages>,
 }
 
@@ -55,16 +37,14 @@ impl EffectBook {
         self.allowance.store(records, Ordering::Relaxed);
     }
 
-    /// Which batches have begun, and which are complete.
-    pub(crate) fn times(&self) -> &Arc<BatchTimes> {
-        &self.times
+    /// The newest batch that has begun.
+    pub(crate) fn begun(&self) -> Time {
+        Time::from_millis(self.begun.load(Ordering::Acquire))
     }
 
     /// The batch at `time` begins, or begins again.
     pub(crate) fn begin(&self, time: Time) {
-        self.times
-            .begun
-            .fetch_max(time.as_millis(), Ordering::AcqRel);
+        self.begun.fetch_max(time.as_millis(), Ordering::AcqRel);
     }
 
     /// What the batch at `time` leaves; `None` when the program has nothing to add to.
@@ -89,10 +69,6 @@ impl EffectBook {
         let mut pages = self.pages();
         pages.through = through;
         pages.completed.clone_from(completed);
-        let through = through.as_millis();
-        self.times
-            .complete_through
-            .store(through, Ordering::Release);
     }
 
     /// The batch at `time` takes effect now: all that it left. A second call finds nothing.
@@ -110,9 +86,6 @@ impl EffectBook {
         let mut pages = self.pages();
         pages.through = time;
         pages.completed = pages.completed.split_off(&time.just_after());
-        self.times
-            .complete_through
-            .store(time.as_millis(), Ordering::Release);
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {

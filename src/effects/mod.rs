@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use at::{at_batch, batch_time};
 pub(crate) use batch::{BatchEffects, born, in_batch};
-pub(crate) use book::{BatchTimes, EffectBook};
+pub(crate) use book::EffectBook;
 pub(crate) use scope::{Scope, absorb, collect_if_any, collected, is_collecting, with};
 
 /// Something that tasks add to: what several of them left can be put together.
