@@ -433,6 +433,44 @@ fn unions_hold_the_records_of_all() {
 }
 
 #[test]
+fn joins_pair_the_values_of_two_streams() {
+    let join = |how: &str| {
+        format!(
+            "[streams.sides]\nfrom = \"lines\"\nops = [{KEY_VALUE}]\n\
+             [streams.others]\nfrom = \"sides\"\nops = [{{ op = \"filter\", starts_with = \"r\", on = \"value\" }}]\n\
+             [streams.out]\nfrom = \"sides\"\nops = [{{ op = \"filter\", starts_with = \"l\", on = \"value\" }}, \
+             {{ op = \"join\", with = \"others\"{how} }}]"
+        )
+    };
+    let batches: Batches<'_> = &[&["a=l1", "a=l2", "b=l3", "a=r1", "c=r2"], &["b=r3"]];
+    let rows = |how: &str| run(batches, &join(how), 2);
+    let both = ["(a,(l1,r1))", "(a,(l2,r1))"];
+    let with = |more: &[&str]| some(&[&both[..], more].concat());
+    assert_eq!(rows(""), [with(&[]), some(&[])]);
+    assert_eq!(rows(", how = \"inner\", partitions = 3"), rows(""));
+    assert_eq!(
+        rows(", how = \"left\""),
+        [with(&["(b,(l3,null))"]), some(&[])]
+    );
+    let right = [with(&["(c,(null,r2))"]), some(&["(b,(null,r3))"])];
+    assert_eq!(rows(", how = \"right\""), right);
+    let full = [
+        with(&["(b,(l3,null))", "(c,(null,r2))"]),
+        some(&["(b,(null,r3))"]),
+    ];
+    assert_eq!(rows(", how = \"full\""), full);
+    // Counted words are pairs of other types; a stream can be joined with itself.
+    let itself = format!(
+        "[streams.counts]\nfrom = \"lines\"\nops = [{SPLIT}, {{ op = \"count_by_value\" }}]\n\
+         [streams.out]\nfrom = \"counts\"\nops = [{{ op = \"join\", with = \"counts\" }}]"
+    );
+    assert_eq!(
+        run(&[&["a b a"]], &itself, 1),
+        [some(&["(a,(2,2))", "(b,(1,1))"])]
+    );
+}
+
+#[test]
 fn windows_come_out_as_they_should() {
     let batches: Batches<'_> = &[&["a=1"], &["a=2", "b=5"], &[], &["b=7"]];
     let window = r#"length = "2s", slide = "1s""#;

@@ -89,6 +89,20 @@ choice! {
 }
 
 choice! {
+    /// Which keys a join keeps.
+    pub enum JoinKind ("kind of join") {
+        /// Those that both sides have.
+        Inner = "inner",
+        /// Those of the stream that is joined.
+        Left = "left",
+        /// Those of the stream that it is joined with.
+        Right = "right",
+        /// Those of either.
+        Full = "full",
+    }
+}
+
+choice! {
     /// The part of a pair that is looked at.
     pub enum PairPart ("part of a pair") {
         /// The key.

@@ -50,8 +50,8 @@ pub use default_toml::default_toml;
 pub use duration::{MAX_DURATION, format_duration, parse_duration};
 pub use error::{ConfigError, ConfigErrors, Problem, Warning};
 pub use function::{
-    AggregateFunction, CombineFunction, JsonPointer, MapFunction, PairPart, PartitionFunction,
-    Pattern,
+    AggregateFunction, CombineFunction, JoinKind, JsonPointer, MapFunction, PairPart,
+    PartitionFunction, Pattern,
 };
 pub use key::Key;
 pub use location::Location;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::error::{Problem, Report};
 use crate::names::Names;
-use crate::op::OpKind;
 use crate::records::RecordKind;
 use crate::settings::{self, Settings};
 use crate::stream::{Flow, Flows, Streams};
@@ -222,9 +221,7 @@ impl Draft {
             }
             used.extend(stream.from.iter().map(Input::name));
             for op in &stream.ops {
-                if let OpKind::Union { with } = &op.kind {
-                    used.extend(with.iter().map(Input::name));
-                }
+                used.extend(op.kind.other_inputs().iter().map(Input::name));
             }
         }
         for source in self

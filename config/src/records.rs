@@ -156,7 +156,16 @@ fn number(item: Item) -> Checked<Item> {
     }
 }
 
-/// The kind of records an operator makes. A union's other inputs are checked by the caller.
+/// What comes of a join, whose kept keys are those of `ours`, with pairs of `theirs`.
+pub(crate) fn joined(ours: RecordKind, theirs: RecordKind) -> Checked<RecordKind> {
+    let ((key, _), (their_key, _)) = (pair(ours)?, pair(theirs)?);
+    Ok(RecordKind::Pair {
+        key: key.or(their_key),
+        value: Item::Any,
+    })
+}
+
+/// The kind of records an operator makes. Other inputs, of unions and joins, are checked by the caller.
 pub(crate) fn output(op: &OpKind, input: RecordKind) -> Checked<RecordKind> {
     use RecordKind::{Pair, Single};
     match op {
@@ -196,7 +205,7 @@ pub(crate) fn output(op: &OpKind, input: RecordKind) -> Checked<RecordKind> {
         | OpKind::Repartition { .. }
         | OpKind::Union { .. }
         | OpKind::Window { .. } => Ok(input),
-        OpKind::GroupByKey | OpKind::GroupByKeyAndWindow { .. } => Ok(Pair {
+        OpKind::GroupByKey | OpKind::GroupByKeyAndWindow { .. } | OpKind::Join { .. } => Ok(Pair {
             key: pair(input)?.0,
             value: Item::Any,
         }),

@@ -11,7 +11,7 @@ use crate::function::MapFunction;
 use crate::key::Key;
 use crate::names::Names;
 use crate::op::{self, OPS, Op, OpKind, OpReader, OpSpec};
-use crate::records::{RecordKind, output};
+use crate::records::{RecordKind, joined, output};
 use crate::section::Section;
 use crate::settings::sane_count;
 use crate::tree::{Entry, Node, Table};
@@ -197,16 +197,21 @@ fn unite(a: Flow, b: Flow) -> Result<Flow, String> {
         },
         _ => None,
     };
-    let slide = match (a.slide, b.slide) {
+    let slide = same_slide("union", a, b)?;
+    Ok(Flow { records, slide })
+}
+
+/// The slide of two inputs, or why `what` can't be made of them.
+fn same_slide(what: &str, a: Flow, b: Flow) -> Result<Option<Duration>, String> {
+    match (a.slide, b.slide) {
         (Some(a), Some(b)) if a != b => {
             let (a, b) = (format_duration(a), format_duration(b));
-            return Err(format!(
-                "a union needs the same slide, but these have {a} and {b}"
-            ));
+            Err(format!(
+                "a {what} needs the same slide, but these have {a} and {b}"
+            ))
         }
-        (a, b) => a.and(b),
-    };
-    Ok(Flow { records, slide })
+        (a, b) => Ok(a.and(b)),
+    }
 }
 
 fn listed(inputs: &[Input]) -> String {
@@ -299,7 +304,11 @@ impl Chain<'_, '_> {
                 })
             });
         }
-        match output(kind, records) {
+        let made = output(kind, records);
+        if let (OpKind::Join { with, .. }, Ok(_)) = (kind, &made) {
+            return self.joined(input, with, before, at, report);
+        }
+        match made {
             Ok(records) => Flow {
                 records: Some(records),
                 slide,
@@ -318,6 +327,52 @@ impl Chain<'_, '_> {
                 }
             }
         }
+    }
+}
+
+impl Chain<'_, '_> {
+    /// What flows on behind a join of pairs with another input.
+    fn joined(
+        &self,
+        input: Flow,
+        with: &Input,
+        before: &str,
+        at: &Location,
+        report: &mut Report,
+    ) -> Flow {
+        let other = self.streams.flow_of(with);
+        let (Some(ours), Some(theirs)) = (input.records, other.records) else {
+            return Flow {
+                records: None,
+                slide: input.slide,
+            };
+        };
+        let (problem, help) = match (joined(ours, theirs), same_slide("join", input, other)) {
+            (Ok(records), Ok(slide)) => {
+                return Flow {
+                    records: Some(records),
+                    slide,
+                };
+            }
+            (Err(mismatch), _) => {
+                let problem = Problem::RecordKind {
+                    op: "join".to_owned(),
+                    needs: mismatch.needs.to_owned(),
+                    trail: with.to_string(),
+                    gives: theirs.to_string(),
+                };
+                (
+                    problem,
+                    Some(mismatch.help.replace("before it", "into that stream")),
+                )
+            }
+            (_, Err(reason)) => {
+                let key = format!("{before} with {with}").replace('`', "");
+                (Problem::Invalid { key, reason }, None)
+            }
+        };
+        report.error(at, problem, help);
+        Flow::default()
     }
 }
 
@@ -351,8 +406,11 @@ fn spec_of<'n>(
             report.error(at, Problem::NotBuiltIn { what, name }, Some(help));
         }
         None => {
+            let other_form = op::OTHER_FORMS.iter().find(|(method, _)| *method == text);
             let help = if MapFunction::NAMES.contains(&text) {
                 Some(format!("write {{ op = \"map\", function = \"{text}\" }}"))
+            } else if let Some((_, form)) = other_form {
+                Some(format!("write {form}"))
             } else {
                 suggest::help(text, OPS.iter().map(|spec| spec.name))
             };

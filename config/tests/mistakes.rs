@@ -321,6 +321,21 @@ fn names_and_circles() {
              [streams.b]\nfrom = \"lines\"\nops = [{ op = \"union\", with = \"a\" }]\n",
             "p.toml:10:8: `lines with a`: a union needs the same slide, but these have 3s and 6s",
         ),
+        (
+            "[streams.a]\nfrom = \"lines\"\nops = [{ op = \"count_by_value_and_window\", length = \"6s\", slide = \"6s\" }]\n\
+             [streams.b]\nfrom = \"lines\"\nops = [{ op = \"count_by_value\" }, { op = \"join\", with = \"a\" }]\n",
+            "p.toml:10:35: `lines → count_by_value with a`: a join needs the same slide, but these have 3s and 6s",
+        ),
+        (
+            "[streams.a]\nfrom = \"lines\"\nops = [{ op = \"count_by_value\" }, { op = \"join\", with = [\"b\", \"lines\"] }]\n\
+             [streams.b]\nfrom = \"lines\"\n",
+            "p.toml:7:57: `streams.a.ops[1].with`: a join reads one other stream: write one join after the other",
+        ),
+        (
+            "[streams.a]\nfrom = \"lines\"\nops = [{ op = \"count_by_value\" }, { op = \"join\", with = \"b\" }]\n\
+             [streams.b]\nfrom = \"a\"\n",
+            "p.toml:5:10: streams feed each other in a circle: `a` → `b` → `a`",
+        ),
     ]);
 }
 
@@ -352,9 +367,30 @@ fn operators() {
              put map with function = \"key\" or \"value\" before it",
         ),
         (
+            "[{ op = \"transform\" }, { op = \"left_outer_join\", with = \"lines\" }]",
+            "p.toml:7:15: operator `transform` is known, but not built in\n  help: until this build has it, \
+             use `map` and `filter`\n\
+             p.toml:7:37: unknown operator `left_outer_join`\n  help: write { op = \"join\", how = \"left\" }",
+        ),
+        (
             "[{ op = \"join\", with = \"lines\" }]",
-            "p.toml:7:15: operator `join` is known, but not built in\n  help: until this build has it, \
-             use `union` and `group_by_key`",
+            "p.toml:7:8: join needs pairs, but `lines` gives text\n  help: put count_by_value, or map with \
+             key_value or json_pair, before it",
+        ),
+        (
+            "[{ op = \"count_by_value\" }, { op = \"join\", with = \"lines\" }]",
+            "p.toml:7:35: join needs pairs, but `lines` gives text\n  help: put count_by_value, or map with \
+             key_value or json_pair, into that stream",
+        ),
+        (
+            "[{ op = \"count_by_value\" }, { op = \"join\", with = \"linse\", how = \"outer\" }]",
+            "p.toml:7:57: unknown source or stream `linse`\n  help: did you mean `lines`?\n\
+             p.toml:7:72: unknown kind of join `outer` in `streams.s.ops[1].how`\n  help: the nearest valid \
+             name is `inner`, of: inner, left, right, full",
+        ),
+        (
+            "[{ op = \"count_by_value\" }, { op = \"join\" }]",
+            "p.toml:7:35: `streams.s.ops[1].with` is missing: expected a name, as in with = \"others\"",
         ),
         (
             "[{ on = \",\" }, 5]",

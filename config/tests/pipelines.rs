@@ -400,6 +400,7 @@ const PIECES: &[&str] = &[
     "{ op = 'split' },\n",
     "{ op = 'count_by_value' },\n",
     "{ op = 'union', with = 't' },\n",
+    "{ op = 'join', with = 't', how = 'full' },\n",
     "{ op = 'top', n = 0 },\n",
     "{ op = 'window', length = '6s', slide = '36500d' },\n",
     "{ op = 'map', regex = '(?<é>.)' },\n",

@@ -80,7 +80,16 @@ impl AnyStream {
 
     /// Pairs as pairs of values, for the operator at `at`.
     pub(super) fn pairs(&self, at: &At<'_>) -> Result<DStream<(Value, Value)>, BoxError> {
-        self.to_pairs(|| format!("{}.pairs", at.uid()))
+        self.pairs_as("pairs", at)
+    }
+
+    /// As [`AnyStream::pairs`], by a step of this name where one is needed.
+    pub(super) fn pairs_as(
+        &self,
+        step: &str,
+        at: &At<'_>,
+    ) -> Result<DStream<(Value, Value)>, BoxError> {
+        self.to_pairs(|| format!("{}.{step}", at.uid()))
             .ok_or_else(|| at.mismatch())
     }
 }

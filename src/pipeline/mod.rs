@@ -34,6 +34,46 @@ use at::At;
 
 /// Declares what `pipeline` says on `context`, which should have been built with its settings.
 ///
+/// Here each order with what was paid for it within the last minute, or null:
+///
+/// ```
+/// # use std::time::Duration;
+/// use tidemill::{StreamingContext, pipeline};
+/// use tidemill_config::Pipeline;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = r#"
+/// name = "payments"
+/// batch_interval = "1s"
+/// checkpoint.url = "sled:data/payments/checkpoint"
+///
+/// [sources.orders]        # lines such as "17,tea"
+/// type = "http"
+/// [sources.payments]      # lines such as "17,2.50"
+/// type = "http"
+///
+/// [streams.paid]
+/// from = "payments"
+/// ops = [{ op = "map", key_value = "," }, { op = "window", length = "60s" }]
+/// [streams.orders_paid]
+/// from = "orders"
+/// ops = [
+///   { op = "map", key_value = "," },
+///   { op = "window", length = "60s" },
+///   { op = "join", with = "paid", how = "left" },
+/// ]
+///
+/// [sinks.screen]          # (17,(tea,2.50))
+/// from = "orders_paid"
+/// type = "console"
+/// "#;
+/// let checked = Pipeline::parse("payments.toml", text, &[], std::iter::empty())?;
+/// let context = StreamingContext::builder("payments", Duration::from_secs(1)).build()?;
+/// pipeline::build(&context, &checked)?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When the pipeline holds something that this version doesn't know, or wasn't checked.
 pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxError> {
@@ -61,6 +101,7 @@ pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxE
                     inputs.extend(find_all(&known, with)?);
                     any_stream::union(context, &inputs, at.uid())?
                 }
+                OpKind::Join { with, how } => ops::join(&made, find(&known, with)?, *how, &at)?,
                 _ => ops::apply(&made, &at)?,
             };
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::window::{Window, multiple};
 use super::{Extract, FilterOn, Map, OpKind, Predicate};
 use crate::function::{AggregateFunction, JsonPointer, MapFunction, PairPart, Pattern};
-use crate::names::Names;
+use crate::names::{Input, Names};
 use crate::records::{Item, RecordKind};
 use crate::section::Section;
 use crate::settings::{positive, sane_count};
@@ -359,6 +359,18 @@ pub(super) fn union(op: &mut OpReader<'_>) -> Built {
     op.names
         .resolve(&named, op.section.report)
         .map(|with| OpKind::Union { with })
+}
+
+pub(super) fn join(op: &mut OpReader<'_>) -> Built {
+    let how = op.section.get("how");
+    let named: OneOrMany = op.section.get("with")?;
+    let with = op.names.resolve(&named, op.section.report)?;
+    let Ok([with]) = <[Input; 1]>::try_from(with) else {
+        let reason = "a join reads one other stream: write one join after the other".to_owned();
+        op.section.invalid("with", reason, None);
+        return None;
+    };
+    Some(OpKind::Join { with, how: how? })
 }
 
 pub(super) fn count(_: &mut OpReader<'_>) -> Built {

@@ -14,11 +14,11 @@ use std::time::Duration;
 pub use window::Window;
 
 pub(crate) use build::OpReader;
-pub(crate) use table::{COMMON_KEYS, LATER, OPS, OpSpec, SHUFFLE_KEYS};
+pub(crate) use table::{COMMON_KEYS, LATER, OPS, OTHER_FORMS, OpSpec, SHUFFLE_KEYS};
 
 use crate::function::{
-    AggregateFunction, CombineFunction, JsonPointer, MapFunction, PairPart, PartitionFunction,
-    Pattern,
+    AggregateFunction, CombineFunction, JoinKind, JsonPointer, MapFunction, PairPart,
+    PartitionFunction, Pattern,
 };
 use crate::{Input, Location, Name, RecordKind};
 
@@ -108,6 +108,13 @@ pub enum OpKind {
         /// Which; at least one.
         with: Vec<Input>,
     },
+    /// Each value of a key with each value that another stream has under it in the same batch.
+    Join {
+        /// The other stream.
+        with: Input,
+        /// Which keys are kept.
+        how: JoinKind,
+    },
     /// The records of the last `length`, every `slide`.
     Window {
         /// Length and slide.
@@ -171,6 +178,15 @@ impl OpKind {
             | Self::GroupByKeyAndWindow { window }
             | Self::ReduceByKeyAndWindow { window, .. } => Some(*window),
             _ => None,
+        }
+    }
+
+    /// What it reads besides the stream that it is in.
+    pub fn other_inputs(&self) -> &[Input] {
+        match self {
+            Self::Union { with } => with,
+            Self::Join { with, .. } => std::slice::from_ref(with),
+            _ => &[],
         }
     }
 

@@ -217,6 +217,11 @@ pub(crate) static OPS: &[OpSpec] = ops![
     "union", "Adds the records of other sources or streams.", &[
         Key::required("with", "a name, or a list of names", "\"others\"", "Which."),
     ], narrow, build::union;
+    "join", "Pairs each value with each value that another stream of pairs has under its key in a batch.", &[
+        Key::required("with", "a name", "\"others\"", "Which source or stream."),
+        Key::default("how", "a kind of join", "\"inner\"",
+            "Which keys are kept: inner, left, right or full; a missing value is null."),
+    ], shuffle, build::join;
     "count", "The number of records of each batch.", &[], narrow, build::count;
     "reduce", "Folds all records of a batch into one.", &[AGGREGATE], narrow, build::reduce;
     "count_by_value", "Pairs each different record with how often it occurs.", &[], shuffle,
@@ -246,13 +251,16 @@ pub(crate) static OPS: &[OpSpec] = ops![
         build::reduce_by_key_and_window;
 ];
 
+/// Methods of the library that are operators in another form, and which.
+pub(crate) const OTHER_FORMS: &[(&str, &str)] = &[
+    ("left_outer_join", "{ op = \"join\", how = \"left\" }"),
+    ("right_outer_join", "{ op = \"join\", how = \"right\" }"),
+    ("full_outer_join", "{ op = \"join\", how = \"full\" }"),
+];
+
 /// Operators that are planned, and what to use meanwhile.
 pub(crate) const LATER: &[(&str, &str)] = &[
-    ("join", "`union` and `group_by_key`"),
-    ("left_outer_join", "`union` and `group_by_key`"),
-    ("right_outer_join", "`union` and `group_by_key`"),
-    ("full_outer_join", "`union` and `group_by_key`"),
-    ("cogroup", "`union` and `group_by_key`"),
+    ("cogroup", "`join` with `how = \"full\"`"),
     ("transform", "`map` and `filter`"),
     ("transform_with", "`union`, `map` and `filter`"),
     ("map_with_state", "`update_state_by_key`"),

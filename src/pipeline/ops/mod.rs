@@ -1,10 +1,13 @@
 //! Declares the operators of a pipeline.
 
+mod join;
 mod keyed;
 mod map;
 mod single;
 mod whole;
 mod window;
+
+pub(super) use join::join;
 
 use tidemill_config::OpKind;
 
@@ -49,7 +52,7 @@ pub(super) fn apply(stream: &AnyStream, at: &At<'_>) -> Result<AnyStream, BoxErr
             inverse,
         } => window::reduce_by_key(stream, *function, *window, *inverse, at),
         OpKind::Top { n, by } => whole::top(stream, (*n).into(), *by, at),
-        // A union reads other streams, too: it's made where they are known.
+        // Unions and joins read other streams, too: they are made where those are known.
         _ => Err(at.mismatch()),
     }
 }
