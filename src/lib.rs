@@ -112,6 +112,7 @@
 
 pub mod accumulator;
 pub mod admin;
+mod backpressure;
 pub mod block;
 mod broadcast;
 pub mod cli;
@@ -141,6 +142,7 @@ mod uid;
 
 pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, LongAccumulator};
 pub use broadcast::{Broadcast, BroadcastValue};
+pub use backpressure::{PidSettings, StreamRate};
 pub use context::{
     AccumulatorInfo, Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize,
     StreamingContext,

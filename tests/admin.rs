@@ -126,6 +126,40 @@ fn metrics_are_prometheus_text() {
 }
 
 #[test]
+fn under_back_pressure_the_rate_is_shown_and_posts_are_told_when_to_come_back() {
+    let place = Place::new();
+    let daemon = place.start(&[
+        "--set",
+        "backpressure.enabled=true",
+        "--set",
+        "backpressure.initial_rate=1",
+    ]);
+    let streaming = |path: &str| daemon.get(&format!("{STREAMING}/{path}")).json();
+    let held = serde_json::json!([{"streamName": "lines", "rateLimit": 1.0}]);
+    assert_eq!(streaming("statistics")["rates"], held);
+    assert_eq!(streaming("receivers")[0]["rateLimit"], 1.0);
+    let metrics = daemon.get("/metrics").body;
+    let sample = "\ntidemill_backpressure_rate_limit_records_per_second{stream=\"lines\"} 1\n";
+    assert!(metrics.contains(sample), "{metrics}");
+
+    // A post is taken whole: it leaves a debt of minutes.
+    daemon.feed(&"a line\n".repeat(600));
+    let refused = daemon.post("/ingest/lines", "one more\n");
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    let head = refused.head.to_lowercase();
+    assert!(head.contains("retry-after: 30"), "{head}");
+    assert!(head.contains("application/problem+json"), "{head}");
+    let status = place.run(&["status", "--admin", &daemon.url()]);
+    let status = cli_support::stdout(&status);
+    assert!(
+        status.contains("held back   lines: 1 records/s"),
+        "{status}"
+    );
+    daemon.stop();
+    assert_eq!(place.output_lines(), ["(a,600)", "(line,600)"]);
+}
+
+#[test]
 fn what_is_wrong_is_told_as_a_problem() {
     let place = Place::new();
     let daemon = place.start(&[]);

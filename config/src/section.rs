@@ -1,4 +1,5 @@
-//! Reading the keys of one table against its list of [`Key`]s.
+//! Reading the keys of one table against its list of [`Key`]s. A key with dots, as `pid.integral`, lies in
+//! tables within.
 //!
 //! Opening a section reports every key that the list lacks, so nothing in a file is ignored silently.
 //! Each read then converts one value, or takes the list's default. Reads go on after a mistake, and the
@@ -9,7 +10,7 @@ use crate::error::{Problem, Report};
 use crate::key::{Key, Presence};
 use crate::settings::table::home_of;
 use crate::suggest;
-use crate::tree::{Table, parse_value};
+use crate::tree::{Entry, Table, parse_value};
 use crate::value::{Flaw, FromNode};
 
 pub(crate) struct Section<'a> {
@@ -33,16 +34,16 @@ impl<'a> Section<'a> {
         lists: &[&'static [Key]],
     ) -> Self {
         let keys: Vec<&'static Key> = lists.iter().flat_map(|list| list.iter()).collect();
-        for entry in table.iter() {
-            if keys.iter().all(|key| key.name != entry.key) {
+        for (name, entry) in leaves(table, "", &keys) {
+            if keys.iter().all(|key| key.name != name) {
+                let help = match home_of(&name) {
+                    Some(home) => Some(format!("`{name}` is a key of {home}")),
+                    None => suggest::help(&name, keys.iter().map(|key| key.name)),
+                };
                 let problem = Problem::Unknown {
                     what: "key",
-                    name: entry.key.clone(),
+                    name,
                     place: format!(" in {place}"),
-                };
-                let help = match home_of(&entry.key) {
-                    Some(home) => Some(format!("`{}` is a key of {home}", entry.key)),
-                    None => suggest::help(&entry.key, keys.iter().map(|key| key.name)),
                 };
                 report.error(&entry.at, problem, help);
             }
@@ -59,7 +60,7 @@ impl<'a> Section<'a> {
     /// The value of a key, or its default. `None` without one, or after reporting that it is missing
     /// or bad.
     pub fn get<T: FromNode>(&mut self, name: &str) -> Option<T> {
-        if let Some(entry) = self.table.get(name) {
+        if let Some(entry) = self.entry(name) {
             return match T::from_node(&entry.node) {
                 Ok(value) => Some(value),
                 Err(flaw) => {
@@ -102,7 +103,7 @@ impl<'a> Section<'a> {
 
     /// Whether the key is written, in whatever layer.
     pub fn has(&self, name: &str) -> bool {
-        self.table.get(name).is_some()
+        self.entry(name).is_some()
     }
 
     /// Reports a value that can't be used.
@@ -132,8 +133,7 @@ impl<'a> Section<'a> {
 
     /// Where the key's value is written, or the section where it isn't.
     pub fn location_of(&self, name: &str) -> Location {
-        self.table
-            .get(name)
+        self.entry(name)
             .map_or_else(|| self.at.clone(), |entry| entry.node.at.clone())
     }
 
@@ -146,8 +146,34 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// What is written for a key.
+    fn entry(&self, name: &str) -> Option<&'a Entry> {
+        let mut steps = name.split('.');
+        let mut entry = self.table.get(steps.next()?)?;
+        for step in steps {
+            entry = entry.node.as_table()?.get(step)?;
+        }
+        Some(entry)
+    }
+
     /// Where the section begins.
     pub fn at(&self) -> &Location {
         &self.at
     }
+}
+
+/// The entries of a table under their names, and in their place those of tables in which `keys` lie.
+fn leaves<'a>(table: &'a Table, prefix: &str, keys: &[&Key]) -> Vec<(String, &'a Entry)> {
+    let mut found = Vec::new();
+    for entry in table.iter() {
+        let name = format!("{prefix}{}", entry.key);
+        let within = format!("{name}.");
+        match entry.node.as_table() {
+            Some(inner) if keys.iter().any(|key| key.name.starts_with(&within)) => {
+                found.extend(leaves(inner, &within, keys));
+            }
+            _ => found.push((name, entry)),
+        }
+    }
+    found
 }

@@ -536,3 +536,24 @@ fn syntax_and_unreadable_files() {
         load()
     );
 }
+
+#[test]
+fn keys_in_a_table_within_a_section() {
+    check_with_ends(&[
+        (
+            "[backpressure]\nmin_rate = 5\npid.integrall = 1\npid.derived = -0.5\n",
+            "p.toml:6:1: unknown key `min_rate` in [backpressure]\n  help: did you mean `pid.min_rate`?\n\
+             p.toml:7:5: unknown key `pid.integrall` in [backpressure]\n  help: did you mean `pid.integral`?\n\
+             p.toml:8:15: `backpressure.pid.derived`: -0.5 is no factor: it must be 0 or more",
+        ),
+        (
+            "[backpressure.pid]\nmin_rate = 0\n",
+            "p.toml:6:12: `backpressure.pid.min_rate`: expected an integer, 1 or more, found the integer 0",
+        ),
+        (
+            "[backpressure]\npid = 3\n",
+            "p.toml:6:1: unknown key `pid` in [backpressure]\n  help: the nearest valid name is `enabled`, of: \
+             enabled, initial_rate, pid.proportional, pid.integral, pid.derived, pid.min_rate",
+        ),
+    ]);
+}

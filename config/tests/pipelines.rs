@@ -415,3 +415,42 @@ const PIECES: &[&str] = &[
     "\u{0}",
     "'''\n",
 ];
+
+#[test]
+fn factors_of_back_pressure_in_both_spellings_and_in_overlays() {
+    let text = |section: &str| {
+        format!(
+            "name = 't'\nbatch_interval = '1s'\ncheckpoint.url = 'memory:'\n{section}\n\
+             [sources.a]\ntype = 'http'\n[sinks.out]\nfrom = 'a'\ntype = 'discard'\n"
+        )
+    };
+    let usual = parse(&text("")).backpressure;
+    assert!(!usual.enabled && usual.initial_rate.is_none());
+    let pid = &usual.pid;
+    assert_eq!(
+        (
+            pid.proportional,
+            pid.integral,
+            pid.derived,
+            pid.min_rate.get()
+        ),
+        (1.0, 0.2, 0.0, 100)
+    );
+    for section in [
+        "[backpressure]\nenabled = true\npid.integral = 1\npid.min_rate = 7",
+        "[backpressure]\nenabled = true\n[backpressure.pid]\nintegral = 1.0\nmin_rate = 7",
+    ] {
+        let set = parse(&text(section)).backpressure;
+        assert!(set.enabled);
+        assert_eq!((set.pid.integral, set.pid.min_rate.get()), (1.0, 7));
+        assert_eq!(set.pid.proportional, 1.0);
+    }
+    let sets = ["backpressure.pid.derived=0.5".to_owned()];
+    let env = [(
+        "TIDEMILL__BACKPRESSURE__PID__MIN_RATE".to_owned(),
+        "9".to_owned(),
+    )];
+    let pipeline = Pipeline::parse("p.toml", &text(""), &sets, env.into_iter()).unwrap();
+    let pid = pipeline.backpressure.pid;
+    assert_eq!((pid.derived, pid.min_rate.get()), (0.5, 9));
+}

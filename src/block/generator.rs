@@ -3,7 +3,8 @@
 //! Records gather in the current block. Every block interval, or when it is full, the block is cut and
 //! goes through a bounded queue to the pusher, which makes its data durable, logs its addition, and
 //! answers who waits for it: in the order in which blocks were cut, several on their way at once. When
-//! the queue is full, whoever fills the next block waits: that is the back-pressure on the source. While
+//! the queue is full, whoever fills the next block waits, and before that whoever stores more than the rate
+//! limit allows: that is the back-pressure on the source. While
 //! the [`Gate`] is shut nothing is taken in at all; what was cut before is tried until there is room.
 
 use std::collections::VecDeque;
@@ -32,14 +33,14 @@ const IN_FLIGHT: usize = 8;
 /// How a generator cuts blocks.
 #[derive(Debug, Clone)]
 pub(crate) struct GeneratorOptions {
+    /// What paces it; `None`: nothing.
+    pub(crate) limit: Option<Arc<TokenBucket>>,
     /// How often the current block is cut.
     pub(crate) block_interval: Duration,
     /// How many cut blocks may wait for the pusher.
     pub(crate) queue: usize,
     /// Bytes at which a block is full.
     pub(crate) max_block_bytes: usize,
-    /// Records a second, at most.
-    pub(crate) max_rate: Option<f64>,
 }
 
 /// Why records weren't stored.
@@ -105,7 +106,6 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
     epoch: u64,
     options: GeneratorOptions,
     clock: Arc<dyn Clock>,
-    limit: Option<TokenBucket>,
     current: Mutex<Current>,
     gate: Arc<Gate>,
     /// Cancelled when no more records are taken.
@@ -134,9 +134,6 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (sender, receiver) = mpsc::channel(options.queue.max(1));
         let generator = Arc::new(Self {
-            limit: options
-                .max_rate
-                .map(|rate| TokenBucket::new(rate, Arc::clone(&clock))),
             stream,
             epoch,
             options,
@@ -163,11 +160,22 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         self.records.load(Ordering::Relaxed)
     }
 
+    /// Records a second that it takes in at most, for now.
+    pub(crate) fn rate_limit(&self) -> Option<f64> {
+        self.options.limit.as_ref()?.rate()
+    }
+
     /// How long a source should hold back, as the rate limit says; zero when it needn't.
     pub(crate) fn hold_back(&self) -> Duration {
-        self.limit
-            .as_ref()
-            .map_or(Duration::ZERO, TokenBucket::delay)
+        let limit = self.options.limit.as_ref();
+        limit.map_or(Duration::ZERO, |limit| limit.delay())
+    }
+
+    /// Takes room in the rate limit for so many records, or says how long to hold back. What was admitted
+    /// goes in with [`Self::store_admitted`].
+    pub(crate) fn admit(&self, records: u64) -> Result<(), Duration> {
+        let limit = self.options.limit.as_ref();
+        limit.map_or(Ok(()), |limit| limit.admit(records))
     }
 
     /// Why nothing is taken in for now, if the disks are too full.
@@ -198,7 +206,8 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         &self,
         records: impl IntoIterator<Item = &'a T>,
     ) -> Result<(), StoreError> {
-        self.store_all(records.into_iter(), None).await
+        self.store_all(records.into_iter(), self.options.limit.as_deref(), None)
+            .await
     }
 
     /// Takes records in and waits until all of them are durable and will be in a batch.
@@ -206,9 +215,26 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         &self,
         records: impl IntoIterator<Item = &'a T>,
     ) -> Result<(), StoreError> {
+        self.store_and_wait(records.into_iter(), self.options.limit.as_deref())
+            .await
+    }
+
+    /// As [`Self::store_reliably`], for records that have been [admitted](Self::admit): the rate limit
+    /// doesn't hold them up.
+    pub(crate) async fn store_admitted<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a T>,
+    ) -> Result<(), StoreError> {
+        self.store_and_wait(records.into_iter(), None).await
+    }
+
+    async fn store_and_wait<'a>(
+        &self,
+        records: impl Iterator<Item = &'a T>,
+        limit: Option<&TokenBucket>,
+    ) -> Result<(), StoreError> {
         let mut answers = Vec::new();
-        self.store_all(records.into_iter(), Some(&mut answers))
-            .await?;
+        self.store_all(records, limit, Some(&mut answers)).await?;
         for answer in answers {
             answer
                 .await
@@ -220,20 +246,24 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
     async fn store_all<'a>(
         &self,
         records: impl Iterator<Item = &'a T>,
+        limit: Option<&TokenBucket>,
         mut answers: Option<&mut Vec<oneshot::Receiver<Result<(), StoreError>>>>,
     ) -> Result<(), StoreError> {
         let mut records = records.peekable();
         while records.peek().is_some() {
+            let mut room = u64::MAX;
             tokio::select! {
                 // What is closed says so below.
                 () = self.closing.cancelled() => {}
-                () = self.gate.pass() => {}
+                () = async {
+                    self.gate.pass().await;
+                    if let Some(limit) = limit {
+                        room = limit.room().await;
+                    }
+                } => {}
             }
-            if let Some(limit) = &self.limit {
-                limit.acquire(0).await;
-            }
-            let (stored, is_full) = self.fill(&mut records, answers.as_deref_mut())?;
-            if let Some(limit) = &self.limit {
+            let (stored, is_full) = self.fill(&mut records, room, answers.as_deref_mut())?;
+            if let Some(limit) = limit {
                 limit.take(stored);
             }
             if is_full {
@@ -243,10 +273,11 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         Ok(())
     }
 
-    /// Moves records into the current block until it is full.
+    /// Moves at most `room` records into the current block, until it is full.
     fn fill<'a>(
         &self,
         records: &mut impl Iterator<Item = &'a T>,
+        room: u64,
         answers: Option<&mut Vec<oneshot::Receiver<Result<(), StoreError>>>>,
     ) -> Result<(u64, bool), StoreError> {
         let mut current = self.current();
@@ -256,7 +287,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         let mut stored = 0;
         let full = self.options.max_block_bytes;
         let before = current.builder.len();
-        while current.builder.len() < full {
+        while stored < room && current.builder.len() < full {
             let Some(record) = records.next() else { break };
             current
                 .builder

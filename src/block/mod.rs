@@ -27,6 +27,7 @@ pub use record::Record;
 
 pub(crate) use gate::{Gate, Writer};
 pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError};
+pub(crate) use rate_limit::TokenBucket;
 pub(crate) use rdd::block_rdd;
 pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError};
 pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};

@@ -65,13 +65,17 @@ pub(crate) struct Allocation {
 }
 
 impl Allocation {
-    /// Records in its blocks.
-    pub(crate) fn records(&self) -> u64 {
-        self.blocks
-            .values()
-            .flatten()
-            .map(|block| block.records)
-            .sum()
+    /// Records in its blocks, by stream.
+    pub(crate) fn records(&self) -> BTreeMap<OperatorUid, u64> {
+        let blocks = self.blocks.iter();
+        blocks
+            .map(|(stream, blocks)| {
+                (
+                    stream.clone(),
+                    blocks.iter().map(|block| block.records).sum(),
+                )
+            })
+            .collect()
     }
 
     /// Whether it holds nothing to read.

@@ -7,7 +7,7 @@ use tidemill_config::{ENVIRONMENT_PREFIX, Pipeline};
 
 use super::args::PipelineArgs;
 use super::error::Result;
-use crate::StreamingContext;
+use crate::{PidSettings, StreamingContext};
 
 /// Loads a pipeline with the environment and `--set` laid over it.
 pub(super) fn pipeline(args: &PipelineArgs) -> Result<Pipeline> {
@@ -32,6 +32,7 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
         checkpoint,
         wal,
         receiver,
+        backpressure,
         jobs,
         ..
     } = pipeline;
@@ -48,6 +49,13 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
         .block_queue(receiver.queue.get())
         .max_block_bytes(receiver.max_block_size.as_usize())
         .receiver_memory_bytes(receiver.memory.bytes())
+        .backpressure(backpressure.enabled)
+        .backpressure_pid(PidSettings {
+            proportional: backpressure.pid.proportional,
+            integral: backpressure.pid.integral,
+            derived: backpressure.pid.derived,
+            min_rate: backpressure.pid.min_rate.get() as f64,
+        })
         .concurrent_jobs(pipeline.concurrent_jobs.get())
         .max_failures(jobs.max_failures.get())
         .retry_delay(jobs.retry_delay)
@@ -58,6 +66,9 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
         .program_text(pipeline.text.clone());
     if let Some(rate) = receiver.max_rate {
         builder = builder.receiver_max_rate(rate.get() as f64);
+    }
+    if let Some(rate) = backpressure.initial_rate {
+        builder = builder.backpressure_initial_rate(rate.get() as f64);
     }
     if let Some(address) = admin {
         builder = builder.admin_address(format!("http://{address}"));

@@ -68,6 +68,7 @@ fn as_json(location: &str, manifest: &Manifest, metadata: &Metadata) -> Value {
         "unfinishedBatches": metadata.unfinished(),
         "unallocatedBlocks": unallocated.collect::<Map<_, _>>(),
         "positions": positions.collect::<Map<_, _>>(),
+        "rates": metadata.rates,
         "graph": graph_as_json(&metadata.graph),
         "program": metadata.program,
     })
@@ -165,6 +166,9 @@ fn as_text(out: &mut Output, location: &str, manifest: &Manifest, held: &Metadat
     }
     for (stream, position) in &held.positions {
         fact("position", format!("{stream}: {}", opaque(position)))?;
+    }
+    for (stream, rate) in &held.rates {
+        fact("rate", format!("{stream}: {rate} records/s"))?;
     }
     out.line("  operators")?;
     for operator in &held.graph.operators {

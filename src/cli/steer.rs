@@ -102,6 +102,17 @@ fn show(out: &mut Output, name: &str, all: &Value) -> Result<()> {
         "  records     {} processed{rate}",
         count("/statistics/numProcessedRecords")
     ))?;
+    let rates = all.pointer("/statistics/rates").and_then(Value::as_array);
+    for limit in rates.into_iter().flatten() {
+        let stream = limit.get("streamName").and_then(Value::as_str);
+        if let (Some(stream), Some(limit)) =
+            (stream, limit.get("rateLimit").and_then(Value::as_f64))
+        {
+            out.line(format!(
+                "  held back   {stream}: {limit:.0} records/s at most"
+            ))?;
+        }
+    }
     for receiver in all
         .get("receivers")
         .and_then(Value::as_array)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use super::{ContextState, Inner, Life, StreamingContext};
+use crate::backpressure::PidSettings;
 use crate::clock::Clock;
 use crate::dstream::Registry;
 use crate::error::{Error, Result};
@@ -55,6 +56,31 @@ impl Builder {
         /// Bytes of blocks to hold in memory [256 MiB]. Over it, logged blocks are read back from the log
         /// and sources of unlogged ones have to wait.
         receiver_memory_bytes(receiver.memory_bytes: u64);
+        /// Adapts the rate of each input to how fast batches are processed [false], as
+        /// `spark.streaming.backpressure.enabled` does. Receivers are held back by their rate, direct
+        /// sources by the number of records that a batch may hold, posts by HTTP are answered with 429. A
+        /// receiver's `max_rate` stays above it.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// use tidemill::{PidSettings, StreamingContext};
+        ///
+        /// # fn main() -> tidemill::Result<()> {
+        /// let context = StreamingContext::builder("paced", Duration::from_secs(1))
+        ///     .backpressure(true)
+        ///     .backpressure_initial_rate(10_000.0)
+        ///     .backpressure_pid(PidSettings { min_rate: 500.0, ..PidSettings::default() })
+        ///     .build()?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        backpressure(backpressure.enabled: bool);
+        /// Records a second and input until back-pressure has estimated a rate [no limit]. The rate that a
+        /// checkpoint holds goes first, where Spark starts with this one again; and without back-pressure
+        /// it means nothing, where Spark limits receivers by it all the same.
+        backpressure_initial_rate(backpressure.initial_rate: f64) = Some;
+        /// How rates are estimated [Spark's factors].
+        backpressure_pid(backpressure.pid: PidSettings);
         /// Jobs (output operations) that run at once [one job].
         concurrent_jobs(concurrent_jobs: usize);
         /// How often a task or a job is tried before its failure is reported [4 times].
@@ -132,6 +158,9 @@ impl Builder {
             .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
         {
             return refuse("receiver_max_rate must be a positive number of records a second");
+        }
+        if let Some(mistake) = settings.backpressure.mistake() {
+            return refuse(&mistake);
         }
         let executor = Executor::new(settings.parallelism, settings.max_failures)
             .map_err(|error| Error::Setting(format!("no CPU pool can be had: {error}")))?;

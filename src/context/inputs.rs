@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::{ReceiverSettings, Settings};
+use crate::backpressure::Backpressure;
 use crate::block::{BlockGenerator, GeneratorOptions, Intake};
 use crate::clock::Clock;
 use crate::dstream::AnyNode;
@@ -38,6 +39,7 @@ type Start = Box<dyn FnOnce(&ReceiverInput, &StartReceivers<'_>) -> RunningRecei
 /// What receivers need to start.
 pub(super) struct StartReceivers<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) backpressure: &'a Backpressure,
     pub(super) epoch: u64,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) intake: Arc<Intake>,
@@ -70,6 +72,7 @@ impl ReceiverInput {
             state: ReceiverState::Inactive,
             restarts: 0,
             records: 0,
+            rate_limit: None,
             last_error_time: None,
             last_error_message: None,
         };
@@ -91,6 +94,7 @@ impl ReceiverInput {
         status.stream_name = self.node.core().uid();
         if let Some(running) = &self.running {
             status.records = running.records();
+            status.rate_limit = running.rate_limit();
         }
         status
     }
@@ -124,7 +128,11 @@ impl ReceiverInput {
             block_interval: with.settings.block_interval(limits),
             queue: *queue,
             max_block_bytes: *max_block_bytes,
-            max_rate: limits.max_rate.or(usual.max_rate),
+            limit: with.backpressure.bucket(
+                &uid,
+                limits.max_rate.or(usual.max_rate),
+                Arc::clone(&with.clock),
+            ),
         };
         let (clock, intake) = (Arc::clone(&with.clock), Arc::clone(&with.intake));
         let on_fatal = Arc::clone(&with.on_fatal);

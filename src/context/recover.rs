@@ -10,10 +10,12 @@ use tidemill_checkpoint::{
 };
 use tidemill_storage::failpoint;
 
+use super::inputs::ReceiverInput;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
 use super::{StartMode, StreamingContext};
 use crate::accumulator::SERIES;
+use crate::backpressure::Backpressure;
 use crate::block::{BlockStore, Gate, Intake, Tracker};
 use crate::clock::{Clock, SystemClock, wall_clock};
 use crate::engine::{
@@ -24,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_memory};
 use crate::recovery::{Metadata, irreconcilable, replay_driver_log};
 use crate::time::{Time, millis};
+use crate::uid::OperatorUid;
 
 impl StreamingContext {
     /// Everything up to the moment when the engine could run its first batch.
@@ -112,6 +115,14 @@ impl StreamingContext {
                 }
             }
         }
+        let receivers: Vec<OperatorUid> = self.inputs().receivers.iter().map(uid_of).collect();
+        let inputs = direct.iter().map(|input| input.node.core().uid());
+        let backpressure = Backpressure::new(
+            &settings.backpressure,
+            settings.batch_interval,
+            inputs.chain(receivers),
+            &metadata.rates,
+        );
         let gate = Arc::new(Gate::new(Arc::clone(&clock)));
         let watching = (Arc::clone(&gate), Arc::clone(&clock));
         let space = SpaceWatch::new(locations.places(), reserve, watching.0, watching.1);
@@ -148,6 +159,7 @@ impl StreamingContext {
             clock,
             intake,
             direct,
+            backpressure,
             checkpointer,
             last_proof: LastProof::default(),
             _log_lock: log_lock,
@@ -273,6 +285,10 @@ impl StreamingContext {
     }
 }
 
+fn uid_of(receiver: &ReceiverInput) -> OperatorUid {
+    receiver.node.core().uid()
+}
+
 /// What recovery hands to the start.
 pub(super) struct Recovered {
     pub(super) engine: Arc<Engine>,
@@ -318,5 +334,6 @@ fn first_metadata(settings: &Settings, graph: &GraphDescriptor, now: Time) -> Me
         tracker: Default::default(),
         positions: BTreeMap::new(),
         rate_estimate: None,
+        rates: BTreeMap::new(),
     }
 }

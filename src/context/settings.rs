@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backpressure::BackpressureSettings;
 use crate::clock::Clock;
 use crate::receiver::ReceiverLimits;
 
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) segment_bytes: u64,
     pub(crate) segment_age: Duration,
     pub(crate) receiver: ReceiverSettings,
+    pub(crate) backpressure: BackpressureSettings,
     pub(crate) concurrent_jobs: usize,
     pub(crate) max_failures: usize,
     pub(crate) retry_delay: Duration,
@@ -65,6 +67,7 @@ impl Settings {
                 max_block_bytes: 4 << 20,
                 memory_bytes: 256 << 20,
             },
+            backpressure: BackpressureSettings::default(),
             concurrent_jobs: 1,
             max_failures: 4,
             retry_delay: Duration::from_millis(100),

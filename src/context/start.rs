@@ -128,6 +128,7 @@ impl StreamingContext {
         let troubles = engine.troubles.clone();
         let with = StartReceivers {
             settings: &settings,
+            backpressure: &engine.backpressure,
             epoch: engine.checkpointer.store().epoch().0,
             clock: Arc::clone(&engine.clock),
             intake: Arc::clone(&engine.intake),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tidemill_wal::{Wal, WalStatus};
 
 use super::{ContextState, StreamingContext};
+use crate::backpressure::StreamRate;
 use crate::engine::{CheckpointInfo, CheckpointStatus, Engine, SpaceStatus};
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, validate};
@@ -74,6 +75,13 @@ impl StreamingContext {
             .iter()
             .map(super::inputs::ReceiverInput::status)
             .collect()
+    }
+
+    /// The rates that back-pressure holds its inputs to, while it is active; none without back-pressure.
+    pub fn rates(&self) -> Vec<StreamRate> {
+        self.engine()
+            .map(|engine| engine.backpressure.rates())
+            .unwrap_or_default()
     }
 
     /// Its operators and outputs.

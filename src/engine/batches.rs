@@ -12,30 +12,41 @@ use crate::dstream::Job;
 use crate::effects::at_batch;
 use crate::error::{Error, ErrorKind};
 use crate::rdd::TaskError;
-use crate::scheduler::{BatchHooks, GenerateBatch};
+use crate::scheduler::{BatchHooks, BatchInfo, GenerateBatch};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// How long the job generator waits for room before it looks whether it's to end.
 const ROOM_POLL: Duration = Duration::from_millis(100);
 
+/// The plans of a batch by stream, and their records where those are known.
+#[derive(Default)]
+struct Plans {
+    plans: BTreeMap<OperatorUid, Vec<u8>>,
+    records: BTreeMap<OperatorUid, u64>,
+}
+
 impl Engine {
-    /// What direct sources want to read for the batch at `time`, and how many records that is.
-    fn plans(&self, time: Time) -> (BTreeMap<OperatorUid, Vec<u8>>, u64) {
+    /// What direct sources want to read for the batch at `time`, and how many records that is where they
+    /// know.
+    fn plans(&self, time: Time) -> Plans {
         let previous = self.intake.tracker.last_allocated();
-        let mut plans = BTreeMap::new();
-        let mut records = 0;
+        let mut plans = Plans::default();
         // What isn't planned now is still there when there is room.
         if self.intake.gate.shut().is_some() {
-            return (plans, records);
+            return plans;
         }
         for input in &self.direct {
-            if let Some(planned) = input.plan(time, previous) {
-                records += planned.records.unwrap_or_default();
-                plans.insert(input.node.core().uid(), planned.plan);
+            let uid = input.node.core().uid();
+            let most = self.backpressure.most_records(&uid);
+            if let Some(planned) = input.plan(time, previous, most) {
+                if let Some(records) = planned.records {
+                    plans.records.insert(uid.clone(), records);
+                }
+                plans.plans.insert(uid, planned.plan);
             }
         }
-        (plans, records)
+        plans
     }
 
     /// Allocates; when the log has no room, waits for it. `None` when the end came first.
@@ -103,7 +114,7 @@ impl GenerateBatch for Engine {
         {
             return Err(error);
         }
-        let (plans, planned_records) = self.plans(time);
+        let Plans { plans, mut records } = self.plans(time);
         let allocation = self
             .allocate(time, &plans)
             .map_err(|error| error.into_fatal())?;
@@ -124,7 +135,8 @@ impl GenerateBatch for Engine {
         }
         failpoint!("engine::before_submit");
         if let Some(scheduler) = self.scheduler() {
-            scheduler.submit(time, allocation.records() + planned_records);
+            records.extend(allocation.records());
+            scheduler.submit(time, records);
         }
         Ok(())
     }
@@ -158,7 +170,9 @@ impl BatchHooks for Engine {
         at_batch(Some(time), || self.take_effect(time))
     }
 
-    fn completed(&self, time: Time) {
+    fn completed(&self, batch: &BatchInfo) {
+        let time = batch.batch_time;
+        self.backpressure.batch_completed(batch);
         self.registry
             .nodes()
             .iter()

@@ -287,6 +287,7 @@ impl Engine {
             tracker,
             positions,
             rate_estimate: None,
+            rates: self.backpressure.latest(),
         };
         let metadata = metadata.encode().unwrap_or_else(|error| {
             // Plain data in plain containers: this can't fail, and an empty one would be refused.

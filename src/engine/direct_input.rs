@@ -27,10 +27,15 @@ impl DirectInput {
         self.lock().clone()
     }
 
-    /// What the batch at `time` should read. A source that can't be read is told of once, when it begins,
+    /// What the batch at `time` should read, at most `most` records where that is set. A source that can't be read is told of once, when it begins,
     /// and again when it ends; the batch goes without it.
-    pub(super) fn plan(&self, time: Time, previous: Option<Time>) -> Option<Planned> {
-        let planned = self.source.plan(time, previous);
+    pub(super) fn plan(
+        &self,
+        time: Time,
+        previous: Option<Time>,
+        most: Option<u64>,
+    ) -> Option<Planned> {
+        let planned = self.source.plan(time, previous, most);
         let mut trouble = self.lock();
         let (stream, source) = (self.node.core().uid(), self.source.describe());
         match planned {

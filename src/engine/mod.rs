@@ -26,6 +26,7 @@ pub(crate) use space::{Place, Reserve, SpaceWatch, room_to_start};
 
 use tidemill_storage::FileLock;
 
+use crate::backpressure::Backpressure;
 use crate::block::Intake;
 use crate::clock::Clock;
 use crate::dstream::Registry;
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) direct: Vec<DirectInput>,
+    pub(crate) backpressure: Backpressure,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) last_proof: LastProof,
     /// Held for as long as the engine may write to its logs.

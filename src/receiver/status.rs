@@ -36,6 +36,9 @@ pub struct ReceiverStatus {
     pub restarts: u64,
     /// Records stored so far.
     pub records: u64,
+    /// Records a second that it may store at most, for now; `None`: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<f64>,
     /// When it last failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error_time: Option<Time>,

@@ -12,6 +12,9 @@ use crate::block::{BlockGenerator, Record, StoreError};
 /// How long to hold back while a disk is too full.
 const NO_ROOM: Duration = Duration::from_secs(1);
 
+/// How long to hold back while blocks wait to be written.
+const CONGESTED: Duration = Duration::from_millis(200);
+
 /// Where a receiver stores its records.
 pub struct Store<T: ?Sized + Record> {
     generator: Arc<BlockGenerator<T>>,
@@ -112,13 +115,19 @@ impl<T: ?Sized + Record> Store<T> {
         self.generator.no_room()
     }
 
+    /// Records a second that are taken in at most, for now: the set limit, or what back-pressure allows
+    /// where that is less. `None`: no limit. Who stores needn't look: storing waits.
+    pub fn rate_limit(&self) -> Option<f64> {
+        self.generator.rate_limit()
+    }
+
     /// How long the source should hold back, when it can be told so: zero when it needn't.
     pub fn hold_back(&self) -> Duration {
         if self.no_room().is_some() {
             return NO_ROOM;
         }
         match self.generator.hold_back() {
-            Duration::ZERO if self.generator.is_congested() => Duration::from_millis(200),
+            Duration::ZERO if self.generator.is_congested() => CONGESTED,
             delay => delay,
         }
     }
@@ -131,6 +140,21 @@ impl Store<str> {
     /// As [`Store::store`].
     pub async fn store_lines(&self, text: &str) -> Result<(), StoreError> {
         self.generator.store(lines(text)).await
+    }
+
+    /// As [`Self::store_lines_reliably`], but all or nothing where the rate limit is concerned: `Err` says how
+    /// long to hold back, and nothing was stored.
+    pub(crate) async fn store_lines_or_hold_back(
+        &self,
+        text: &str,
+    ) -> Result<Result<u64, StoreError>, Duration> {
+        if self.generator.is_congested() {
+            return Err(CONGESTED);
+        }
+        let count = lines(text).count() as u64;
+        self.generator.admit(count)?;
+        let stored = self.generator.store_admitted(lines(text)).await;
+        Ok(stored.map(|()| count))
     }
 
     /// Stores each line of `text` and waits until all are durable; returns how many there were.
@@ -163,6 +187,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) trait Close: Send + Sync {
     fn close<'a>(&'a self, reason: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
     fn records(&self) -> u64;
+    fn rate_limit(&self) -> Option<f64>;
 }
 
 /// As it is kept by the engine.
@@ -175,6 +200,10 @@ impl<T: ?Sized + Record> Close for BlockGenerator<T> {
 
     fn records(&self) -> u64 {
         BlockGenerator::records(self)
+    }
+
+    fn rate_limit(&self) -> Option<f64> {
+        BlockGenerator::rate_limit(self)
     }
 }
 

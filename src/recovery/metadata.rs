@@ -43,9 +43,12 @@ pub(crate) struct Metadata {
     /// What direct sources have planned so far.
     #[serde(default)]
     pub(crate) positions: BTreeMap<OperatorUid, ByteBuf>,
-    /// Records a second that back-pressure had settled on.
+    /// Never anything but nil: rates are those of streams.
     #[serde(default)]
     pub(crate) rate_estimate: Option<u64>,
+    /// Records a second that back-pressure had come to for each input.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) rates: BTreeMap<OperatorUid, u64>,
 }
 
 /// What must be read before anything else.
@@ -139,6 +142,7 @@ mod tests {
             tracker: TrackerSnapshot::default(),
             positions: BTreeMap::from([(OperatorUid::new("files"), ByteBuf::from(*b"seen"))]),
             rate_estimate: None,
+            rates: BTreeMap::new(),
         }
     }
 

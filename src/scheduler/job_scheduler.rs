@@ -5,6 +5,7 @@
 //! again, because dropping it would lose data: it holds back what comes after it until it succeeds or
 //! the context stops. A stopped context leaves it unfinished, and the next start takes it up again.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use crate::clock::Clock;
 use crate::dstream::Job;
 use crate::rdd::{TaskError, contained};
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// How jobs are run.
 #[derive(Debug, Clone)]
@@ -40,7 +42,7 @@ pub(crate) trait BatchHooks: Send + Sync {
     /// All jobs of the batch have succeeded: makes its effect on state real.
     fn finish(&self, time: Time) -> Result<(), TaskError>;
     /// The batch is complete. No batch after it has begun if batches run in order.
-    fn completed(&self, time: Time);
+    fn completed(&self, batch: &BatchInfo);
     /// A batch has failed as often as it may.
     fn failed(&self, time: Time, reason: &str);
     /// Called between batches: the moment for what needs the engine at rest.
@@ -93,14 +95,15 @@ impl JobScheduler {
         })
     }
 
-    /// Hands in an allocated batch.
-    pub(crate) fn submit(&self, time: Time, records: u64) {
+    /// Hands in an allocated batch; `records` are those of each input of which that is known.
+    pub(crate) fn submit(&self, time: Time, records: BTreeMap<OperatorUid, u64>) {
         let info = BatchInfo {
             batch_time: time,
             submission_time: self.shared.clock.now(),
             processing_start_time: None,
             processing_end_time: None,
-            num_records: records,
+            num_records: records.values().sum(),
+            stream_records: Arc::new(records),
             output_operations: Vec::new(),
         };
         self.shared.progress.submitted(info.clone());
@@ -305,13 +308,12 @@ impl Shared {
             batch.info.processing_end_time = Some(ended);
             batch.info.clone()
         });
+        let Some(info) = info else { return };
         // The batch is still in the queue, so that nothing after it begins before this.
-        self.hooks.completed(time);
+        self.hooks.completed(&info);
         self.queue().batches.retain(|batch| batch.time != time);
-        if let Some(info) = info {
-            self.progress.completed(info.clone());
-            self.bus.post(StreamingEvent::BatchCompleted(info));
-        }
+        self.progress.completed(info.clone());
+        self.bus.post(StreamingEvent::BatchCompleted(info));
     }
 
     /// Notes a failure outside of any job and sets when the batch is tried again.

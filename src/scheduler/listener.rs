@@ -4,6 +4,7 @@
 //! thread of their own; what doesn't fit is counted and dropped; a listener that panics is told so in the
 //! log and gets the next event all the same.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -31,8 +32,10 @@ pub struct BatchInfo {
     pub processing_start_time: Option<Time>,
     /// When its last output was committed.
     pub processing_end_time: Option<Time>,
-    /// Records in its blocks.
+    /// Records in its blocks and plans, as far as that is known before they are read.
     pub num_records: u64,
+    /// The same for each input of which it is known.
+    pub stream_records: Arc<BTreeMap<OperatorUid, u64>>,
     /// Its output operations, in the order of their declaration.
     pub output_operations: Vec<OutputOperationInfo>,
 }

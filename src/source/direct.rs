@@ -47,6 +47,22 @@ pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
     /// The batch goes without this source, whose error is shown; nothing is lost.
     fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError>;
 
+    /// As [`plan`](Self::plan), of no more than `records` records: what back-pressure leaves a batch. The
+    /// rest is for later batches. By default the source plans what it likes: one that doesn't know how many
+    /// records it reads can't be held to a number, as it isn't in Spark.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    fn plan_at_most(
+        &self,
+        time: Time,
+        previous: Option<Time>,
+        records: u64,
+    ) -> Result<Option<Planned>, BoxError> {
+        let _ = records;
+        self.plan(time, previous)
+    }
+
     /// A plan has been logged: the next one goes on behind it.
     ///
     /// # Errors
@@ -76,7 +92,12 @@ pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
 /// A direct source whose element type is not known.
 pub(crate) trait AnyDirectSource: Send + Sync {
     fn first_start(&self) -> Result<(), BoxError>;
-    fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError>;
+    fn plan(
+        &self,
+        time: Time,
+        previous: Option<Time>,
+        most: Option<u64>,
+    ) -> Result<Option<Planned>, BoxError>;
     fn accept(&self, plan: &[u8]) -> Result<(), BoxError>;
     fn position(&self) -> ByteBuf;
     fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
@@ -95,8 +116,16 @@ impl<T: ?Sized + Element, S: DirectSource<T>> AnyDirectSource for Erased<T, S> {
     fn first_start(&self) -> Result<(), BoxError> {
         self.0.first_start()
     }
-    fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
-        self.0.plan(time, previous)
+    fn plan(
+        &self,
+        time: Time,
+        previous: Option<Time>,
+        most: Option<u64>,
+    ) -> Result<Option<Planned>, BoxError> {
+        match most {
+            Some(records) => self.0.plan_at_most(time, previous, records),
+            None => self.0.plan(time, previous),
+        }
     }
     fn accept(&self, plan: &[u8]) -> Result<(), BoxError> {
         self.0.accept(plan)

@@ -114,10 +114,21 @@ impl DirectSource<str> for RateSource {
     }
 
     fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
+        self.plan_at_most(time, previous, u64::MAX)
+    }
+
+    /// What is due and not planned stays due.
+    fn plan_at_most(
+        &self,
+        time: Time,
+        previous: Option<Time>,
+        records: u64,
+    ) -> Result<Option<Planned>, BoxError> {
         let position = *self.lock();
         let start = position.start.or(previous).unwrap_or(time);
         let from = position.next;
         let to = self.due(start, time).max(from);
+        let to = to.min(from.saturating_add(records));
         // The very first plan counts even when it is empty: it fixes the start.
         if from == to && position.start.is_some() {
             return Ok(None);
@@ -287,6 +298,22 @@ mod tests {
         let source = RateSource::new(options(1000));
         assert!(batch(&source, 5000, None).is_empty());
         assert_eq!(batch(&source, 5010, Some(5000)).len(), 10);
+    }
+
+    #[test]
+    fn what_a_batch_may_not_take_stays_due() {
+        let source = RateSource::new(options(1000));
+        let mut ends = Vec::new();
+        for (ms, most) in [(100, 30), (200, 250), (300, 1)] {
+            let previous = Some(at(ms - 100));
+            let planned = source.plan_at_most(at(ms), previous, most).unwrap();
+            let planned = planned.unwrap();
+            assert!(planned.records <= Some(most));
+            source.accept(&planned.plan).unwrap();
+            ends.push(source.lock().next);
+        }
+        assert_eq!(ends, [30, 200, 201]);
+        assert_eq!(batch(&source, 400, Some(300)).len(), 199);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use tidemill_wal::{LogKind, Wal, WalOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::block::{
-    BlockGenerator, BlockStore, Gate, GeneratorOptions, Intake, Record, Tracker, TrackerSnapshot,
+    BlockGenerator, BlockStore, Gate, GeneratorOptions, Intake, Record, TokenBucket, Tracker,
+    TrackerSnapshot,
 };
 use crate::clock::SystemClock;
 use crate::rdd::Chunk;
@@ -40,7 +41,10 @@ impl<T: ?Sized + Record> Pond<T> {
             block_interval: Duration::from_millis(5),
             queue: 10,
             max_block_bytes: 1 << 20,
-            max_rate,
+            limit: max_rate.map(|rate| {
+                let clock = Arc::new(SystemClock::new());
+                Arc::new(TokenBucket::new(Some(rate), None, clock))
+            }),
         };
         let (generator, push) = BlockGenerator::<T>::new(
             OperatorUid::new("test"),

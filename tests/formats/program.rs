@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tidemill::StreamingContext;
+use tidemill::rdd::BoxError;
 use tidemill_checkpoint::{CheckpointReader, Location};
 use tidemill_storage::LocalDisk;
 use tidemill_wal::LogReader;
@@ -21,10 +23,10 @@ pub struct Written {
     pub claims: Vec<Vec<u8>>,
 }
 
-/// A running count of words, with checkpoints below `folder`.
+/// A running count of words, with checkpoints below `folder`; a batch takes time, so that it has a rate.
 pub fn program(folder: &Path, clock: &ManualClock) -> (StreamingContext, Feed) {
     let url = format!("file:{}/checkpoint", folder.display());
-    let context = builder(&url, clock).build().unwrap();
+    let context = builder(&url, clock).backpressure(true).build().unwrap();
     let (feed, fed) = feed();
     let totals = context
         .receiver_stream_with("lines", fed, Default::default())
@@ -34,6 +36,11 @@ pub fn program(folder: &Path, clock: &ManualClock) -> (StreamingContext, Feed) {
         })
         .uid("totals");
     Collected::new().collect(&totals);
+    let clock = clock.clone();
+    totals.for_each_rdd(move |_, _| -> Result<(), BoxError> {
+        clock.advance(Duration::from_millis(7));
+        Ok(())
+    });
     (context, feed)
 }
 

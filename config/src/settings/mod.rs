@@ -73,12 +73,25 @@ pub struct Admin {
 }
 
 /// `[backpressure]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Backpressure {
-    /// Whether the rate follows how fast batches finish.
+    /// Whether the rate follows how fast batches are processed.
     pub enabled: bool,
-    /// Records a second until something has been measured.
+    /// Records a second and source until a rate has been estimated.
     pub initial_rate: Option<NonZeroU64>,
+    /// How a rate is estimated.
+    pub pid: Pid,
+}
+
+/// `[backpressure] pid`: the factors of the rate estimator, none below 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pid {
+    /// Of the difference between the last rate and what was processed a second.
+    pub proportional: f64,
+    /// Of what waits already.
+    pub integral: f64,
+    /// Of how fast the difference changes.
+    pub derived: f64,
     /// Records a second that a source may always have.
     pub min_rate: NonZeroU64,
 }

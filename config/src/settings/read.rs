@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
-use super::{Admin, Backpressure, Checkpoint, Jobs, Log, Receiver, Settings, Stop, Storage, Wal};
+use super::{
+    Admin, Backpressure, Checkpoint, Jobs, Log, Pid, Receiver, Settings, Stop, Storage, Wal,
+};
 use crate::address::Listen;
 use crate::error::{Problem, Report};
 use crate::key::Key;
@@ -313,12 +315,28 @@ fn admin(mut section: Section<'_>) -> Option<Admin> {
 fn backpressure(mut section: Section<'_>) -> Option<Backpressure> {
     let enabled = section.get("enabled");
     let initial_rate = section.get("initial_rate");
-    let min_rate = section.get("min_rate");
+    let proportional = section.get_if("pid.proportional", factor);
+    let integral = section.get_if("pid.integral", factor);
+    let derived = section.get_if("pid.derived", factor);
+    let min_rate = section.get("pid.min_rate");
     Some(Backpressure {
         enabled: enabled?,
         initial_rate,
-        min_rate: min_rate?,
+        pid: Pid {
+            proportional: proportional?,
+            integral: integral?,
+            derived: derived?,
+            min_rate: min_rate?,
+        },
     })
+}
+
+/// A factor that a rate can be corrected by.
+fn factor(factor: &f64) -> Result<(), String> {
+    if factor.is_finite() && *factor >= 0.0 {
+        return Ok(());
+    }
+    Err(format!("{factor} is no factor: it must be 0 or more"))
 }
 
 fn jobs(mut section: Section<'_>) -> Option<Jobs> {

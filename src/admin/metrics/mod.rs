@@ -29,6 +29,7 @@ pub(super) async fn metrics(State(shared): Admin) -> impl IntoResponse {
         space::space(&mut text, &status);
     }
     receivers(&mut text, &shared);
+    rates(&mut text, &shared);
     states(&mut text, &shared);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.into_text())
 }
@@ -221,6 +222,26 @@ fn receivers(text: &mut Exposition, shared: &Shared) {
             &[("stream", receiver.stream_name.as_str())],
             receiver.restarts,
         );
+    }
+}
+
+fn rates(text: &mut Exposition, shared: &Shared) {
+    let rates = shared.context.rates();
+    let limits = rates
+        .iter()
+        .filter_map(|rate| Some((rate.stream_name.as_str(), rate.rate_limit?)));
+    let limits: Vec<_> = limits.collect();
+    if limits.is_empty() {
+        return;
+    }
+    let help = "Records a second that back-pressure lets an input take in.";
+    let mut family = text.family(
+        "tidemill_backpressure_rate_limit_records_per_second",
+        Kind::Gauge,
+        help,
+    );
+    for (stream, limit) in limits {
+        family.sample(&[("stream", stream)], limit);
     }
 }
 

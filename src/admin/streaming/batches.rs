@@ -254,6 +254,7 @@ mod tests {
             processing_start_time: at(1010),
             processing_end_time: end,
             num_records: 7,
+            stream_records: Default::default(),
             output_operations,
         }
     }

@@ -35,6 +35,9 @@ pub(in super::super) struct ReceiverInfo {
     restarts: u64,
     /// Records stored since the start.
     records: u64,
+    /// Records a second that it may store at most, for now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<f64>,
 }
 
 fn describe(shared: &Shared, status: ReceiverStatus) -> ReceiverInfo {
@@ -55,6 +58,7 @@ fn describe(shared: &Shared, status: ReceiverStatus) -> ReceiverInfo {
         state: status.state,
         restarts: status.restarts,
         records: status.records,
+        rate_limit: status.rate_limit,
     }
 }
 

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 
 use super::super::Admin;
+use crate::StreamRate;
 use crate::problem::Problem;
 use crate::receiver::ReceiverState;
 use crate::time::{Time, millis};
@@ -30,6 +31,9 @@ pub(in super::super) struct StreamingStatistics {
     avg_processing_time: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     avg_total_delay: Option<u64>,
+    /// What back-pressure holds each input to; not there without it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rates: Vec<StreamRate>,
 }
 
 pub(super) async fn statistics(
@@ -61,5 +65,6 @@ pub(super) async fn statistics(
         avg_scheduling_delay: sums.average_scheduling_delay,
         avg_processing_time: sums.average_processing_time,
         avg_total_delay: sums.average_total_delay,
+        rates: context.rates(),
     }))
 }

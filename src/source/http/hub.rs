@@ -18,6 +18,9 @@ const CLOSED_RETRY: Duration = Duration::from_secs(1);
 /// How soon when a disk is too full: room is rarely made within a second.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(5);
 
+/// The longest that a client is told to wait for the rate limit: the rate may have risen by then.
+const BUSY_RETRY: Duration = Duration::from_secs(30);
+
 /// Why posted lines weren't taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -139,21 +142,18 @@ impl Ingest {
         if let Some(reasons) = store.no_room() {
             return Err(IngestError::NoRoom { reasons });
         }
-        let retry_after = store.hold_back();
-        if !retry_after.is_zero() {
-            return Err(IngestError::Busy { retry_after });
-        }
-        store
-            .store_lines_reliably(text)
-            .await
-            .map_err(|error| match error {
-                StoreError::BadRecord(_) => IngestError::BadRecord {
-                    reason: error.to_string(),
-                },
-                StoreError::Closed(reason) => IngestError::Closed {
-                    reason: reason.to_string(),
-                },
-            })
+        let stored = store.store_lines_or_hold_back(text).await;
+        let stored = stored.map_err(|delay| IngestError::Busy {
+            retry_after: delay.min(BUSY_RETRY),
+        })?;
+        stored.map_err(|error| match error {
+            StoreError::BadRecord(_) => IngestError::BadRecord {
+                reason: error.to_string(),
+            },
+            StoreError::Closed(reason) => IngestError::Closed {
+                reason: reason.to_string(),
+            },
+        })
     }
 
     /// The names of all sources.

@@ -1,0 +1,158 @@
+//! Back-pressure: each input may take in what batches have turned out to process, and no more.
+//!
+//! When a batch is complete, the [`RateController`] of each input whose records in it are known hands four
+//! figures to its [`RateEstimator`]: records, processing delay, scheduling delay, and when it ended. The rate
+//! that comes out goes to where the input is held back: the token bucket of a receiver, or the number of
+//! records that a direct source may plan for a batch. The last rate is in each checkpoint, and holds after a
+//! restart until there is a new one.
+//!
+//! Invariant: a rate changes when records are taken in, never which, nor what is answered for them. Nothing
+//! waits here: a batch's end costs a few multiplications for each input.
+
+mod controller;
+mod estimator;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use estimator::PidSettings;
+
+use crate::block::TokenBucket;
+use crate::clock::Clock;
+use crate::scheduler::BatchInfo;
+use crate::uid::OperatorUid;
+use controller::RateController;
+use estimator::PidRateEstimator;
+
+/// Whether and how rates follow what batches process.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct BackpressureSettings {
+    pub(crate) enabled: bool,
+    /// Records a second and input until a rate has been estimated.
+    pub(crate) initial_rate: Option<f64>,
+    pub(crate) pid: PidSettings,
+}
+
+impl BackpressureSettings {
+    /// What is wrong with them, if anything.
+    pub(crate) fn mistake(&self) -> Option<String> {
+        if let Some(rate) = self.initial_rate
+            && !(rate.is_finite() && rate > 0.0)
+        {
+            return Some(format!(
+                "backpressure_initial_rate is {rate}: it must be a positive number of records a second"
+            ));
+        }
+        self.pid.mistake()
+    }
+}
+
+/// The rate that back-pressure holds an input to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct StreamRate {
+    /// The input.
+    pub stream_name: OperatorUid,
+    /// Records a second that it may take in; `None` while it is held to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<f64>,
+}
+
+/// The rates of all inputs of a program.
+pub(crate) struct Backpressure {
+    settings: BackpressureSettings,
+    batch_interval: Duration,
+    controllers: BTreeMap<OperatorUid, RateController>,
+}
+
+impl Backpressure {
+    /// Controllers for `inputs`, none where back-pressure is off; `held` are the rates of a checkpoint.
+    pub(crate) fn new(
+        settings: &BackpressureSettings,
+        batch_interval: Duration,
+        inputs: impl IntoIterator<Item = OperatorUid>,
+        held: &BTreeMap<OperatorUid, u64>,
+    ) -> Self {
+        let controller = |uid: OperatorUid| {
+            let estimator = PidRateEstimator::new(batch_interval, settings.pid.clone());
+            let controller = RateController::new(Box::new(estimator), held.get(&uid).copied());
+            (uid, controller)
+        };
+        let controllers = match settings.enabled {
+            true => inputs.into_iter().map(controller).collect(),
+            false => BTreeMap::new(),
+        };
+        Self {
+            settings: settings.clone(),
+            batch_interval,
+            controllers,
+        }
+    }
+
+    /// The bucket that a receiver's records go through; `None` where nothing ever limits it.
+    pub(crate) fn bucket(
+        &self,
+        stream: &OperatorUid,
+        max_rate: Option<f64>,
+        clock: Arc<dyn Clock>,
+    ) -> Option<Arc<TokenBucket>> {
+        let controller = self.controllers.get(stream);
+        if controller.is_none() && max_rate.is_none() {
+            return None;
+        }
+        let rate = self.rate_now(controller);
+        let bucket = Arc::new(TokenBucket::new(max_rate, rate, clock));
+        if let Some(controller) = controller {
+            controller.publish_to(Arc::clone(&bucket));
+        }
+        Some(bucket)
+    }
+
+    /// How many records a direct source may plan for a batch; `None`: as many as there are.
+    pub(crate) fn most_records(&self, stream: &OperatorUid) -> Option<u64> {
+        let rate = self.rate_now(self.controllers.get(stream))?;
+        Some(((rate * self.batch_interval.as_secs_f64()) as u64).max(1))
+    }
+
+    /// A batch is complete: rates follow.
+    pub(crate) fn batch_completed(&self, batch: &BatchInfo) {
+        for (stream, controller) in &self.controllers {
+            if let Some(records) = batch.stream_records.get(stream) {
+                controller.batch_completed(batch, *records);
+            }
+        }
+    }
+
+    /// The last rate of each input that has one, for a checkpoint.
+    pub(crate) fn latest(&self) -> BTreeMap<OperatorUid, u64> {
+        let latest = self.controllers.iter();
+        latest
+            .filter_map(|(stream, controller)| Some((stream.clone(), controller.latest()?)))
+            .collect()
+    }
+
+    /// What each input is held to.
+    pub(crate) fn rates(&self) -> Vec<StreamRate> {
+        let rate = |(stream, controller): (&OperatorUid, &RateController)| StreamRate {
+            stream_name: stream.clone(),
+            rate_limit: match controller.bucket() {
+                Some(bucket) => bucket.rate(),
+                None => self.rate_now(Some(controller)),
+            },
+        };
+        self.controllers.iter().map(rate).collect()
+    }
+
+    /// The last rate, and before there is one the first.
+    fn rate_now(&self, controller: Option<&RateController>) -> Option<f64> {
+        let latest = controller?.latest().map(|rate| rate as f64);
+        latest.or(self.settings.initial_rate)
+    }
+}
+
+#[cfg(test)]
+mod tests;
