@@ -14,11 +14,12 @@ use crate::sink::Decision;
 use crate::uid::OperatorUid;
 
 /// The versions that are written, by the heading they have in `docs/formats.md`.
-pub const VERSIONS: [(&str, u64); 4] = [
+pub const VERSIONS: [(&str, u64); 5] = [
     ("Driver log", Event::FORMAT as u64),
     ("Metadata", Metadata::FORMAT as u64),
     ("State entries", crate::state::STATE_FORMAT as u64),
     ("Plans and positions", crate::source::CODEC_VERSION as u64),
+    ("Object file", crate::object_file::VERSION as u64),
 ];
 
 /// The kinds of entries in the driver's log, and the event that each is.
@@ -127,6 +128,17 @@ pub fn decode_decision(bytes: Bytes) -> Result<Vec<DecidedPart>, String> {
         object: part.object,
     });
     Ok(parts.collect())
+}
+
+/// Reads an object file's elements, whatever they are.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn decode_object_file(bytes: &[u8]) -> Result<Vec<serde_json::Value>, String> {
+    let mut reader = crate::object_file::Reader::new(bytes)?;
+    let mut elements = Vec::new();
+    while reader.next_frame(|element| elements.push(element))? {}
+    Ok(elements)
 }
 
 /// Brings a checkpoint's metadata up to the end of the driver's log, as recovery does.

@@ -128,6 +128,7 @@ pub mod failpoints;
 pub mod formats;
 pub mod graph;
 mod messagepack;
+mod object_file;
 pub mod pipeline;
 mod problem;
 pub mod rdd;

@@ -50,6 +50,15 @@ pub enum SinkKind {
         /// How its files are compressed.
         codec: Option<Codec>,
     },
+    /// A folder `PREFIX-TIME_MS[.SUFFIX]` of serialised records for each batch.
+    ObjectFiles {
+        /// As that of text files.
+        prefix: String,
+        /// As that of text files.
+        suffix: Option<String>,
+        /// As that of text files.
+        codec: Option<Codec>,
+    },
     /// Nowhere; the work is done, and measured.
     Discard,
 }
@@ -70,6 +79,7 @@ impl SinkKind {
         match self {
             Self::Console { .. } => "console",
             Self::TextFiles { .. } => "text_files",
+            Self::ObjectFiles { .. } => "object_files",
             Self::Discard => "discard",
         }
     }
@@ -79,8 +89,10 @@ impl SinkKind {
     /// Prefix and suffix of the folders that it writes.
     pub fn place(&self) -> Option<(&str, Option<&str>)> {
         match self {
-            Self::TextFiles { prefix, suffix, .. } => Some((prefix, suffix.as_deref())),
-            _ => None,
+            Self::TextFiles { prefix, suffix, .. } | Self::ObjectFiles { prefix, suffix, .. } => {
+                Some((prefix, suffix.as_deref()))
+            }
+            Self::Console { .. } | Self::Discard => None,
         }
     }
 }
@@ -104,13 +116,36 @@ pub(crate) const COMMON_KEYS: &[Key] = &[
         "type",
         "a type of sink",
         "\"console\"",
-        "console, text_files or discard.",
+        "console, text_files, object_files or discard.",
     ),
     Key::optional(
         "uid",
         "a name",
         "\"screen\"",
         "A name by which a checkpoint finds the sink again after the file has changed.",
+    ),
+];
+
+/// Keys of sinks that write part files.
+const PART_FILES: &[Key] = &[
+    Key::required(
+        "prefix",
+        "a path or URL",
+        "\"data/out/counts\"",
+        "What the folders' names begin with: a path, file:PATH, s3://BUCKET/PATH, gs://BUCKET/PATH or \
+         az://CONTAINER/PATH.",
+    ),
+    Key::optional(
+        "suffix",
+        "a string",
+        "\"txt\"",
+        "What follows the time behind a dot.",
+    ),
+    Key::optional(
+        "codec",
+        "gzip or zstd",
+        "\"gzip\"",
+        "How the files are compressed; their names end in .gz or .zst then.",
     ),
 ];
 
@@ -124,28 +159,26 @@ pub(crate) static SINKS: &[SinkSpec] = &[
     SinkSpec {
         name: "text_files",
         doc: "A folder PREFIX-TIME_MS[.SUFFIX] for each batch, in place all at once or not at all.",
-        keys: &[
-            Key::required(
-                "prefix",
-                "a path or URL",
-                "\"data/out/counts\"",
-                "What the folders' names begin with: a path, file:PATH, s3://BUCKET/PATH, gs://BUCKET/PATH or \
-                 az://CONTAINER/PATH.",
-            ),
-            Key::optional(
-                "suffix",
-                "a string",
-                "\"txt\"",
-                "What follows the time behind a dot.",
-            ),
-            Key::optional(
-                "codec",
-                "gzip or zstd",
-                "\"gzip\"",
-                "How the files are compressed; their names end in .gz or .zst then.",
-            ),
-        ],
-        build: text_files,
+        keys: PART_FILES,
+        build: |section| {
+            part_files(section, |prefix, suffix, codec| SinkKind::TextFiles {
+                prefix,
+                suffix,
+                codec,
+            })
+        },
+    },
+    SinkSpec {
+        name: "object_files",
+        doc: "The same, of records as they are, for programs to read back.",
+        keys: PART_FILES,
+        build: |section| {
+            part_files(section, |prefix, suffix, codec| SinkKind::ObjectFiles {
+                prefix,
+                suffix,
+                codec,
+            })
+        },
     },
     SinkSpec {
         name: "discard",
@@ -162,7 +195,6 @@ const LATER: &[(&str, &str)] = &[
     ("mysql", "`text_files`"),
     ("postgres", "`text_files`"),
     ("sqlite", "`text_files`"),
-    ("object_files", "`text_files`"),
     ("parquet", "`text_files`"),
     ("avro", "`text_files`"),
     ("csv", "`text_files`"),
@@ -265,7 +297,10 @@ fn read_one(
     })
 }
 
-fn text_files(section: &mut Section<'_>) -> Option<SinkKind> {
+fn part_files(
+    section: &mut Section<'_>,
+    kind: fn(String, Option<String>, Option<Codec>) -> SinkKind,
+) -> Option<SinkKind> {
     let prefix = section.get_if::<NonEmpty>("prefix", |prefix| {
         if prefix.0.ends_with('/') {
             return Err("must end in a name, which the batch's time is added to".into());
@@ -286,11 +321,7 @@ fn text_files(section: &mut Section<'_>) -> Option<SinkKind> {
         Some(path) => path.strip_prefix("//").unwrap_or(path).to_owned(),
         None => prefix,
     };
-    Some(SinkKind::TextFiles {
-        prefix,
-        suffix,
-        codec,
-    })
+    Some(kind(prefix, suffix, codec))
 }
 
 /// A prefix is a plain path unless it begins as a location does; whether this build can open that is the

@@ -3,9 +3,11 @@
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::panic::Location;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
+
+use serde::de::DeserializeOwned;
 
 use super::StreamingContext;
 use super::inputs::ReceiverInput;
@@ -14,11 +16,11 @@ use crate::dstream::{
     DStream, NodeCore, NodeParts, Registry, StreamNode, Streams, together, union_at,
 };
 use crate::engine::DirectInput;
-use crate::rdd::{Element, Rdd, TaskError};
+use crate::rdd::{BoxError, Element, Rdd, TaskError};
 use crate::receiver::{Receiver, ReceiverLimits};
 use crate::source::{
     DirectSource, Erased, FileSource, FileSourceOptions, HttpSource, QueueHandle, QueueSource,
-    RateOptions, RateSource, SocketOptions, SocketReceiver,
+    RateOptions, RateSource, SocketOptions, SocketReceiver, object_file,
 };
 use crate::time::Time;
 
@@ -66,6 +68,59 @@ impl StreamingContext {
     pub fn text_file_stream(&self, folder: impl Into<PathBuf>) -> DStream<str> {
         let source = FileSource::new(folder, FileSourceOptions::default());
         self.direct_at("files", source, Location::caller())
+    }
+
+    /// The elements of object files that appear in `folder`, each file once: files that are moved into it, and
+    /// the folders that [`save_as_object_files`](DStream::save_as_object_files) writes there. `T` is what was
+    /// written, or a type that serde reads from it; `str` stands for text.
+    ///
+    /// The original reads object files as datasets only.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// let context = tidemill::StreamingContext::builder("totals", Duration::from_secs(1)).build()?;
+    /// let counts = context.object_file_stream::<(String, u64)>("data/out");
+    /// counts.reduce_by_key(|a, b| a + b).print();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn object_file_stream<T: ?Sized + Element>(&self, folder: impl Into<PathBuf>) -> DStream<T>
+    where
+        T::Own: DeserializeOwned,
+    {
+        let options = FileSourceOptions {
+            batch_folders: true,
+            ..FileSourceOptions::default()
+        };
+        let source = FileSource::<T>::objects(folder, options);
+        self.direct_at("object_files", source, Location::caller())
+    }
+
+    /// The elements of an object file; or of all object files in a folder: of one batch, or of all batches whose
+    /// folders lie in it. A partition a file, in the order of their names.
+    ///
+    /// # Errors
+    /// When it can't be read. What is damaged or of another type is an error of the dataset's actions.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// let context = tidemill::StreamingContext::builder("join", Duration::from_secs(1)).build()?;
+    /// let error = context.object_file::<(String, u64)>("no/such/folder").unwrap_err();
+    /// assert!(error.to_string().contains("no/such/folder"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn object_file<T: ?Sized + Element>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<Rdd<T>, BoxError>
+    where
+        T::Own: DeserializeOwned,
+    {
+        object_file(path.as_ref(), &self.0.registry.executor)
     }
 
     /// Lines posted to `/ingest/NAME`, on the admin address, or on `listen` too where given. A post is

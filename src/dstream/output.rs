@@ -3,11 +3,15 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::DStream;
 use super::operation::{OutputOperation, Work};
 use crate::codec::Codec;
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError, contained};
-use crate::sink::{BatchIdentity, Console, Guarantee, Sink, TextFiles, TextForm};
+use crate::sink::{
+    BatchIdentity, ConnectionPool, Console, Guarantee, ObjectFiles, Sink, TextFiles, TextForm,
+};
 use crate::time::Time;
 
 /// What an output closure may return: nothing, or a result whose error fails the batch.
@@ -54,6 +58,50 @@ impl<T: ?Sized + Element> DStream<T> {
         let f = move |identity: &BatchIdentity, rdd: &Rdd<T>| {
             rdd.for_each_partition(|partition| f(partition, identity.time).into_result())
                 .map_err(BoxError::from)
+        };
+        self.output(
+            "for_each_partition",
+            None,
+            Guarantee::AtLeastOnce,
+            || Ok(()),
+            f,
+            Location::caller(),
+        );
+    }
+
+    /// Runs `f` on each partition of each batch, on the CPU pool, with a connection of `pool`, which keeps
+    /// connections for further batches. One whose use ended in an error or a panic is closed.
+    ///
+    /// The original leaves the pool to the program.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// use std::io::Write;
+    /// use std::net::TcpStream;
+    /// use tidemill::sink::ConnectionPool;
+    ///
+    /// let context = tidemill::StreamingContext::builder("send", Duration::from_secs(1)).build()?;
+    /// let lines = context.socket_text_stream("localhost:9999");
+    /// let pool = ConnectionPool::new(|| TcpStream::connect("localhost:9998"));
+    /// lines.for_each_partition_with(&pool, |connection, partition, _time| {
+    ///     partition.try_for_each(|line| writeln!(connection, "{line}"))
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn for_each_partition_with<C: Send + 'static, R: Outcome>(
+        &self,
+        pool: &ConnectionPool<C>,
+        f: impl Fn(&mut C, &Partition<'_, T>, Time) -> R + Send + Sync + 'static,
+    ) {
+        let pool = pool.clone();
+        let f = move |identity: &BatchIdentity, rdd: &Rdd<T>| {
+            rdd.for_each_partition(|partition| {
+                pool.with(|connection| f(connection, &partition, identity.time).into_result())
+            })
+            .map_err(BoxError::from)
         };
         self.output(
             "for_each_partition",
@@ -183,6 +231,33 @@ impl<T: ?Sized + Element + TextForm> DStream<T> {
         let caller = Location::caller();
         match TextFiles::open(prefix.as_ref(), suffix) {
             Ok(files) => self.sink_at(files.codec(codec), None, caller),
+            Err(error) => self.mistake(caller, error.to_string()),
+        }
+    }
+}
+
+impl<T: ?Sized + Element + Serialize> DStream<T> {
+    /// Writes each batch to the folder `PREFIX-TIME_MS[.SUFFIX]`, one file of serialised elements a partition, in
+    /// place all at once or not at all, as [`DStream::save_as_text_files`] does.
+    /// [`object_file_stream`](crate::StreamingContext::object_file_stream) and
+    /// [`object_file`](crate::StreamingContext::object_file) read them back.
+    ///
+    /// The original writes what Java's serialisation makes of the elements, and may leave half a folder behind.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// let context = tidemill::StreamingContext::builder("copy", Duration::from_secs(1)).build()?;
+    /// let lines = context.socket_text_stream("localhost:9999");
+    /// lines.count_by_value().save_as_object_files("data/out/counts", None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn save_as_object_files(&self, prefix: impl AsRef<str>, suffix: Option<&str>) {
+        let caller = Location::caller();
+        match ObjectFiles::open(prefix.as_ref(), suffix) {
+            Ok(files) => self.sink_at(files, None, caller),
             Err(error) => self.mistake(caller, error.to_string()),
         }
     }

@@ -4,11 +4,12 @@ use tidemill_config::{Sink, SinkKind};
 
 use super::any_stream::{AnyStream, any};
 use crate::rdd::BoxError;
-use crate::sink::{Console, Discard, TextFiles};
+use crate::sink::{Console, Discard, ObjectFiles, TextFiles};
 
 /// Commits the batches of `stream` to a sink, known to checkpoints by its uid or name.
 pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
     let uid = sink.uid.as_ref().unwrap_or(&sink.name).as_str();
+    let named = |error: BoxError| format!("sink `{}`: {error}", sink.name);
     match &sink.kind {
         SinkKind::Console { rows } => {
             any!(stream, s => s.sink_with_uid(Console::stdout((*rows).into()), uid));
@@ -18,8 +19,18 @@ pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
             suffix,
             codec,
         } => {
-            let mut files = TextFiles::open(prefix, suffix.as_deref())
-                .map_err(|error| format!("sink `{}`: {error}", sink.name))?;
+            let mut files = TextFiles::open(prefix, suffix.as_deref()).map_err(named)?;
+            if let Some(codec) = codec {
+                files = files.codec(codec.name().parse()?);
+            }
+            any!(stream, s => s.sink_with_uid(files, uid));
+        }
+        SinkKind::ObjectFiles {
+            prefix,
+            suffix,
+            codec,
+        } => {
+            let mut files = ObjectFiles::open(prefix, suffix.as_deref()).map_err(named)?;
             if let Some(codec) = codec {
                 files = files.codec(codec.name().parse()?);
             }

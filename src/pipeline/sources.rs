@@ -48,6 +48,7 @@ pub(super) fn declare(
                 pattern: pattern.as_ref().map(Glob::new),
                 new_files_only: *new_files_only,
                 max_files_per_batch: max_files_per_batch.map(Into::into),
+                batch_folders: false,
             };
             context.direct_stream_with(name, FileSource::new(path, options))
         }

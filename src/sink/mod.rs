@@ -9,7 +9,9 @@
 pub mod conformance;
 mod console;
 mod discard;
+mod object_files;
 mod part_files;
+mod pool;
 mod text_files;
 #[cfg(test)]
 mod text_files_power_tests;
@@ -23,7 +25,9 @@ use serde::Serialize;
 
 pub use console::Console;
 pub use discard::Discard;
+pub use object_files::ObjectFiles;
 pub(crate) use part_files::{Decision, Place as PartPlace, folder_of_hidden, part_number};
+pub use pool::{ConnectionPool, PoolStatus};
 pub use text_files::TextFiles;
 pub use text_form::TextForm;
 

@@ -203,6 +203,19 @@ fn sink_decision() {
     });
 }
 
+/// Elements that somebody put into files.
+#[test]
+fn object_file() {
+    let target = Target {
+        name: "object_file",
+        seeds: vec![include_bytes!("../../src/object_file/golden/v1.bin").to_vec()],
+        words: &["TIDEOBJS", "page", "seconds"],
+        repair: repair::object_file,
+        cases: 20_000,
+    };
+    target.run(|case| outcome(&formats::decode_object_file(case), ""));
+}
+
 /// A driver's log whose frames are good and whose events say anything, replayed as recovery does.
 #[test]
 fn driver_log() {

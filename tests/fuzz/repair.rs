@@ -127,6 +127,27 @@ pub fn decision(case: &mut [u8]) {
     }
 }
 
+/// An object file: the checksums of its header and of each frame.
+pub fn object_file(case: &mut [u8]) {
+    if case.len() < 16 {
+        return;
+    }
+    let crc = crc32fast::hash(&case[..12]).to_le_bytes();
+    case[12..16].copy_from_slice(&crc);
+    let mut at = 16;
+    while case.len() >= at + 20 {
+        let bytes = u32::from_le_bytes(case[at..at + 4].try_into().unwrap()) as usize;
+        let Some(end) = at.checked_add(20 + bytes).filter(|end| *end <= case.len()) else {
+            return;
+        };
+        let mut hasher = Hasher::new();
+        hasher.update(&case[at..at + 16]);
+        hasher.update(&case[at + 20..end]);
+        case[at + 16..at + 20].copy_from_slice(&hasher.finalize().to_le_bytes());
+        at = end;
+    }
+}
+
 fn checksum_at_12(case: &mut [u8]) {
     let mut hasher = Hasher::new();
     hasher.update(&case[..12]);

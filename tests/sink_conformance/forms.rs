@@ -1,10 +1,11 @@
-//! What the parts of a batch can be: text, compressed or not.
+//! What the parts of a batch can be: text or object files, compressed or not.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use tidemill::codec::Codec;
-use tidemill::sink::{Sink, TextFiles};
+use tidemill::sink::conformance::unusual_records;
+use tidemill::sink::{ObjectFiles, Sink, TextFiles};
 use tidemill_storage::{Disk, Objects};
 
 use super::{lines, unusual_lines};
@@ -13,6 +14,7 @@ use super::{lines, unusual_lines};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Text(Option<Codec>),
+    Objects(Option<Codec>),
 }
 
 /// Each that there is. How a batch is committed doesn't depend on its form, so all of them go through one kind of
@@ -22,18 +24,22 @@ pub const FORMS: &[Form] = &[
     Form::Text(Some(Codec::Gzip)),
     #[cfg(feature = "zstd")]
     Form::Text(Some(Codec::Zstd)),
+    Form::Objects(None),
+    Form::Objects(Some(Codec::Gzip)),
 ];
 
 impl Form {
     pub fn on_disk(self, prefix: &str, disk: Arc<dyn Disk>) -> Box<dyn Sink<String>> {
         match self {
             Self::Text(codec) => text(TextFiles::on_disk(prefix, None, disk), codec),
+            Self::Objects(codec) => objects(ObjectFiles::on_disk(prefix, None, disk), codec),
         }
     }
 
-    pub fn on_objects(self, prefix: &str, objects: Arc<dyn Objects>) -> Box<dyn Sink<String>> {
+    pub fn on_objects(self, prefix: &str, store: Arc<dyn Objects>) -> Box<dyn Sink<String>> {
         match self {
-            Self::Text(codec) => text(TextFiles::on_objects(prefix, None, objects), codec),
+            Self::Text(codec) => text(TextFiles::on_objects(prefix, None, store), codec),
+            Self::Objects(codec) => objects(ObjectFiles::on_objects(prefix, None, store), codec),
         }
     }
 
@@ -47,7 +53,7 @@ impl Form {
 
     fn codec(self) -> Option<Codec> {
         match self {
-            Self::Text(codec) => codec,
+            Self::Text(codec) | Self::Objects(codec) => codec,
         }
     }
 
@@ -56,17 +62,30 @@ impl Form {
         let bytes = decompressed(self.codec(), part);
         match self {
             Self::Text(_) => lines(&bytes),
+            Self::Objects(_) => {
+                let elements = tidemill::formats::decode_object_file(&bytes).unwrap();
+                let text = |element: &serde_json::Value| element.as_str().unwrap().to_owned();
+                elements.iter().map(text).collect()
+            }
         }
     }
 
     pub fn unusual(self) -> Vec<String> {
         match self {
             Self::Text(_) => unusual_lines(),
+            Self::Objects(_) => unusual_records(),
         }
     }
 }
 
 fn text(files: TextFiles, codec: Option<Codec>) -> Box<dyn Sink<String>> {
+    Box::new(match codec {
+        Some(codec) => files.codec(codec),
+        None => files,
+    })
+}
+
+fn objects(files: ObjectFiles, codec: Option<Codec>) -> Box<dyn Sink<String>> {
     Box::new(match codec {
         Some(codec) => files.codec(codec),
         None => files,

@@ -10,7 +10,10 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::Glob;
+use super::{FileSourceOptions, Glob};
+
+/// What file sinks put into a folder that is whole.
+const SUCCESS: &str = "_SUCCESS";
 
 /// A file as it was when the folder was listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,33 +74,67 @@ fn born_ns(metadata: &Metadata) -> Option<i64> {
 }
 
 /// The files in `folder` that aren't ignored, in no order. A link counts as what it leads to.
-pub(super) fn list(folder: &Path, pattern: Option<&Glob>) -> io::Result<Vec<ListedFile>> {
+pub(super) fn list(folder: &Path, options: &FileSourceOptions) -> io::Result<Vec<ListedFile>> {
     let mut files = Vec::new();
+    let folders = list_into(&mut files, folder, b"", options.pattern.as_ref())?;
+    if !options.batch_folders {
+        return Ok(files);
+    }
+    for name in folders {
+        let within = folder.join(std::ffi::OsStr::from_bytes(&name));
+        let listed = match fs::exists(within.join(SUCCESS)) {
+            Ok(true) => list_into(
+                &mut files,
+                &within,
+                &[&name, &b"/"[..]].concat(),
+                options.pattern.as_ref(),
+            ),
+            Ok(false) => continue,
+            Err(error) => Err(error),
+        };
+        match listed {
+            // It left between being listed and being looked at.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => drop(other.map_err(|error| named(&within, &error))?),
+        }
+    }
+    Ok(files)
+}
+
+/// Lists files of one folder under names that begin with `prefix`, and answers the names of the folders in it.
+fn list_into(
+    files: &mut Vec<ListedFile>,
+    folder: &Path,
+    prefix: &[u8],
+    pattern: Option<&Glob>,
+) -> io::Result<Vec<Vec<u8>>> {
+    let mut folders = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if is_ignored(name.as_bytes())
-            || pattern.is_some_and(|pattern| !pattern.matches(&name.to_string_lossy()))
-        {
+        if is_ignored(name.as_bytes()) {
             continue;
         }
+        let fits = pattern.is_none_or(|pattern| pattern.matches(&name.to_string_lossy()));
         match fs::metadata(entry.path()) {
-            Ok(metadata) if metadata.is_file() => {
-                files.push(ListedFile::new(name.as_bytes(), &metadata));
+            Ok(metadata) if metadata.is_dir() => folders.push(name.as_bytes().to_vec()),
+            Ok(metadata) if metadata.is_file() && fits => {
+                files.push(ListedFile::new(
+                    &[prefix, name.as_bytes()].concat(),
+                    &metadata,
+                ));
             }
             Ok(_) => {}
             // It left between being listed and being looked at.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                let path = entry.path();
-                return Err(io::Error::new(
-                    error.kind(),
-                    format!("{}: {error}", path.display()),
-                ));
-            }
+            Err(error) => return Err(named(&entry.path(), &error)),
         }
     }
-    Ok(files)
+    Ok(folders)
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Hidden files and those that a writer marks as unfinished.

@@ -1,4 +1,5 @@
-//! [`FileSource`]: the lines of files that appear in a folder, each file exactly once.
+//! [`FileSource`]: what files that appear in a folder hold, each file exactly once: lines, or the elements of
+//! object files.
 //!
 //! A plan lists files by name, length and identity; it can be read again for as long as the files stay.
 //! Files must appear whole: written elsewhere on the same file system and moved in, or written under a
@@ -16,21 +17,26 @@ mod bytes;
 mod glob;
 mod lines;
 mod listing;
+mod objects;
 mod seen;
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use glob::Glob;
+pub(crate) use objects::object_file;
 
 use super::codec::{decode, encode, encode_position};
 use super::{DirectSource, Planned};
-use crate::rdd::{BoxError, Executor, Rdd};
+use crate::rdd::{BoxError, Element, Executor, Rdd};
 use crate::time::Time;
 use lines::FileLines;
 use listing::{ListedFile, list};
+use objects::ObjectElements;
 use seen::Seen;
 
 /// Which files a [`FileSource`] reads.
@@ -42,6 +48,8 @@ pub struct FileSourceOptions {
     pub new_files_only: bool,
     /// How many a batch takes at most, those changed the longest ago first; `None`: all.
     pub max_files_per_batch: Option<usize>,
+    /// Whether the parts in folders that hold a `_SUCCESS`, as file sinks write them, are read as well.
+    pub batch_folders: bool,
 }
 
 impl Default for FileSourceOptions {
@@ -51,16 +59,33 @@ impl Default for FileSourceOptions {
             pattern: None,
             new_files_only: true,
             max_files_per_batch: None,
+            batch_folders: false,
         }
     }
 }
 
-/// The lines of files that appear in a folder. Folders within it aren't read.
-#[derive(Debug)]
-pub struct FileSource {
+/// What files that appear in a folder hold: their lines ([`FileSource::new`]), or the elements of object files
+/// ([`FileSource::objects`]). Folders within it aren't read, unless
+/// [the options](FileSourceOptions::batch_folders) say so.
+pub struct FileSource<T: ?Sized + Element = str> {
+    kind: &'static str,
     folder: PathBuf,
     options: FileSourceOptions,
     seen: Mutex<Seen>,
+    read: Read<T>,
+}
+
+/// Makes a dataset of listed files in a folder.
+type Read<T> = fn(&Path, Vec<ListedFile>, &Executor) -> Rdd<T>;
+
+impl<T: ?Sized + Element> fmt::Debug for FileSource<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileSource")
+            .field("folder", &self.folder)
+            .field("options", &self.options)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,12 +95,56 @@ struct Plan {
 }
 
 impl FileSource {
-    /// A source that watches `folder`, which may appear later.
+    /// The lines of the files in `folder`, which may appear later.
     pub fn new(folder: impl Into<PathBuf>, options: FileSourceOptions) -> Self {
+        Self::reading(
+            "text_file",
+            folder.into(),
+            options,
+            |folder, files, executor| Rdd::new(FileLines::new(folder.to_owned(), files), executor),
+        )
+    }
+}
+
+impl<T: ?Sized + Element> FileSource<T>
+where
+    T::Own: DeserializeOwned,
+{
+    /// The elements of the object files in `folder`, which may appear later. With
+    /// [`batch_folders`](FileSourceOptions::batch_folders) it is the folder that
+    /// [`save_as_object_files`](crate::DStream::save_as_object_files) writes batches to.
+    ///
+    /// ```
+    /// use tidemill::source::{FileSource, FileSourceOptions};
+    ///
+    /// let options = FileSourceOptions { batch_folders: true, ..Default::default() };
+    /// let counts = FileSource::<(String, u64)>::objects("data/out", options);
+    /// ```
+    pub fn objects(folder: impl Into<PathBuf>, options: FileSourceOptions) -> Self {
+        Self::reading(
+            "object_file",
+            folder.into(),
+            options,
+            |folder, files, executor| {
+                Rdd::new(ObjectElements::new(folder.to_owned(), files), executor)
+            },
+        )
+    }
+}
+
+impl<T: ?Sized + Element> FileSource<T> {
+    fn reading(
+        kind: &'static str,
+        folder: PathBuf,
+        options: FileSourceOptions,
+        read: Read<T>,
+    ) -> Self {
         Self {
-            folder: folder.into(),
+            kind,
+            folder,
             options,
             seen: Mutex::default(),
+            read,
         }
     }
 
@@ -84,7 +153,7 @@ impl FileSource {
     }
 
     fn list(&self) -> Result<Vec<ListedFile>, BoxError> {
-        list(&self.folder, self.options.pattern.as_ref()).map_err(|error| {
+        list(&self.folder, &self.options).map_err(|error| {
             let folder = self.folder.display();
             format!(
                 "the watched folder {folder} can't be listed: {error}; its files are read when it can"
@@ -94,9 +163,9 @@ impl FileSource {
     }
 }
 
-impl DirectSource<str> for FileSource {
+impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
     fn kind(&self) -> &'static str {
-        "text_file"
+        self.kind
     }
 
     fn describe(&self) -> String {
@@ -111,7 +180,7 @@ impl DirectSource<str> for FileSource {
         if !self.options.new_files_only {
             return Ok(());
         }
-        match list(&self.folder, self.options.pattern.as_ref()) {
+        match list(&self.folder, &self.options) {
             Ok(files) => self.seen().add(&files),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 tracing::warn!(folder = %self.folder.display(), "the folder to watch isn't there yet");
@@ -162,12 +231,9 @@ impl DirectSource<str> for FileSource {
         Ok(())
     }
 
-    fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<str>, BoxError> {
+    fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<T>, BoxError> {
         let plan: Plan = decode("a file source's plan", plan)?;
-        Ok(Rdd::new(
-            FileLines::new(self.folder.clone(), plan.files),
-            executor,
-        ))
+        Ok((self.read)(&self.folder, plan.files, executor))
     }
 }
 

@@ -99,7 +99,7 @@ fn a_batch_takes_no_more_files_than_it_may() {
     let options = FileSourceOptions {
         max_files_per_batch: Some(2),
         new_files_only: false,
-        pattern: None,
+        ..Default::default()
     };
     let source = FileSource::new(folder.path(), options);
     let (first, second) = (batch(&source, 1), batch(&source, 2));
@@ -352,4 +352,31 @@ fn a_compressed_file_that_is_damaged_is_an_error_that_names_it() {
         error.contains("cut.gz") && error.contains("can't be read"),
         "{error}"
     );
+}
+
+#[test]
+fn the_parts_of_folders_that_are_whole_are_read_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, success) in [("out-1", true), ("out-2", false), (".out-3.0.tmp", true)] {
+        let within = folder.path().join(name);
+        fs::create_dir(&within).unwrap();
+        fs::write(within.join("part-00000"), name).unwrap();
+        if success {
+            fs::write(within.join("_SUCCESS"), "").unwrap();
+        }
+    }
+    let options = FileSourceOptions {
+        new_files_only: false,
+        batch_folders: true,
+        ..Default::default()
+    };
+    let watch = || FileSource::new(folder.path(), options.clone());
+    let source = watch();
+    assert_eq!(batch(&source, 1), ["out-1"]);
+    fs::write(folder.path().join("out-2/_SUCCESS"), "").unwrap();
+    let position = source.position();
+    let source = watch();
+    source.restore(&position).unwrap();
+    assert_eq!(batch(&source, 2), ["out-2"]);
+    assert!(batch(&source, 3).is_empty());
 }
