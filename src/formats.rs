@@ -9,7 +9,7 @@ use tidemill_wal::Wal;
 use crate::block::{Block, BlockId, Encoding, Event, Record};
 use crate::error::Result;
 use crate::rdd::Chunk;
-use crate::recovery::{Metadata, replay_driver_log};
+use crate::recovery::{Metadata, Renames, replay_driver_log};
 use crate::sink::Decision;
 use crate::uid::OperatorUid;
 
@@ -147,7 +147,7 @@ pub fn decode_object_file(bytes: &[u8]) -> Result<Vec<serde_json::Value>, String
 /// As recovery.
 pub fn replay(log: &Wal, place: &str, metadata: &[u8]) -> Result<Bytes> {
     let mut metadata = Metadata::decode(metadata, place)?;
-    replay_driver_log(log, place, &mut metadata)?;
+    replay_driver_log(log, place, &mut metadata, &Renames::default())?;
     encode(&metadata, place)
 }
 

@@ -142,8 +142,8 @@ pub mod time;
 mod uid;
 
 pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, LongAccumulator};
-pub use broadcast::{Broadcast, BroadcastValue};
 pub use backpressure::{PidSettings, StreamRate};
+pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
     AccumulatorInfo, Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize,
     StreamingContext,
@@ -152,7 +152,7 @@ pub use dstream::{DStream, Mistake};
 pub use engine::{CheckpointInfo, CheckpointStatus, DiskSpace, SpaceStatus};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoints::FAILPOINTS;
-pub use recovery::Difference;
+pub use recovery::{Change, Difference, OperatorPlan, StatePlan, UpgradePlan};
 pub use time::Time;
 pub use uid::OperatorUid;
 

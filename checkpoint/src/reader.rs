@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::id::{CheckpointId, ChunkId};
 use crate::manifest::{ChunkRef, Manifest};
 use crate::retention::Slot;
+use crate::store::Newest;
 
 /// A location of checkpoints, read only.
 #[derive(Debug)]
@@ -127,6 +128,53 @@ impl CheckpointReader {
             }
         }
         Ok(None)
+    }
+
+    /// The newest checkpoint of which manifest and all chunks verify, as a start would find it.
+    ///
+    /// # Errors
+    /// [`Error::NoneVerifies`] when there are checkpoints and none is whole; when the location can't be read,
+    /// or a newer program wrote to it.
+    pub fn newest_whole(&self) -> Result<Newest> {
+        let mut skipped = Vec::new();
+        for id in self.ids()? {
+            let found = match catalog::read_slot(&*self.backend, id) {
+                Ok(Slot::Whole(manifest)) => {
+                    let mut chunks = manifest.chunks();
+                    let checked = chunks.try_for_each(|chunk| self.read_chunk(chunk).map(drop));
+                    drop(chunks);
+                    checked.map(|()| Some(manifest))
+                }
+                Ok(_) => Ok(None),
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(Some(manifest)) => {
+                    return Ok(Newest {
+                        manifest: Some(Arc::unwrap_or_clone(manifest)),
+                        skipped,
+                    });
+                }
+                Ok(None) => {}
+                // Retired by a live driver meanwhile.
+                Err(_) if matches!(self.backend.get(Name::Manifest(id)), Ok(None)) => {}
+                Err(error) if error.is_damage() => skipped.push((id, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let count = skipped.len();
+        match skipped.into_iter().next() {
+            Some((newest, error)) => Err(Error::NoneVerifies {
+                location: self.location.clone(),
+                count,
+                newest,
+                source: Box::new(error),
+            }),
+            None => Ok(Newest {
+                manifest: None,
+                skipped: Vec::new(),
+            }),
+        }
     }
 
     /// The manifest of a checkpoint.

@@ -1,5 +1,6 @@
 //! From nodes of the tree to Rust's types, with what was expected when it can't be done.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -206,6 +207,21 @@ impl<T: FromNode> FromNode for Vec<T> {
             .as_array()
             .ok_or_else(|| Flaw::wrong_type(node, "a list"))?;
         items.iter().map(T::from_node).collect()
+    }
+}
+
+/// A table of strings by name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Strings(pub BTreeMap<String, String>);
+
+impl FromNode for Strings {
+    fn from_node(node: &Node) -> Result<Self, Flaw> {
+        let entries = table(node, "a table of strings, as in { \"old\" = \"new\" }")?.iter();
+        let pair = |entry: &crate::tree::Entry| {
+            let NonEmpty(value) = NonEmpty::from_node(&entry.node)?;
+            Ok((entry.key.clone(), value))
+        };
+        entries.map(pair).collect::<Result<_, Flaw>>().map(Self)
     }
 }
 

@@ -139,6 +139,7 @@ mod tests {
                 bytes: 180,
                 cut_ms: 1_504_665_716_000,
                 position: None,
+                logged_as: None,
             },
         })
     }

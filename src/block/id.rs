@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tidemill_wal::Position;
 
+use crate::uid::OperatorUid;
+
 /// Names a block within its stream: the epoch of the driver that cut it, and a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BlockId {
@@ -34,4 +36,7 @@ pub struct BlockInfo {
     /// Where its data is in the block log; `None` when it is held in memory only.
     #[serde(default)]
     pub position: Option<Position>,
+    /// What the block log calls its stream, when that was renamed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged_as: Option<OperatorUid>,
 }

@@ -161,6 +161,7 @@ impl BlockStore {
                 bytes: block.len() as u64,
                 cut_ms,
                 position,
+                logged_as: None,
             })
         }
     }
@@ -233,7 +234,8 @@ impl BlockStore {
         };
         let (found_stream, found_id, block) =
             Block::from_payload(entry.payload).map_err(unreadable)?;
-        if found_stream != *stream || found_id != info.id {
+        let logged_as = info.logged_as.as_ref().unwrap_or(stream);
+        if found_stream != *logged_as || found_id != info.id {
             let reason = format!("its place in the log holds block {found_id} of `{found_stream}`");
             return Err(unreadable(reason));
         }

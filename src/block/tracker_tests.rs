@@ -32,6 +32,7 @@ fn block(number: u64) -> BlockInfo {
         bytes: 1,
         cut_ms: 0,
         position: None,
+        logged_as: None,
     }
 }
 

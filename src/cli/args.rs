@@ -36,11 +36,18 @@ Examples:
   tidemill run wordcount.toml
   tidemill run wordcount.toml --set admin.listen=127.0.0.1:0 --set batch_interval=500ms")]
     Run(RunArgs),
-    /// Validate a pipeline; print its graph and what each path from source to sink guarantees
-    #[command(
-        after_help = "Opens and writes nothing but the file itself.\n\nExample:\n  tidemill check wordcount.toml --set wal.receiver=false"
-    )]
-    Check(PipelineArgs),
+    /// Validate a pipeline; print its graph and what each path from source to sink guarantees. With
+    /// --against, say what a restart on a checkpoint would keep, migrate, drop or refuse
+    #[command(after_help = "\
+Without --against it opens nothing but the file itself; with it, it reads the checkpoint and the driver's \
+log, beside a live driver if there is one, and takes no lock and writes nothing. Exit code 2 when the \
+restart would be refused.
+
+Examples:
+  tidemill check wordcount.toml --set wal.receiver=false
+  tidemill check new.toml --against new.toml
+  tidemill check new.toml --against sled:data/wordcount/checkpoint --drop visits.update_state_by_key --json")]
+    Check(CheckArgs),
     /// Show how a running pipeline is doing
     #[command(after_help = "Example:\n  tidemill status --admin http://127.0.0.1:4041")]
     Status(StatusArgs),
@@ -131,9 +138,34 @@ pub(super) struct SetArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
+    /// Hold the pipeline against the newest checkpoint there: a checkpoint URL or a PIPELINE.toml
+    #[arg(long, value_name = "LOCATION")]
+    pub(super) against: Option<String>,
+    #[command(flatten)]
+    pub(super) permits: PermitArgs,
+    /// Print JSON
+    #[arg(long, requires = "against")]
+    pub(super) json: bool,
+}
+
+/// What may be given up.
+#[derive(Debug, Args)]
+pub(super) struct PermitArgs {
+    /// Give up the state that the checkpoint holds under this uid, where no operator takes it over; may be
+    /// repeated. As `[checkpoint] drop`
+    #[arg(long, value_name = "UID")]
+    pub(super) drop: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub(super) permits: PermitArgs,
     /// Move an existing checkpoint and its logs aside and start anew
     #[arg(long)]
     pub(super) fresh: bool,

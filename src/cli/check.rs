@@ -5,17 +5,18 @@ use std::io::Write;
 
 use tidemill_config::{Pipeline, StoreUrl, format_duration};
 
-use super::args::PipelineArgs;
+use super::args::CheckArgs;
 use super::error::{CliError, Result};
 use super::output::Output;
-use super::{guarantee, load};
+use super::{guarantee, load, upgrade};
 use crate::error::Error;
 use crate::graph::{GraphDescriptor, OperatorDescriptor};
 use crate::{OperatorUid, StreamingContext, pipeline};
 
-/// Validates and shows a pipeline; opens and writes nothing but its file.
-pub(super) fn check(args: &PipelineArgs) -> Result<()> {
-    let loaded = load::pipeline(args)?;
+/// Validates and shows a pipeline, or holds it against a checkpoint. Writes nothing.
+pub(super) fn check(args: &CheckArgs) -> Result<()> {
+    let mut loaded = load::pipeline(&args.pipeline)?;
+    loaded.checkpoint.drop.extend(args.permits.drop.clone());
     for warning in &loaded.warnings {
         // Standard error that is closed is no reason to say that the pipeline is wrong.
         let _ = writeln!(std::io::stderr(), "{warning}");
@@ -31,6 +32,9 @@ pub(super) fn check(args: &PipelineArgs) -> Result<()> {
     };
     is_location(&loaded.checkpoint.url)?;
     is_location(&loaded.wal.url)?;
+    if args.against.is_some() {
+        return upgrade::check(args, &context);
+    }
     let mut out = Output::new();
     head(&mut out, &loaded)?;
     tree(&mut out, &context, &loaded)?;

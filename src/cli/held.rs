@@ -4,13 +4,15 @@ use tidemill_checkpoint::{CheckpointId, CheckpointReader, Error, Manifest, Verif
 use tidemill_storage::Location;
 
 use super::error::Result;
-use crate::recovery::Metadata;
+use crate::recovery::{Metadata, Renames};
 
 /// A checkpoint of which every byte verifies.
 pub(super) struct Held {
     pub(super) id: CheckpointId,
     pub(super) manifest: Manifest,
     pub(super) metadata: Metadata,
+    /// How its operators are called now; the metadata is in these names once they are set.
+    pub(super) renames: Renames,
 }
 
 /// All checkpoints of a location.
@@ -50,6 +52,7 @@ impl Checkpoints {
                     id: verified.id,
                     manifest,
                     metadata,
+                    renames: Renames::default(),
                 }),
                 Err(error) => found.unreadable.push((verified.id, error.to_string())),
             }

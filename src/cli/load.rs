@@ -70,6 +70,12 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
     if let Some(rate) = backpressure.initial_rate {
         builder = builder.backpressure_initial_rate(rate.get() as f64);
     }
+    for (old, new) in &checkpoint.renames {
+        builder = builder.rename_operator(old, new);
+    }
+    for uid in &checkpoint.drop {
+        builder = builder.drop_state(uid);
+    }
     if let Some(address) = admin {
         builder = builder.admin_address(format!("http://{address}"));
     }

@@ -20,6 +20,7 @@ mod output;
 mod run;
 mod show;
 mod steer;
+mod upgrade;
 mod wal_dump;
 mod wal_repair;
 mod wal_verify;

@@ -42,12 +42,25 @@ impl Output {
                 .max()
                 .unwrap_or_default()
         };
-        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        let is_number = |column: usize| {
+            let mut cells = rows.iter().filter_map(|row| row.get(column));
+            cells.all(|cell| {
+                cell.chars()
+                    .next()
+                    .is_none_or(|first| first.is_ascii_digit())
+            })
+        };
+        let columns: Vec<(usize, bool)> = (0..head.len())
+            .map(|column| (width(column), is_number(column)))
+            .collect();
         for row in std::iter::once(&head).chain(rows) {
-            let cells = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:>width$}"));
+            let cells =
+                row.iter()
+                    .zip(&columns)
+                    .map(|(cell, (width, is_number))| match is_number {
+                        true => format!("{cell:>width$}"),
+                        false => format!("{cell:width$}"),
+                    });
             self.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::rdd::Executor;
 use crate::scheduler::ListenerBus;
 use crate::source::Ingest;
+use crate::uid::OperatorUid;
 
 /// Sets up a [`StreamingContext`].
 #[derive(Debug, Clone)]
@@ -128,6 +129,35 @@ impl Builder {
     /// Where the admin server answers, told to whoever is refused the checkpoint location.
     pub fn admin_address(mut self, address: impl Into<String>) -> Self {
         self.0.admin = Some(address.into());
+        self
+    }
+
+    /// Says that what checkpoints call `old` is `new` in this program: state, received data and positions
+    /// follow. It may stay for ever, since it changes nothing once a checkpoint knows the new name. Nothing
+    /// of the kind is in Spark.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// let builder = StreamingContext::builder("totals", Duration::from_secs(1))
+    ///     .rename_operator("lines.flat_map.count_by_value.update_state_by_key", "totals");
+    /// ```
+    pub fn rename_operator(mut self, old: impl AsRef<str>, new: impl AsRef<str>) -> Self {
+        let (old, new) = (OperatorUid::new(old), OperatorUid::new(new));
+        self.0.permits.renames.insert(old, new);
+        self
+    }
+
+    /// Gives up the state that a checkpoint holds under `uid`, where the program has no place for it: without
+    /// this such a start is refused. State that the program can go on with is kept all the same.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// let builder = StreamingContext::builder("totals", Duration::from_secs(1)).drop_state("visits");
+    /// ```
+    pub fn drop_state(mut self, uid: impl AsRef<str>) -> Self {
+        self.0.permits.drops.insert(OperatorUid::new(uid));
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidemill_checkpoint::{Holder, LOCK_FILE, Location};
 use tidemill_storage::{Disk, FileLock, LocalDisk, LockError, Objects, memory_disk, open_objects};
-use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
+use tidemill_wal::{LogKind, LogReader, Sequence, Wal, WalOptions};
 
 use super::settings::Settings;
 use crate::engine::Place;
@@ -101,6 +101,31 @@ impl Locations {
             disk: Arc::new(LocalDisk),
         });
         logs.into_iter().chain(checkpoint).collect()
+    }
+
+    /// A log to look at beside whoever writes it, and what to call it; `None` when there is none.
+    pub(super) fn read_log(&self, name: &str) -> Result<Option<(LogReader, String)>> {
+        let (place, opened) = match &self.logs {
+            Logs::Folder(disk, logs) => {
+                let folder = logs.join(name);
+                let place = format!("the log in {}", folder.display());
+                (place, LogReader::open(Arc::clone(disk), &folder))
+            }
+            Logs::Objects(objects, location) => {
+                let location = location.to_string();
+                let place = format!("the log at {location}/{name}");
+                let opened = LogReader::open_objects(Arc::clone(objects), name, &location);
+                (place, opened)
+            }
+        };
+        match opened {
+            Ok(reader) => Ok(Some((reader, place))),
+            Err(tidemill_wal::Error::Storage(error)) if error.is_not_found() => Ok(None),
+            Err(error) => Err(Error::Log {
+                log: place,
+                error: Box::new(error),
+            }),
+        }
     }
 
     pub(super) fn open_log(

@@ -13,6 +13,7 @@ mod start;
 mod status;
 mod stop;
 mod streams;
+mod upgrade;
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -13,6 +13,7 @@ use tidemill_storage::failpoint;
 use super::inputs::ReceiverInput;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
+use super::upgrade::{Compared, refused};
 use super::{StartMode, StreamingContext};
 use crate::accumulator::SERIES;
 use crate::backpressure::Backpressure;
@@ -24,7 +25,8 @@ use crate::engine::{
 };
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_memory};
-use crate::recovery::{Metadata, irreconcilable, replay_driver_log};
+use crate::recovery::{Metadata, UpgradePlan, replay_driver_log, waiting_without_input};
+use crate::state::ChunkSource;
 use crate::time::{Time, millis};
 use crate::uid::OperatorUid;
 
@@ -40,7 +42,7 @@ impl StreamingContext {
         let mut options = StoreOptions::new(holder.clone());
         options.retain = settings.retain;
         let graph = GraphDescriptor::of(registry);
-        self.look_before_taking_over(settings, &locations.checkpoint, mode, &graph)?;
+        self.look_before_taking_over(settings, &locations.checkpoint, mode)?;
         let store = CheckpointStore::open(&locations.checkpoint, options)?;
         let log_lock = locations.lock_logs(&holder)?;
         let newest = store.newest()?;
@@ -49,17 +51,30 @@ impl StreamingContext {
         }
         let held = match &newest.manifest {
             Some(manifest) => {
-                Some(self.reconciled(settings, &locations.checkpoint, manifest, mode, &graph)?)
+                Some(self.reconciled(settings, &locations.checkpoint, manifest, mode)?)
             }
             None => None,
         };
+        let (held, plan) = held.map(|held| (held.metadata, held.plan)).unzip();
+        let renames = plan.as_ref().map(UpgradePlan::renames).unwrap_or_default();
+        store.rename_series(&renames.of_series());
         let is_new = held.is_none();
         let clock = clock_for(settings, held.as_ref());
         let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
         registry.executor.set_hash_seed(metadata.hash_seed);
         registry.set_zero_time(metadata.zero_time);
         registry.set_complete_through(metadata.complete_through);
-        self.restore_states(&store, newest.manifest.as_ref(), &metadata)?;
+        let chunks = |reference: &_| store.read_chunk(reference);
+        if let Some(manifest) = &newest.manifest {
+            self.restore_accumulators(manifest, &chunks)?;
+        }
+        let effects = &registry.effects;
+        effects.recovered(metadata.complete_through, &metadata.completed);
+        self.attach_states(newest.manifest.as_ref(), &metadata, plan.as_ref(), &chunks)
+            .map_err(|(uid, reason)| Error::Unreadable {
+                place: format!("the state of `{uid}`"),
+                reason,
+            })?;
 
         let epoch = store.epoch().0;
         let known_end = metadata.tracker.replay_from;
@@ -76,8 +91,15 @@ impl StreamingContext {
             });
         }
         failpoint!("recovery::before_replay");
-        let replayed = replay_driver_log(&driver_log, &driver_place, &mut metadata)?;
+        let replayed = replay_driver_log(&driver_log, &driver_place, &mut metadata, &renames)?;
         failpoint!("recovery::after_replay");
+        let homeless = waiting_without_input(&metadata, &graph);
+        if !homeless.is_empty() {
+            return Err(Error::Incompatible {
+                location: locations.checkpoint.to_string(),
+                differences: homeless,
+            });
+        }
         let known_end = metadata.tracker.end_of_blocks();
         let block_log = match settings.receiver_log {
             true => Some(
@@ -186,7 +208,6 @@ impl StreamingContext {
         settings: &Settings,
         location: &Location,
         mode: StartMode,
-        graph: &GraphDescriptor,
     ) -> Result<()> {
         if location.is_local() {
             return Ok(());
@@ -194,7 +215,7 @@ impl StreamingContext {
         let reader = CheckpointReader::open(location);
         match reader.and_then(|reader| reader.newest_manifest()) {
             Ok(Some(manifest)) => self
-                .reconciled(settings, location, &manifest, mode, graph)
+                .reconciled(settings, location, &manifest, mode)
                 .map(drop),
             Ok(None) => Ok(()),
             // Whatever it is, the real reading tells it better.
@@ -205,83 +226,48 @@ impl StreamingContext {
         }
     }
 
-    /// A checkpoint's metadata, if this program can go on from it.
+    /// A checkpoint, if this program can go on from it.
     fn reconciled(
         &self,
         settings: &Settings,
         location: &Location,
         manifest: &Manifest,
         mode: StartMode,
-        graph: &GraphDescriptor,
-    ) -> Result<Metadata> {
+    ) -> Result<Compared> {
         if mode == StartMode::CreateOnly {
             return Err(Error::Setting(format!(
                 "{location} holds checkpoint {} already; use get_or_create to go on from it",
                 manifest.id
             )));
         }
-        let place = format!("checkpoint {} at {location}", manifest.id);
-        let mut held = Metadata::decode(&manifest.metadata, &place)?;
-        let keys_of = |series: &tidemill_checkpoint::Series| {
-            let chunks = series.partitions.iter().flat_map(|chain| chain.base.iter());
-            (series.name.clone(), chunks.map(|chunk| chunk.entries).sum())
-        };
-        let state_keys: BTreeMap<String, u64> = manifest.series.iter().map(keys_of).collect();
-        let interval_ms = millis(settings.batch_interval);
-        let differences = irreconcilable(&held, &settings.name, interval_ms, graph, &state_keys);
-        if !differences.is_empty() {
-            return Err(Error::Incompatible {
-                location: location.to_string(),
-                differences,
-            });
+        let mut compared = self.compare(settings, location, manifest)?;
+        if !compared.plan.is_possible() {
+            return Err(refused(compared.plan));
         }
+        let (held, interval_ms) = (&mut compared.metadata, millis(settings.batch_interval));
         if held.batch_interval_ms != interval_ms {
             // Nothing is in phase with the old interval, or it would have been refused.
             let last = held.tracker.last_allocated.unwrap_or(held.zero_time);
             held.zero_time = last.floor(settings.batch_interval);
             held.batch_interval_ms = interval_ms;
         }
-        Ok(held)
+        Ok(compared)
     }
 
-    fn restore_states(
+    /// Gives accumulators what the checkpoint holds of them.
+    pub(super) fn restore_accumulators(
         &self,
-        store: &CheckpointStore,
-        manifest: Option<&Manifest>,
-        metadata: &Metadata,
+        manifest: &Manifest,
+        chunks: &ChunkSource<'_>,
     ) -> Result<()> {
-        let executor = &self.0.registry.executor;
-        let chunks = |reference: &_| store.read_chunk(reference);
-        if let Some(series) = manifest.and_then(|manifest| manifest.series(SERIES)) {
-            let restored = self.0.registry.accumulators.restore(series, &chunks);
-            restored.map_err(|error| Error::Unreadable {
-                place: "the accumulators of the checkpoint".to_owned(),
-                reason: error.to_string(),
-            })?;
-        }
-        let effects = &self.0.registry.effects;
-        effects.recovered(metadata.complete_through, &metadata.completed);
-        for node in self.0.registry.nodes() {
-            let Some(state) = &node.core().state else {
-                continue;
-            };
-            let uid = node.core().uid();
-            match manifest.and_then(|manifest| manifest.series(uid.as_str())) {
-                Some(series) => {
-                    state
-                        .restore(series, metadata.complete_through, &chunks, executor)
-                        .map_err(|error| Error::Unreadable {
-                            place: format!("the state of `{uid}`"),
-                            reason: error.to_string(),
-                        })?;
-                }
-                None => {
-                    let first = metadata.complete_through.plus(node.core().slide);
-                    state.initialize(first, executor);
-                }
-            }
-        }
-        Ok(())
+        let Some(series) = manifest.series(SERIES) else {
+            return Ok(());
+        };
+        let restored = self.0.registry.accumulators.restore(series, chunks);
+        restored.map_err(|error| Error::Unreadable {
+            place: "the accumulators of the checkpoint".to_owned(),
+            reason: error.to_string(),
+        })
     }
 }
 

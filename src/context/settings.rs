@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::backpressure::BackpressureSettings;
 use crate::clock::Clock;
 use crate::receiver::ReceiverLimits;
+use crate::recovery::Permits;
 
 /// A context's settings. Durations and sizes as their types say; defaults in brackets.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) program: Option<String>,
     pub(crate) admin: Option<String>,
+    /// What may happen to a checkpoint of another program.
+    pub(crate) permits: Permits,
 }
 
 /// How receivers' data is cut into blocks.
@@ -79,6 +82,7 @@ impl Settings {
             clock: None,
             program: None,
             admin: None,
+            permits: Permits::default(),
         }
     }
 

@@ -16,6 +16,7 @@ mod registry;
 mod several;
 mod stateful;
 mod transform;
+mod versions;
 mod window;
 
 use std::fmt;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dstream::{AnyNode, Registry};
-use crate::state::STATE_FORMAT;
+use crate::state::{FIRST_VERSION, Migrations, STATE_FORMAT};
 use crate::time::millis;
 use crate::uid::OperatorUid;
 
@@ -47,6 +47,18 @@ pub struct StateDescriptor {
     pub key_type: String,
     /// The Rust type of its values; tells people what changed, decides nothing.
     pub value_type: String,
+    /// The version of its types, as [`DStream::state_version`](crate::DStream::state_version) sets it; 1
+    /// unless set.
+    #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
+    pub version: u32,
+}
+
+fn first_version() -> u32 {
+    FIRST_VERSION
+}
+
+fn is_first_version(version: &u32) -> bool {
+    *version == FIRST_VERSION
 }
 
 /// An output operation.
@@ -83,6 +95,9 @@ impl GraphDescriptor {
                         format: STATE_FORMAT,
                         key_type: key_type.to_owned(),
                         value_type: value_type.to_owned(),
+                        version: state
+                            .migrations()
+                            .map_or(FIRST_VERSION, Migrations::version),
                     }
                 }),
             }

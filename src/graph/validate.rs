@@ -22,6 +22,17 @@ pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> 
                     .to_owned(),
             ));
         }
+        let migrations = core.state.as_ref().and_then(|state| state.migrations());
+        for (message, caller) in migrations
+            .map(|migrations| migrations.flaws())
+            .unwrap_or_default()
+        {
+            mistakes.push(Mistake {
+                uid: core.uid(),
+                message,
+                caller,
+            });
+        }
         if core.looks_back > Duration::ZERO && reads_state(registry, core.id) {
             mistakes.push(mistake(
                 "a window over a stream with state can't be rebuilt after a restart; put the window \

@@ -123,6 +123,7 @@ mod tests {
                 format: 1,
                 key_type: "String".to_owned(),
                 value_type: "u64".to_owned(),
+                version: 1,
             }),
         };
         Metadata {

@@ -7,9 +7,10 @@ use tidemill_checkpoint::{PartitionChanges, Series};
 
 use super::keyed::KeyedState;
 use super::mark::Mark;
+use super::migration::restore_migrated;
 use super::restore::{ChunkSource, restore};
 use super::shelves::Held;
-use super::{AnyState, PendingChanges, StateKey, StateValue, encode};
+use super::{AnyState, Migrations, PendingChanges, StateKey, StateValue, encode};
 use crate::rdd::{BoxError, Executor, JobError};
 use crate::time::Time;
 
@@ -59,6 +60,25 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
         executor: &Executor,
     ) -> Result<(), BoxError> {
         restore(self, series, through, chunks, executor)
+    }
+
+    fn migrations(&self) -> Option<&Migrations> {
+        Some(&self.migrations)
+    }
+
+    fn partitions(&self) -> Option<usize> {
+        Some(self.partition_count())
+    }
+
+    fn restore_migrated(
+        &self,
+        from: u32,
+        series: &Series,
+        through: Time,
+        chunks: &ChunkSource<'_>,
+        executor: &Executor,
+    ) -> Result<(), BoxError> {
+        restore_migrated(self, from, series, through, chunks, executor)
     }
 
     fn initialize(&self, first: Time, executor: &Executor) {

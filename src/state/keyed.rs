@@ -9,7 +9,7 @@ use super::changes::Changes;
 use super::due::Due;
 use super::mark::Mark;
 use super::shelves::{Held, Shelves};
-use super::{StateKey, StateValue};
+use super::{Migrations, StateKey, StateValue};
 use crate::rdd::{Partitioning, Table};
 use crate::time::Time;
 
@@ -50,6 +50,7 @@ pub(crate) struct KeyedState<K: StateKey, S: StateValue, M: Mark = ()> {
     /// Whether a merge ended in the middle.
     pub(super) is_torn: AtomicBool,
     pub(super) initial: Mutex<Vec<(K, S)>>,
+    pub(super) migrations: Migrations,
 }
 
 impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
@@ -69,6 +70,7 @@ impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
             rewrite: AtomicBool::new(true),
             is_torn: AtomicBool::new(false),
             initial: Mutex::new(initial),
+            migrations: Migrations::new::<K, S>(),
         }
     }
 

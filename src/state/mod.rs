@@ -16,6 +16,7 @@ mod keyed;
 mod map;
 mod mark;
 mod merge;
+mod migration;
 mod restore;
 mod shelves;
 mod spec;
@@ -36,6 +37,7 @@ pub(crate) use after::after_batch;
 pub(crate) use keyed::KeyedState;
 pub(crate) use map::map_with_state;
 pub(crate) use mark::Touched;
+pub(crate) use migration::{FIRST_VERSION, Migrations, Part};
 pub(crate) use restore::ChunkSource;
 pub(crate) use update::update_state;
 
@@ -74,6 +76,26 @@ pub(crate) trait AnyState: Send + Sync {
         chunks: &ChunkSource<'_>,
         executor: &Executor,
     ) -> Result<(), BoxError>;
+    /// The version of its types and how older ones become it; `None` when it has but one version.
+    fn migrations(&self) -> Option<&Migrations> {
+        None
+    }
+    /// How many partitions it has, where that can change.
+    fn partitions(&self) -> Option<usize> {
+        None
+    }
+    /// As [`AnyState::restore`], from a checkpoint of the older version `from`.
+    fn restore_migrated(
+        &self,
+        from: u32,
+        series: &Series,
+        through: Time,
+        chunks: &ChunkSource<'_>,
+        executor: &Executor,
+    ) -> Result<(), BoxError> {
+        let _ = (series, through, chunks, executor);
+        Err(format!("a state of this kind can't be migrated from version {from}").into())
+    }
     /// Fills the empty state with what the program starts from; `first` is the time of the first batch.
     fn initialize(&self, first: Time, executor: &Executor);
 }

@@ -34,7 +34,8 @@ pub fn program(folder: &Path, clock: &ManualClock) -> (StreamingContext, Feed) {
         .update_state_by_key(|new: &[u64], total: Option<&u64>| {
             Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
         })
-        .uid("totals");
+        .uid("totals")
+        .state_version(2);
     Collected::new().collect(&totals);
     let clock = clock.clone();
     totals.for_each_rdd(move |_, _| -> Result<(), BoxError> {

@@ -33,6 +33,7 @@ fn addition(number: u64, position: Option<Position>) -> Event {
             bytes: 180,
             cut_ms: 1_504_665_716_000,
             position,
+            logged_as: None,
         },
     })
 }

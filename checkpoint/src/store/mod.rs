@@ -276,6 +276,21 @@ impl CheckpointStore {
             .collect())
     }
 
+    /// Has the next checkpoint know series of the newest one by other names: new ones by old ones. Call it
+    /// between [`newest`](CheckpointStore::newest) and the first [`write`](CheckpointStore::write); what is
+    /// stored stays as it is, and chunks are shared, not written again.
+    pub fn rename_series(&self, renames: &BTreeMap<String, String>) {
+        let mut writer = self.lock_writer();
+        let Some(Some(base)) = &mut writer.base else {
+            return;
+        };
+        for series in &mut Arc::make_mut(base).series {
+            if let Some(name) = renames.get(&series.name) {
+                series.name.clone_from(name);
+            }
+        }
+    }
+
     fn lock_writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,6 +5,7 @@
 mod read;
 pub(crate) mod table;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -25,6 +26,10 @@ pub struct Checkpoint {
     pub interval: Duration,
     /// How many to keep, at least 2.
     pub retain: NonZeroUsize,
+    /// New uids by those that checkpoints of before call them.
+    pub renames: BTreeMap<String, String>,
+    /// Uids whose state may be given up.
+    pub drop: Vec<String>,
 }
 
 /// `[wal]`.

@@ -13,7 +13,7 @@ use crate::error::{Problem, Report};
 use crate::key::Key;
 use crate::section::Section;
 use crate::tree::Table;
-use crate::value::table;
+use crate::value::{NonEmpty, Strings, table};
 use crate::{ByteSize, Location, StoreUrl, format_duration};
 
 /// The most partitions, jobs or waiting blocks accepted: more is a slip of the keyboard, and each costs
@@ -189,8 +189,15 @@ fn checkpoint(
         let message = format!("rounded up to {rounded}, a multiple of the batch interval");
         section.warn("interval", message);
     }
+    let renames = section
+        .get::<Strings>("renames")
+        .map(|Strings(renames)| renames);
+    let drop = section.get::<Vec<NonEmpty>>("drop").unwrap_or_default();
+    let drop: Vec<String> = drop.into_iter().map(|NonEmpty(uid)| uid).collect();
     let checkpoint = || {
         Some(Checkpoint {
+            renames: renames.unwrap_or_default(),
+            drop,
             url: url.clone()?,
             interval: interval?,
             retain: retain?,

@@ -49,6 +49,20 @@ const CHECKPOINT: &[Key] = &[
         "Newest checkpoints to keep, at least 2: if the newest turns out bad, an older one and the log \
          behind it still hold everything.",
     ),
+    Key::optional(
+        "renames",
+        "a table of uids",
+        "{ \"counts.update_state_by_key\" = \"totals\" }",
+        "Operators that older checkpoints know by another name, old = new: state and received data follow. \
+         It may stay for ever.",
+    ),
+    Key::optional(
+        "drop",
+        "a list of uids",
+        "[\"visits.update_state_by_key\"]",
+        "State in a checkpoint that may be given up, where no operator takes it over. Without this such a \
+         start is refused.",
+    ),
 ];
 
 const WAL: &[Key] = &[

@@ -8,8 +8,6 @@ use super::finding::{Finding, Findings, Severity};
 use super::logs::{Extent, Logs};
 use crate::StreamingContext;
 use crate::block::{BlockInfo, TrackerSnapshot};
-use crate::recovery::irreconcilable;
-use crate::time::millis;
 
 const AREA: &str = "checkpoints";
 
@@ -143,7 +141,9 @@ fn replayed(checkpoint: &Held, logs: &Logs, problems: &mut Vec<String>) -> Track
             break;
         };
         let through = checkpoint.metadata.complete_through;
-        if let Err(reason) = tracker.apply(sequence, event.clone(), through) {
+        if let Err(reason) =
+            tracker.apply(sequence, checkpoint.renames.event(event.clone()), through)
+        {
             problems.push(format!("entry {sequence} of the driver's log: {reason}"));
             break;
         }
@@ -205,18 +205,14 @@ pub(super) fn against_pipeline(
         return;
     };
     let mut found = Findings::of("pipeline", found);
-    let state_keys = newest.manifest.series.iter().map(|series| {
-        let chunks = series.partitions.iter().flat_map(|chain| chain.base.iter());
-        (series.name.clone(), chunks.map(|chunk| chunk.entries).sum())
-    });
-    let differences = irreconcilable(
-        &newest.metadata,
-        pipeline.name.as_str(),
-        millis(pipeline.batch_interval),
-        &context.graph(),
-        &state_keys.collect(),
-    );
-    for difference in differences {
+    let plan = match context.plan_for(&newest.manifest) {
+        Ok(plan) => plan,
+        Err(error) => {
+            tracing::debug!(%error, "a checkpoint can't be held against the pipeline");
+            return;
+        }
+    };
+    for difference in plan.refusals {
         found.add(
             Severity::Error,
             format!("`{}`", difference.subject),

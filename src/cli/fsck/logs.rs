@@ -183,8 +183,9 @@ impl Logs {
                 records,
                 bytes,
             } => {
+                let logged_as = block.logged_as.as_ref().map_or(stream, |uid| uid.as_str());
                 let is_right = (found.as_str(), *id, *records, *bytes)
-                    == (stream, block.id, block.records, block.bytes)
+                    == (logged_as, block.id, block.records, block.bytes)
                     && *position == named;
                 (!is_right).then(|| {
                     format!(

@@ -132,7 +132,13 @@ fn look(
     context: &StreamingContext,
 ) -> Result<(Vec<Finding>, Checked)> {
     let mut findings = Vec::new();
-    let held = checkpoints_of(loaded, &mut findings)?;
+    let mut held = checkpoints_of(loaded, &mut findings)?;
+    for checkpoint in &mut held.whole {
+        if let Ok(plan) = context.plan_for(&checkpoint.manifest) {
+            checkpoint.renames = plan.renames();
+            checkpoint.renames.apply(&mut checkpoint.metadata);
+        }
+    }
     // What a checkpoint calls complete is there by now; what is there by now has been logged when the
     // log is read.
     let mut listed = Vec::new();

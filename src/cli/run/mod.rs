@@ -25,7 +25,8 @@ use daemon::{Daemon, Event};
 
 /// Runs a pipeline until it is stopped.
 pub(super) fn run(args: &RunArgs) -> Result<()> {
-    let pipeline = load::pipeline(&args.pipeline)?;
+    let mut pipeline = load::pipeline(&args.pipeline)?;
+    pipeline.checkpoint.drop.extend(args.permits.drop.clone());
     logging::start(&pipeline.log)?;
     for warning in &pipeline.warnings {
         tracing::warn!("{}: {}", warning.location, warning.message);

@@ -1,0 +1,84 @@
+//! `tidemill check --against`: what a restart of this pipeline would do with a checkpoint.
+
+use super::args::CheckArgs;
+use super::error::{CliError, Result};
+use super::location;
+use super::output::{self, Output};
+use crate::StreamingContext;
+use crate::error::Error;
+use crate::recovery::{OperatorPlan, UpgradePlan};
+
+/// Prints the plan; fails as a start would when the restart would be refused.
+pub(super) fn check(args: &CheckArgs, context: &StreamingContext) -> Result<()> {
+    let against = args.against.as_deref().unwrap_or_default();
+    let sets: &[String] = match is_file(against) {
+        true => &args.pipeline.sets.set,
+        false => &[],
+    };
+    let location = location::checkpoint(against, sets)?;
+    let Some(plan) = context.examine(Some(&location))? else {
+        return Err(CliError::Failed(format!(
+            "{location} holds no checkpoint: a start would begin with nothing"
+        )));
+    };
+    let mut out = Output::new();
+    match args.json {
+        true => out.json(&plan)?,
+        false => show(&mut out, &plan)?,
+    }
+    out.finish()?;
+    match plan.is_possible() {
+        true => Ok(()),
+        false => Err(CliError::Engine(Error::Incompatible {
+            location: plan.location,
+            differences: plan.refusals,
+        })),
+    }
+}
+
+/// Whether a location is a pipeline's file, for which `--set` counts as for the pipeline itself.
+fn is_file(text: &str) -> bool {
+    text.ends_with(".toml") || std::path::Path::new(text).is_file()
+}
+
+fn show(out: &mut Output, plan: &UpgradePlan) -> Result<()> {
+    out.line(format!(
+        "against checkpoint {} at {}\n",
+        plan.checkpoint, plan.location
+    ))?;
+    let rows: Vec<Vec<String>> = plan.operators.iter().map(row).collect();
+    out.table(
+        &[
+            "CHANGE",
+            "UID",
+            "KIND",
+            "ENTRIES",
+            "SIZE",
+            "PARTITIONS",
+            "NOTE",
+        ],
+        &rows,
+    )?;
+    out.line(match plan.is_possible() {
+        true => "\na restart would go on from it",
+        false => "\na restart would be refused",
+    })
+}
+
+fn row(plan: &OperatorPlan) -> Vec<String> {
+    let state = |show: &dyn Fn(&crate::StatePlan) -> String| {
+        plan.state.as_ref().map(show).unwrap_or_default()
+    };
+    vec![
+        plan.change.to_string(),
+        plan.uid.to_string(),
+        plan.kind.clone(),
+        state(&|state| state.entries.to_string()),
+        state(&|state| output::bytes(state.bytes)),
+        state(&|state| match state.new_partitions {
+            Some(new) if new != state.partitions => format!("{} → {new}", state.partitions),
+            _ => state.partitions.to_string(),
+        }),
+        plan.notes.join("; "),
+    ]
+}

@@ -1,0 +1,160 @@
+//! `tidemill check --against`: a pipeline that changed, held against a checkpoint that stays as it is.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod cli_support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cli_support::{Place, eventually, stderr, stdout};
+use serde_json::Value;
+
+/// Every file below a folder with its bytes.
+fn bytes_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => drop(files.insert(path.clone(), std::fs::read(&path).unwrap())),
+            }
+        }
+    }
+    files
+}
+
+/// A place where running totals of words were counted and the daemon has stopped.
+fn totals(store: &str) -> Place {
+    let place = Place::new();
+    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
+    let text = text.replace("sled:data/checkpoint", store).replace(
+        "{ op = \"count_by_value\" }",
+        "{ op = \"count_by_value\" }, { op = \"update_state_by_key\", function = \"sum\" }",
+    );
+    std::fs::write(place.path("p.toml"), &text).unwrap();
+    let daemon = place.start(&[]);
+    daemon.feed("to be or not to be\n");
+    eventually("a batch is written", || {
+        place
+            .output_lines()
+            .contains(&"(to,2)".to_owned())
+            .then_some(())
+    });
+    daemon.stop();
+    place
+}
+
+fn rewrite(place: &Place, name: &str, change: impl Fn(String) -> String) {
+    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
+    std::fs::write(place.path(name), change(text)).unwrap();
+}
+
+#[test]
+fn a_plan_is_told_without_touching_anything() {
+    for store in ["sled:data/checkpoint", "file:data/checkpoint"] {
+        let place = totals(store);
+        let before = bytes_of(&place.path("data"));
+        let same = place.run(&["check", "p.toml", "--against", "p.toml"]);
+        assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
+        let text = stdout(&same);
+        assert!(text.contains("a restart would go on from it"), "{text}");
+        let state = "counts.update_state_by_key";
+        let line = text
+            .lines()
+            .find(|line| line.contains(&format!("{state} ")))
+            .unwrap();
+        assert!(
+            line.starts_with("keep") && line.contains("update_state_by_key"),
+            "{text}"
+        );
+
+        rewrite(&place, "without.toml", |text| {
+            text.replace(", { op = \"update_state_by_key\", function = \"sum\" }", "")
+        });
+        let refused = place.run(&["check", "without.toml", "--against", store, "--json"]);
+        assert_eq!(refused.status.code(), Some(2));
+        let plan: Value = serde_json::from_str(&stdout(&refused)).unwrap();
+        let of = |plan: &Value, uid: &str| {
+            let operators = plan["operators"].as_array().unwrap();
+            operators
+                .iter()
+                .find(|operator| operator["uid"] == uid)
+                .unwrap()
+                .clone()
+        };
+        assert_eq!(of(&plan, state)["change"], "refuse");
+        assert_eq!(of(&plan, state)["state"]["entries"], 4);
+        assert!(
+            stderr(&refused).contains(&format!("--drop '{state}'")),
+            "{}",
+            stderr(&refused)
+        );
+        let drop = [
+            "check",
+            "without.toml",
+            "--against",
+            "p.toml",
+            "--drop",
+            state,
+            "--json",
+        ];
+        let dropped = place.run(&drop);
+        assert_eq!(dropped.status.code(), Some(0), "{}", stderr(&dropped));
+        let plan: Value = serde_json::from_str(&stdout(&dropped)).unwrap();
+        assert_eq!(of(&plan, state)["change"], "drop");
+
+        rewrite(&place, "renamed.toml", |text| {
+            text.replace("[streams.counts]", "[streams.sums]")
+                .replace("from = \"counts\"", "from = \"sums\"")
+                .replace(
+                    "interval = \"1s\"",
+                    "interval = \"1s\"\nrenames = { \"counts.update_state_by_key\" = \"sums.update_state_by_key\" }",
+                )
+        });
+        let renamed = place.run(&["check", "renamed.toml", "--against", "p.toml", "--json"]);
+        assert_eq!(renamed.status.code(), Some(0), "{}", stderr(&renamed));
+        let plan: Value = serde_json::from_str(&stdout(&renamed)).unwrap();
+        let sums = of(&plan, "sums.update_state_by_key");
+        assert_eq!(
+            (&sums["change"], &sums["renamedFrom"]),
+            (&"keep".into(), &state.into())
+        );
+        assert_eq!(bytes_of(&place.path("data")), before, "{store}");
+
+        let daemon = cli_support::Daemon::spawn(place.command(&["run", "renamed.toml"]));
+        daemon.feed("to\n");
+        eventually("the total went on", || {
+            place
+                .output_lines()
+                .contains(&"(to,3)".to_owned())
+                .then_some(())
+        });
+        // Beside a live driver.
+        let live = place.run(&["check", "renamed.toml", "--against", "renamed.toml"]);
+        assert_eq!(live.status.code(), Some(0), "{}", stderr(&live));
+        daemon.stop();
+    }
+}
+
+#[test]
+fn a_location_without_a_checkpoint_is_told() {
+    let place = Place::new();
+    let nothing = place.run(&["check", "p.toml", "--against", "p.toml"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(
+        stderr(&nothing).contains("holds no checkpoint"),
+        "{}",
+        stderr(&nothing)
+    );
+    assert_eq!(place.names(), ["p.toml"]);
+    let wrong = place.run(&["check", "p.toml", "--json"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
