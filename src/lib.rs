@@ -98,6 +98,7 @@
 //! | [`codec`] | how files are compressed |
 //! | [`receiver`], [`source`] | how records come in |
 //! | [`accumulator`] | totals that closures add to, each batch once |
+//! | [`dead_letters`] | records that couldn't be processed |
 //! | [`state`] | keyed state, staged by a batch and merged when it is complete |
 //! | [`scheduler`] | batches and their jobs; listeners and progress |
 //! | [`sink`] | outputs and their guarantees |
@@ -119,6 +120,7 @@ pub mod cli;
 pub mod clock;
 pub mod codec;
 mod context;
+pub mod dead_letters;
 pub mod dstream;
 mod effects;
 mod engine;

@@ -7,6 +7,7 @@ use super::settings::Settings;
 use super::{ContextState, Inner, Life, StreamingContext};
 use crate::backpressure::PidSettings;
 use crate::clock::Clock;
+use crate::dead_letters::DeadLetterOffice;
 use crate::dstream::Registry;
 use crate::error::{Error, Result};
 use crate::rdd::Executor;
@@ -82,6 +83,9 @@ impl Builder {
         backpressure_initial_rate(backpressure.initial_rate: f64) = Some;
         /// How rates are estimated [Spark's factors].
         backpressure_pid(backpressure.pid: PidSettings);
+        /// How many records of a batch may become dead letters [10 000]. A batch with more fails: then it isn't
+        /// the records that are wrong.
+        max_dead_letters(max_dead_letters: u64);
         /// Jobs (output operations) that run at once [one job].
         concurrent_jobs(concurrent_jobs: usize);
         /// How often a task or a job is tried before its failure is reported [4 times].
@@ -111,6 +115,14 @@ impl Builder {
     /// Where the logs are kept: `file:PATH` or `memory:NAME` [beside the checkpoint].
     pub fn write_ahead_log(mut self, url: impl Into<String>) -> Self {
         self.0.wal = Some(url.into());
+        self
+    }
+
+    /// Where [dead letters](crate::dead_letters) go: a folder on the local disk, plain or as `file:PATH`, or a
+    /// place in an object store such as `s3://BUCKET/PREFIX`. Each batch that has any writes the folder
+    /// `letters-TIME_MS.jsonl` there, all at once, as [`TextFiles`](crate::sink::TextFiles) does.
+    pub fn dead_letters(mut self, url: impl Into<String>) -> Self {
+        self.0.dead_letters = Some(url.into());
         self
     }
 
@@ -194,12 +206,16 @@ impl Builder {
         }
         let executor = Executor::new(settings.parallelism, settings.max_failures)
             .map_err(|error| Error::Setting(format!("no CPU pool can be had: {error}")))?;
+        let dead_letters = DeadLetterOffice::at(settings.dead_letters.as_deref())
+            .map_err(|error| Error::Setting(format!("dead letters: {error}")))?;
         let registry = Registry::new(
             settings.name.clone(),
             settings.batch_interval,
             executor,
             settings.partitions.unwrap_or(settings.parallelism),
+            dead_letters,
         );
+        registry.effects.allow(settings.max_dead_letters);
         Ok(StreamingContext(Arc::new(Inner {
             settings: Mutex::new(settings),
             registry: Arc::new(registry),

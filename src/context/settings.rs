@@ -26,6 +26,10 @@ pub(crate) struct Settings {
     pub(crate) segment_age: Duration,
     pub(crate) receiver: ReceiverSettings,
     pub(crate) backpressure: BackpressureSettings,
+    /// Where dead letters go.
+    pub(crate) dead_letters: Option<String>,
+    /// How many records of a batch may become dead letters.
+    pub(crate) max_dead_letters: u64,
     pub(crate) concurrent_jobs: usize,
     pub(crate) max_failures: usize,
     pub(crate) retry_delay: Duration,
@@ -71,6 +75,8 @@ impl Settings {
                 memory_bytes: 256 << 20,
             },
             backpressure: BackpressureSettings::default(),
+            dead_letters: None,
+            max_dead_letters: 10_000,
             concurrent_jobs: 1,
             max_failures: 4,
             retry_delay: Duration::from_millis(100),

@@ -7,6 +7,7 @@ use tidemill_storage::failpoint;
 use super::inputs::StartReceivers;
 use super::recover::Recovered;
 use super::{ContextState, Running, StartMode, StreamingContext};
+use crate::dead_letters::DeadLetterOffice;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::graph::{resolve_remember, validate};
@@ -75,6 +76,13 @@ impl StreamingContext {
                 reason: format!("{error} (declared at {})", output.caller),
             })?;
         }
+        registry
+            .dead_letters
+            .check()
+            .map_err(|error| Error::Output {
+                uid: DeadLetterOffice::uid(),
+                reason: error.to_string(),
+            })?;
         let runtime = self.runtime()?;
         let parts = self.recover(&settings, mode)?;
         let Recovered {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::operation::OutputOperation;
 use super::operator::AnyNode;
 use crate::accumulator::AccumulatorBook;
+use crate::dead_letters::DeadLetterOffice;
 use crate::effects::EffectBook;
 use crate::rdd::Executor;
 use crate::time::Time;
@@ -26,6 +27,7 @@ pub(crate) struct Registry {
     pub(crate) default_partitions: usize,
     pub(crate) effects: EffectBook,
     pub(crate) accumulators: AccumulatorBook,
+    pub(crate) dead_letters: DeadLetterOffice,
     zero_time: OnceLock<Time>,
     /// Milliseconds: every batch up to then is complete.
     complete_through: AtomicU64,
@@ -59,6 +61,7 @@ impl Registry {
         batch_interval: Duration,
         executor: Executor,
         default_partitions: usize,
+        dead_letters: DeadLetterOffice,
     ) -> Self {
         Self {
             application,
@@ -67,6 +70,7 @@ impl Registry {
             default_partitions: default_partitions.max(1),
             effects: EffectBook::default(),
             accumulators: AccumulatorBook::default(),
+            dead_letters,
             zero_time: OnceLock::new(),
             complete_through: AtomicU64::new(0),
             declared: Mutex::default(),

@@ -96,7 +96,7 @@ impl Engine {
 }
 
 /// Whether what failed found no room: the storage's own error is somewhere below it.
-fn is_full(error: &TaskError) -> bool {
+pub(super) fn is_full(error: &TaskError) -> bool {
     let mut below: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = below {
         if let Some(storage) = error.downcast_ref::<tidemill_storage::Error>() {
@@ -215,6 +215,7 @@ impl Engine {
         // A sink that had committed this batch before didn't compute it: state must all the same.
         stateful().try_for_each(|node| node.prepare(time))?;
         self.complete_effects(time)?;
+        self.commit_dead_letters(time)?;
         failpoint!("engine::before_state_merge");
         let mut boundary = self.boundary();
         for state in stateful().filter_map(|node| node.core().state.as_ref()) {

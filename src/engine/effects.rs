@@ -2,6 +2,9 @@
 //! effect.
 
 use super::Engine;
+use super::batches::is_full;
+use crate::block::Writer;
+use crate::dead_letters::DeadLetterOffice;
 use crate::dstream::Job;
 use crate::effects::{at_batch, collected};
 use crate::rdd::TaskError;
@@ -54,5 +57,29 @@ impl Engine {
             .filter_map(|id| nodes.get(id))
             // Whatever isn't of the batch's datasets was added, if at all, when its output was made.
             .try_for_each(|node| collected(|| node.complete(time)).0)
+    }
+
+    /// Commits the records that the batch put aside, under its identity.
+    pub(super) fn commit_dead_letters(&self, time: Time) -> Result<(), TaskError> {
+        let Some(batch) = self.registry.effects.batch(time) else {
+            return Ok(());
+        };
+        let letters = DeadLetterOffice::letters(time, &batch);
+        if letters.is_empty() {
+            return Ok(());
+        }
+        self.prove_ownership().map_err(TaskError::new)?;
+        let registry = &self.registry;
+        let (gate, writer) = (&self.intake.gate, Writer::Output(DeadLetterOffice::uid()));
+        let committed = registry
+            .dead_letters
+            .commit(&registry.application, time, &letters, &registry.executor)
+            .map_err(TaskError::Failed);
+        match &committed {
+            Ok(()) => gate.accepted(&writer),
+            Err(error) if is_full(error) => gate.refused(writer, error),
+            Err(_) => {}
+        }
+        committed
     }
 }

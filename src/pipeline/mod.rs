@@ -13,7 +13,6 @@ mod any_stream;
 mod at;
 mod fold;
 mod functions;
-mod misfits;
 mod ops;
 mod order;
 mod predicate;
@@ -28,7 +27,7 @@ use tidemill_config::{Input, OpKind, Pipeline};
 pub use value::Value;
 
 use crate::StreamingContext;
-use crate::rdd::BoxError;
+use crate::rdd::{BoxError, ErrorPolicy};
 use any_stream::AnyStream;
 use at::At;
 
@@ -94,7 +93,7 @@ pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxE
         for op in &stream.ops {
             let number = seen.entry(op.name).or_default();
             *number += 1;
-            let at = At::new(prefix, op, *number);
+            let at = At::new(prefix, op, *number, ErrorPolicy::Drop);
             made = match &op.kind {
                 OpKind::Union { with } => {
                     let mut inputs = vec![made];

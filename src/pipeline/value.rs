@@ -67,6 +67,43 @@ impl Value {
     }
 }
 
+/// A record as people see it in JSON.
+pub(super) trait Shown {
+    fn shown(&self) -> serde_json::Value;
+}
+
+impl Shown for str {
+    fn shown(&self) -> serde_json::Value {
+        self.into()
+    }
+}
+
+impl Shown for Value {
+    fn shown(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(truth) => (*truth).into(),
+            Self::Int(n) => (*n).into(),
+            Self::Float(x) => (*x).into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::List(items) => items.iter().map(Shown::shown).collect(),
+            Self::Pair(pair) => pair.shown(),
+        }
+    }
+}
+
+impl Shown for (Value, Value) {
+    fn shown(&self) -> serde_json::Value {
+        vec![self.0.shown(), self.1.shown()].into()
+    }
+}
+
+impl Shown for (String, u64) {
+    fn shown(&self) -> serde_json::Value {
+        serde_json::json!([self.0, self.1])
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())

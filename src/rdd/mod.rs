@@ -11,8 +11,10 @@ mod actions;
 mod aggregate;
 mod cache;
 mod element;
+pub(crate) mod fallible;
 mod join;
 mod key_index;
+pub(crate) mod misfits;
 mod narrow;
 mod pairs;
 pub(crate) mod position;
@@ -33,6 +35,7 @@ use crate::uid::OperatorUid;
 
 pub use actions::Partition;
 pub use element::{Buffer, Chunk, Data, Element};
+pub use fallible::ErrorPolicy;
 pub use key_index::KeyIndex;
 pub use narrow::Emitter;
 pub use pairs::Key;

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use tidemill::rdd::{BoxError, Data};
-use tidemill::{DStream, StreamingContext, Time};
+use tidemill::{Builder, DStream, StreamingContext, Time};
 
 use super::{Feed, SECOND, builder, clock_at, eventually, feed, run_to};
 
@@ -91,7 +91,18 @@ pub fn check_context<T: Data + Ord + Debug>(
     program: impl Fn(&StreamingContext, &DStream<str>) -> DStream<T>,
     model: impl Fn(usize) -> Option<Vec<T>>,
 ) -> Result<(), TestCaseError> {
-    let got = run(batches, plan, program);
+    check_built(batches, plan, |builder| builder, program, model)
+}
+
+/// As [`check_context`], for programs that need further settings.
+pub fn check_built<T: Data + Ord + Debug>(
+    batches: &Batches,
+    plan: &Plan,
+    set: impl Fn(Builder) -> Builder,
+    program: impl Fn(&StreamingContext, &DStream<str>) -> DStream<T>,
+    model: impl Fn(usize) -> Option<Vec<T>>,
+) -> Result<(), TestCaseError> {
+    let got = run(batches, plan, set, program);
     for number in 0..batches.len() {
         let expected = model(number).map(|mut batch| {
             batch.sort();
@@ -122,6 +133,7 @@ static LOCATION: AtomicU64 = AtomicU64::new(0);
 fn run<T: Data + Ord>(
     batches: &Batches,
     plan: &Plan,
+    set: impl Fn(Builder) -> Builder,
     program: impl Fn(&StreamingContext, &DStream<str>) -> DStream<T>,
 ) -> Yielded<T> {
     let folder = plan.on_disk.then(|| tempfile::tempdir().unwrap());
@@ -132,7 +144,7 @@ fn run<T: Data + Ord>(
     let clock = clock_at(FIRST - 1);
     let seen: Arc<Mutex<Yielded<T>>> = Arc::default();
     let start = || -> (StreamingContext, Feed) {
-        let context = builder(&url, &clock)
+        let context = set(builder(&url, &clock))
             .checkpoint_interval(SECOND * plan.checkpoint_every)
             .build()
             .unwrap();

@@ -65,12 +65,11 @@ pub(super) fn placed(pairs: &Pairs, at: &At<'_>) -> DStream<(Value, Placed)> {
 
 /// The values that fit a fold, made ready for it.
 pub(super) fn readied(pairs: &Pairs, function: AggregateFunction, at: &At<'_>) -> Pairs {
-    let misfits = at.misfits("a number");
-    let made =
-        pairs.flat_map::<(Value, Value)>(move |(key, value), out| match ready(function, value) {
-            Some(ready) => out.emit_owned((key.clone(), ready)),
-            None => misfits.add(value),
-        });
+    let made = at.fitting::<_, (Value, Value)>(pairs, "a number", move |(key, value), out| {
+        ready(function, value)
+            .map(|ready| out.emit_owned((key.clone(), ready)))
+            .is_some()
+    });
     at.step("ready", made)
 }
 

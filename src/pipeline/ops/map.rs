@@ -42,43 +42,40 @@ pub(super) fn map(stream: &AnyStream, how: &Map, at: &At<'_>) -> Result<AnyStrea
 }
 
 fn extracted(stream: &AnyStream, extract: &Extract, at: &At<'_>) -> Result<AnyStream, BoxError> {
-    let misfits = at.misfits(functions::needs(extract));
+    let needs = functions::needs(extract);
     let how = extract.clone();
     let keeps_text = functions::keeps_text(extract);
     Ok(match stream {
-        AnyStream::Text(lines) if keeps_text => {
-            AnyStream::Text(at.name(lines.flat_map::<str>(move |line, out| {
-                if !functions::with_text(&how, line, |text| out.emit(text)) {
-                    misfits.add(&line);
-                }
-            })))
-        }
+        AnyStream::Text(lines) if keeps_text => AnyStream::Text(at.name(at.fitting::<_, str>(
+            lines,
+            needs,
+            move |line, out| functions::with_text(&how, line, |text| out.emit(text)),
+        ))),
         AnyStream::Text(lines) => {
-            AnyStream::Values(at.name(lines.flat_map::<Value>(move |line, out| {
-                match functions::extract(&how, line) {
-                    Some(value) => out.emit_owned(value),
-                    None => misfits.add(&line),
-                }
-            })))
+            AnyStream::Values(
+                at.name(at.fitting::<_, Value>(lines, needs, move |line, out| {
+                    functions::extract(&how, line)
+                        .map(|value| out.emit_owned(value))
+                        .is_some()
+                })),
+            )
         }
-        AnyStream::Values(values) if keeps_text => {
-            AnyStream::Text(at.name(values.flat_map::<str>(move |value, out| {
-                let fits = match value {
-                    Value::Text(text) => functions::with_text(&how, text, |text| out.emit(text)),
-                    _ => false,
-                };
-                if !fits {
-                    misfits.add(value);
-                }
-            })))
-        }
+        AnyStream::Values(values) if keeps_text => AnyStream::Text(at.name(at.fitting::<_, str>(
+            values,
+            needs,
+            move |value, out| match value {
+                Value::Text(text) => functions::with_text(&how, text, |text| out.emit(text)),
+                _ => false,
+            },
+        ))),
         AnyStream::Values(values) => {
-            AnyStream::Values(at.name(values.flat_map::<Value>(move |value, out| {
-                match functions::extract_value(&how, value) {
-                    Some(value) => out.emit_owned(value),
-                    None => misfits.add(value),
-                }
-            })))
+            AnyStream::Values(
+                at.name(at.fitting::<_, Value>(values, needs, move |value, out| {
+                    functions::extract_value(&how, value)
+                        .map(|value| out.emit_owned(value))
+                        .is_some()
+                })),
+            )
         }
         AnyStream::Counts(_) | AnyStream::Pairs(_) => return Err(at.mismatch()),
     })
@@ -104,13 +101,14 @@ fn part(
             text(pair).map_or(Value::count(pair.1), |text| Value::from(text.as_str()))
         }))),
         AnyStream::Pairs(pairs) if is_text => {
-            let misfits = at.misfits("text");
-            AnyStream::Text(
-                at.name(pairs.flat_map::<str>(move |pair, out| match value(pair) {
-                    Value::Text(text) => out.emit(text),
-                    other => misfits.add(other),
-                })),
-            )
+            let made = at.fitting::<_, str>(pairs, "text", move |pair, out| match value(pair) {
+                Value::Text(text) => {
+                    out.emit(text);
+                    true
+                }
+                _ => false,
+            });
+            AnyStream::Text(at.name(made))
         }
         AnyStream::Pairs(pairs) => {
             AnyStream::Values(at.name(pairs.map(move |pair| value(pair).clone())))
@@ -126,21 +124,16 @@ fn texts_to_pairs(
     needs: &'static str,
     make: impl Fn(&str) -> Option<(Value, Value)> + Send + Sync + 'static,
 ) -> Result<AnyStream, BoxError> {
-    let misfits = at.misfits(needs);
     let pairs: DStream<(Value, Value)> = match stream {
-        AnyStream::Text(lines) => lines.flat_map(move |line, out| match make(line) {
-            Some(pair) => out.emit_owned(pair),
-            None => misfits.add(&line),
+        AnyStream::Text(lines) => at.fitting(lines, needs, move |line, out| {
+            make(line).map(|pair| out.emit_owned(pair)).is_some()
         }),
-        AnyStream::Values(values) => values.flat_map(move |value, out| {
+        AnyStream::Values(values) => at.fitting(values, needs, move |value, out| {
             let pair = match value {
                 Value::Text(text) => make(text),
                 _ => None,
             };
-            match pair {
-                Some(pair) => out.emit_owned(pair),
-                None => misfits.add(value),
-            }
+            pair.map(|pair| out.emit_owned(pair)).is_some()
         }),
         AnyStream::Counts(_) | AnyStream::Pairs(_) => return Err(at.mismatch()),
     };
@@ -156,16 +149,13 @@ pub(super) fn map_values(
     if *extract == Extract::Function(MapFunction::Identity) {
         return Ok(stream.clone());
     }
-    let misfits = at.misfits(functions::needs(extract));
-    let how = extract.clone();
-    let made = stream
-        .pairs(at)?
-        .flat_map::<(Value, Value)>(move |(key, value), out| {
-            match functions::extract_value(&how, value) {
-                Some(made) => out.emit_owned((key.clone(), made)),
-                None => misfits.add(value),
-            }
-        });
+    let (needs, how) = (functions::needs(extract), extract.clone());
+    let pairs = stream.pairs(at)?;
+    let made = at.fitting::<_, (Value, Value)>(&pairs, needs, move |(key, value), out| {
+        functions::extract_value(&how, value)
+            .map(|made| out.emit_owned((key.clone(), made)))
+            .is_some()
+    });
     Ok(AnyStream::Pairs(at.name(made)))
 }
 
@@ -175,15 +165,16 @@ pub(super) fn flat_map_values(
     on: Option<&str>,
     at: &At<'_>,
 ) -> Result<AnyStream, BoxError> {
-    let misfits = at.misfits("text");
     let on = on.map(str::to_owned);
-    let made = stream
-        .pairs(at)?
-        .flat_map::<(Value, Value)>(move |(key, value), out| match value {
-            Value::Text(text) => functions::split(on.as_deref(), text, |word| {
-                out.emit_owned((key.clone(), word.into()));
-            }),
-            other => misfits.add(other),
+    let pairs = stream.pairs(at)?;
+    let made = at.fitting::<_, (Value, Value)>(&pairs, "text", move |(key, value), out| {
+        let Value::Text(text) = value else {
+            return false;
+        };
+        functions::split(on.as_deref(), text, |word| {
+            out.emit_owned((key.clone(), word.into()));
         });
+        true
+    });
     Ok(AnyStream::Pairs(at.name(made)))
 }

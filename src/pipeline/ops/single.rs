@@ -9,8 +9,8 @@ use crate::pipeline::fold::{Folds, fold, ready};
 use crate::pipeline::functions;
 use crate::pipeline::order::numbered;
 use crate::pipeline::predicate::{self, Seen, holds};
-use crate::pipeline::value::Value;
-use crate::rdd::{BoxError, Data};
+use crate::pipeline::value::{Shown, Value};
+use crate::rdd::{BoxError, Data, Element};
 
 /// Words of text.
 pub(super) fn split(
@@ -24,10 +24,12 @@ pub(super) fn split(
             functions::split(on.as_deref(), line, |word| out.emit(word));
         }),
         AnyStream::Values(values) => {
-            let misfits = at.misfits("text");
-            values.flat_map::<str>(move |value, out| match value {
-                Value::Text(text) => functions::split(on.as_deref(), text, |word| out.emit(word)),
-                other => misfits.add(other),
+            at.fitting::<_, str>(values, "text", move |value, out| match value {
+                Value::Text(text) => {
+                    functions::split(on.as_deref(), text, |word| out.emit(word));
+                    true
+                }
+                _ => false,
             })
         }
         _ => return Err(at.mismatch()),
@@ -43,38 +45,48 @@ pub(super) fn filter(
     on: FilterOn,
     at: &At<'_>,
 ) -> Result<AnyStream, BoxError> {
-    let misfits = at.misfits(predicate::needs(test));
-    let test = test.clone();
-    let keep = move |seen: Seen<'_>| match holds(&test, seen) {
-        Some(holds) => holds != negate,
-        None => {
-            match seen {
-                Seen::Text(text) => misfits.add(&text),
-                Seen::Number(number) => misfits.add(&number),
-                Seen::Other => misfits.add(&"neither text nor number"),
+    fn kept<T: ?Sized + Element + Shown>(
+        stream: &DStream<T>,
+        test: &Predicate,
+        negate: bool,
+        at: &At<'_>,
+        seen: impl for<'v> Fn(&'v T) -> Seen<'v> + Send + Sync + 'static,
+    ) -> DStream<T> {
+        let needs = predicate::needs(test);
+        let test = test.clone();
+        at.name(at.fitting::<T, T>(stream, needs, move |value, out| {
+            match holds(&test, seen(value)) {
+                Some(holds) => {
+                    if holds != negate {
+                        out.emit(value);
+                    }
+                    true
+                }
+                None => false,
             }
-            false
-        }
-    };
+        }))
+    }
+
     Ok(match (stream, on) {
         (AnyStream::Text(lines), FilterOn::Record) => {
-            AnyStream::Text(at.name(lines.filter(move |line| keep(Seen::Text(line)))))
+            AnyStream::Text(kept(lines, test, negate, at, |line| Seen::Text(line)))
         }
         (AnyStream::Values(values), FilterOn::Record) => {
-            AnyStream::Values(at.name(values.filter(move |value| keep(value.into()))))
+            AnyStream::Values(kept(values, test, negate, at, |value| value.into()))
         }
         (AnyStream::Counts(counts), FilterOn::Key) => {
-            AnyStream::Counts(at.name(counts.filter(move |(text, _)| keep(Seen::Text(text)))))
+            AnyStream::Counts(kept(counts, test, negate, at, |(text, _)| Seen::Text(text)))
         }
         (AnyStream::Counts(counts), FilterOn::Value) => {
-            let kept = counts.filter(move |(_, n)| keep(Seen::Number(*n as f64)));
-            AnyStream::Counts(at.name(kept))
+            AnyStream::Counts(kept(counts, test, negate, at, |(_, n)| {
+                Seen::Number(*n as f64)
+            }))
         }
         (AnyStream::Pairs(pairs), FilterOn::Key) => {
-            AnyStream::Pairs(at.name(pairs.filter(move |(key, _)| keep(key.into()))))
+            AnyStream::Pairs(kept(pairs, test, negate, at, |(key, _)| key.into()))
         }
         (AnyStream::Pairs(pairs), FilterOn::Value) => {
-            AnyStream::Pairs(at.name(pairs.filter(move |(_, value)| keep(value.into()))))
+            AnyStream::Pairs(kept(pairs, test, negate, at, |(_, value)| value.into()))
         }
         _ => return Err(at.mismatch()),
     })
@@ -109,10 +121,10 @@ pub(super) fn readied(
     function: AggregateFunction,
     at: &At<'_>,
 ) -> DStream<Value> {
-    let misfits = at.misfits("a number");
-    let made = values.flat_map::<Value>(move |value, out| match ready(function, value) {
-        Some(ready) => out.emit_owned(ready),
-        None => misfits.add(value),
+    let made = at.fitting::<_, Value>(values, "a number", move |value, out| {
+        ready(function, value)
+            .map(|ready| out.emit_owned(ready))
+            .is_some()
     });
     at.step("ready", made)
 }

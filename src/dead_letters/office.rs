@@ -1,0 +1,105 @@
+//! [`DeadLetterOffice`]: where a program's dead letters go.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::DeadLetter;
+use crate::effects::BatchEffects;
+use crate::rdd::fallible::{Aside, PolicyCell, aside_id};
+use crate::rdd::{BoxError, Buffer, Executor, Rdd, TextBuffer};
+use crate::sink::{BatchIdentity, Sink, TextFiles};
+use crate::time::Time;
+use crate::uid::OperatorUid;
+
+/// The uid under which letters are committed.
+const UID: &str = "dead_letters";
+
+/// How the folders' names begin and end, below the place of the letters.
+const STEM: &str = "letters";
+const SUFFIX: &str = "jsonl";
+
+/// Where letters go, and which operators write any.
+#[derive(Default)]
+pub(crate) struct DeadLetterOffice {
+    place: Option<TextFiles>,
+    /// The policy of each fallible operator, by its id.
+    policies: Mutex<HashMap<usize, Arc<PolicyCell>>>,
+}
+
+impl DeadLetterOffice {
+    /// For letters below `url`, if any are wanted.
+    pub(crate) fn at(url: Option<&str>) -> Result<Self, BoxError> {
+        let open = |url: &str| {
+            let prefix = format!("{}/{STEM}", url.trim_end_matches('/'));
+            TextFiles::open(&prefix, Some(SUFFIX))
+        };
+        Ok(Self {
+            place: url.map(open).transpose()?,
+            policies: Mutex::default(),
+        })
+    }
+
+    /// Whether letters have a place.
+    pub(crate) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Notes the policy of a fallible operator.
+    pub(crate) fn add_operator(&self, id: usize, policy: Arc<PolicyCell>) {
+        self.policies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, policy);
+    }
+
+    /// The policy of an operator; `None` when it can't fail at a record.
+    pub(crate) fn policy(&self, id: usize) -> Option<Arc<PolicyCell>> {
+        self.policies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    /// Finds out before the start whether letters can be written.
+    pub(crate) fn check(&self) -> Result<(), BoxError> {
+        self.place.as_ref().map_or(Ok(()), Sink::<str>::check)
+    }
+
+    /// Who asks for room for the letters.
+    pub(crate) fn uid() -> OperatorUid {
+        OperatorUid::new(UID)
+    }
+
+    /// The letters of a batch, all of whose data has been computed.
+    pub(crate) fn letters(time: Time, effects: &BatchEffects) -> Vec<DeadLetter> {
+        let mut letters = Vec::new();
+        effects.visit(aside_id(), |aside: &Aside| {
+            letters.extend(aside.0.iter().map(|aside| DeadLetter::new(time, aside)));
+        });
+        letters
+    }
+
+    /// Commits a batch's letters. A second call leaves what the first wrote.
+    pub(crate) fn commit(
+        &self,
+        application: &str,
+        time: Time,
+        letters: &[DeadLetter],
+        executor: &Executor,
+    ) -> Result<(), BoxError> {
+        let Some(place) = &self.place else {
+            return Err("records were put aside, and there is no place for dead letters".into());
+        };
+        let mut lines = TextBuffer::default();
+        for letter in letters {
+            lines.push_owned(letter.to_line()?);
+        }
+        let identity = BatchIdentity {
+            application: application.to_owned(),
+            output: Self::uid(),
+            time,
+        };
+        place.commit(&identity, &Rdd::<str>::in_memory(vec![lines], executor))
+    }
+}

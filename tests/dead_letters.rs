@@ -1,0 +1,390 @@
+//! Records that can't be processed: the batch fails, or they are written down once, or left out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+use support::cases::cases;
+use support::model::{batches, plans};
+use support::{Collected, Feed, SECOND, builder, clock_at, eventually, run_to};
+use tidemill::clock::ManualClock;
+use tidemill::dead_letters::DeadLetter;
+use tidemill::rdd::{BoxError, ErrorPolicy};
+use tidemill::{DStream, StreamingContext};
+
+fn lines_of(context: &StreamingContext) -> (DStream<str>, Feed) {
+    let (feed, fed) = support::feed();
+    let lines = context.receiver_stream_with("lines", fed, Default::default());
+    (lines, feed)
+}
+
+/// The letters below `folder`, by the second of their batch.
+fn letters(folder: &Path) -> BTreeMap<u64, Vec<DeadLetter>> {
+    let mut found = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return found;
+    };
+    for entry in entries {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if name.starts_with('.') {
+            continue;
+        }
+        let time = name.strip_prefix("letters-").unwrap();
+        let time: u64 = time.strip_suffix(".jsonl").unwrap().parse().unwrap();
+        assert!(entry.path().join("_SUCCESS").exists(), "{name}");
+        let text = std::fs::read_to_string(entry.path().join("part-00000")).unwrap();
+        let read = |line| DeadLetter::from_line(line).unwrap();
+        found.insert(time / 1000, text.lines().map(read).collect());
+    }
+    found
+}
+
+fn with_letters(url: &str, clock: &ManualClock, folder: &Path) -> tidemill::Builder {
+    builder(url, clock).dead_letters(folder.display().to_string())
+}
+
+#[test]
+fn a_letter_says_what_failed_where_and_why() {
+    let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
+    let context = with_letters("memory:letters", &clock, folder.path())
+        .build()
+        .unwrap();
+    let (lines, feed) = lines_of(&context);
+    let words = lines.flat_map::<str>(|line, out| line.split(' ').for_each(|word| out.emit(word)));
+    let numbers = words
+        .try_map(|word| word.parse::<i64>())
+        .uid("numbers")
+        .on_error(ErrorPolicy::DeadLetters);
+    // Behind a shuffle nobody knows where a pair came from.
+    let halves = numbers
+        .map(|number| (number % 10, *number))
+        .reduce_by_key(|a, b| a + b)
+        .try_map_values(|sum| match sum % 2 {
+            0 => Ok(sum / 2),
+            _ => Err("it is odd"),
+        })
+        .uid("halves")
+        .on_error(ErrorPolicy::DeadLetters);
+    let seen = Collected::new();
+    seen.collect(&numbers);
+    let seen_halves = Collected::new();
+    seen_halves.collect(&halves);
+    context.start().unwrap();
+    feed.send(&clock, &["1 2", "3 x 4", "", "5 6 y"]);
+    run_to(&context, &clock, 101);
+    assert_eq!(seen.at(101), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(seen_halves.at(101), [(2, 1), (4, 2), (6, 3)]);
+    let found = letters(folder.path());
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [101]);
+    let of = |operator: &str| -> Vec<DeadLetter> {
+        let mut of: Vec<DeadLetter> = found[&101].clone();
+        of.retain(|letter| letter.operator.as_str() == operator);
+        of
+    };
+    let numbers = of("numbers");
+    assert_eq!(numbers.len(), 3);
+    let block = numbers[0].block.clone().unwrap();
+    for (letter, (record, offset, line)) in
+        numbers
+            .iter()
+            .zip([("x", 1, "3 x 4"), ("", 2, ""), ("y", 3, "5 6 y")])
+    {
+        assert_eq!(letter.record, record);
+        assert_eq!(letter.batch_time.as_millis(), 101_000);
+        assert_eq!(letter.source.as_ref().unwrap().as_str(), "lines");
+        assert_eq!(letter.block.as_ref(), Some(&block));
+        assert_eq!(letter.offset, Some(offset));
+        assert_eq!(letter.source_text.as_deref(), Some(line));
+        assert_eq!(letter.source_bytes, None);
+    }
+    assert!(numbers[0].error.contains("invalid digit"), "{numbers:?}");
+    let mut halves = of("halves");
+    halves.sort_by_key(|letter| letter.record.to_string());
+    let records: Vec<_> = halves.iter().map(|letter| letter.record.clone()).collect();
+    assert_eq!(records, [1, 3, 5].map(|n| serde_json::json!([n, n])));
+    assert!(
+        halves
+            .iter()
+            .all(|letter| letter.source.is_none() && letter.offset.is_none())
+    );
+    assert_eq!(halves[0].error, "it is odd");
+    // A batch without any leaves nothing.
+    feed.send(&clock, &["8"]);
+    run_to(&context, &clock, 102);
+    assert_eq!(letters(folder.path()).len(), 1);
+    context.stop(false).unwrap();
+}
+
+#[test]
+fn the_position_is_known_through_caches_unions_and_direct_sources_and_not_through_whole_partitions()
+{
+    let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
+    let context = with_letters("memory:positions", &clock, folder.path())
+        .build()
+        .unwrap();
+    let (lines, feed) = lines_of(&context);
+    let (queued, queue) = context.queue_stream::<u64>();
+    let odd = |uid: &str, stream: &DStream<u64>| {
+        stream
+            .try_filter(|n| match n % 2 {
+                0 => Ok(true),
+                _ => Err("odd"),
+            })
+            .on_error(ErrorPolicy::DeadLetters)
+            .uid(uid)
+            .for_each_rdd(|rdd, _| rdd.count().map(drop));
+    };
+    let sizes = lines.map(|line| line.len() as u64).cache();
+    odd("both", &sizes.union(&queued));
+    odd(
+        "listed",
+        &lines.map_partitions(|lines| lines.into_iter().map(|line| line.len() as u64)),
+    );
+    context.start().unwrap();
+    queue.push_vec(vec![2, 4, 7]);
+    feed.send(&clock, &["ab", "abc"]);
+    run_to(&context, &clock, 101);
+    let all: Vec<DeadLetter> = letters(folder.path()).into_values().flatten().collect();
+    let mut both: Vec<_> = all
+        .iter()
+        .filter(|letter| letter.operator.as_str() == "both")
+        .map(|letter| {
+            (
+                letter.record.as_u64().unwrap(),
+                letter
+                    .source
+                    .as_ref()
+                    .map(|source| source.as_str().to_owned()),
+                letter.offset,
+                letter.source_text.clone(),
+            )
+        })
+        .collect();
+    both.sort();
+    assert_eq!(
+        both,
+        [
+            (3, Some("lines".to_owned()), Some(1), Some("abc".to_owned())),
+            (7, Some("queue".to_owned()), Some(2), None),
+        ]
+    );
+    let listed: Vec<_> = all
+        .iter()
+        .filter(|l| l.operator.as_str() == "listed")
+        .collect();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (listed[0].record.as_u64(), &listed[0].source),
+        (Some(3), &None)
+    );
+    context.stop(false).unwrap();
+}
+
+#[test]
+fn a_batch_fails_unless_something_else_is_said() {
+    let clock = clock_at(100);
+    let context = builder("memory:fails", &clock)
+        .max_failures(2)
+        .build()
+        .unwrap();
+    let (lines, feed) = lines_of(&context);
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    let numbers = lines
+        .try_flat_map::<i64, String>(move |line, out| {
+            out.emit(&0);
+            match line.parse() {
+                Ok(number) => out.emit(&number),
+                Err(_) if mended.load(Ordering::SeqCst) => out.emit(&-1),
+                Err(error) => return Err(error.to_string()),
+            }
+            Ok(())
+        })
+        .uid("numbers");
+    let seen = Collected::new();
+    seen.collect(&numbers);
+    context.start().unwrap();
+    feed.send(&clock, &["1", "x"]);
+    clock.advance(SECOND);
+    let error = context.await_termination().unwrap_err().to_string();
+    assert!(
+        error.contains("`numbers` can't process the record \"x\""),
+        "{error}"
+    );
+    assert!(seen.filled().is_empty());
+    is_mended.store(true, Ordering::SeqCst);
+    run_to(&context, &clock, 102);
+    assert_eq!(seen.at(101), [-1, 0, 0, 1]);
+    context.stop(false).unwrap();
+}
+
+#[test]
+fn records_that_are_dropped_leave_nothing_of_theirs() {
+    let clock = clock_at(100);
+    let context = builder("memory:dropped", &clock).build().unwrap();
+    let (lines, feed) = lines_of(&context);
+    let fields = lines
+        .try_flat_map::<str, _>(|line, out| {
+            // More than a chunk before it fails.
+            (0..5000).for_each(|_| out.emit(line));
+            match line {
+                "bad" => Err("as it says"),
+                _ => Ok(()),
+            }
+        })
+        .on_error(ErrorPolicy::Drop)
+        .map(str::to_owned)
+        .count_by_value();
+    let seen = Collected::new();
+    seen.collect(&fields);
+    context.start().unwrap();
+    feed.send(&clock, &["good", "bad", "better"]);
+    run_to(&context, &clock, 101);
+    assert_eq!(
+        seen.at(101),
+        support::pairs(&[("better", 5000), ("good", 5000)])
+    );
+    context.stop(false).unwrap();
+}
+
+#[test]
+fn too_many_letters_fail_the_batch_before_any_output_is_committed() {
+    let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
+    let out = folder.path().join("out");
+    let context = with_letters("memory:too-many", &clock, &folder.path().join("letters"))
+        .max_dead_letters(2)
+        .max_failures(1)
+        .build()
+        .unwrap();
+    let (lines, feed) = lines_of(&context);
+    lines
+        .try_map(|line| line.parse::<i64>())
+        .on_error(ErrorPolicy::DeadLetters)
+        .save_as_text_files(out.join("n").display().to_string(), None);
+    context.start().unwrap();
+    feed.send(&clock, &["x", "y", "1"]);
+    run_to(&context, &clock, 101);
+    assert_eq!(letters(&folder.path().join("letters"))[&101].len(), 2);
+    feed.send(&clock, &["x", "y", "1", "z"]);
+    clock.advance(SECOND);
+    let error = context.await_termination().unwrap_err().to_string();
+    assert!(error.contains("more than 2 records"), "{error}");
+    assert!(!out.join("n-102000").exists());
+    assert!(!letters(&folder.path().join("letters")).contains_key(&102));
+    context.stop(false).unwrap();
+}
+
+#[test]
+fn letters_without_a_place_and_policies_without_an_operator_are_refused() {
+    let context = builder("memory:refused-letters", &clock_at(100))
+        .build()
+        .unwrap();
+    let (lines, _feed) = lines_of(&context);
+    let numbers = lines
+        .try_map(|line| line.parse::<i64>())
+        .on_error(ErrorPolicy::DeadLetters);
+    numbers.map(|n| n + 1).on_error(ErrorPolicy::Drop).print();
+    let error = context.start().unwrap_err().to_string();
+    assert!(error.contains("dead letters have no place"), "{error}");
+    assert!(error.contains("an operator that can't fail"), "{error}");
+    assert!(
+        error.matches("tests/dead_letters.rs").count() >= 2,
+        "{error}"
+    );
+    let error = builder("memory:refused-place", &clock_at(100))
+        .dead_letters("ftp://there/letters")
+        .build()
+        .unwrap_err();
+    assert!(error.to_string().contains("dead letters"), "{error}");
+}
+
+/// Letters are also those of a batch whose other outputs had been committed before the restart.
+#[test]
+fn letters_come_though_the_other_outputs_were_committed_before() {
+    let (url, clock) = ("memory:letters-late", clock_at(100));
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("letters");
+    let blocked = Arc::new(AtomicBool::new(true));
+    let program = || {
+        let context = with_letters(url, &clock, &place).build().unwrap();
+        let (lines, feed) = lines_of(&context);
+        lines
+            .try_map(|line| line.parse::<i64>())
+            .on_error(ErrorPolicy::DeadLetters)
+            .save_as_text_files(folder.path().join("out/n").display().to_string(), None);
+        let blocked = Arc::clone(&blocked);
+        lines.for_each_rdd(move |_, _| -> Result<(), BoxError> {
+            match blocked.load(Ordering::SeqCst) {
+                true => Err("not yet".into()),
+                false => Ok(()),
+            }
+        });
+        context.start().unwrap();
+        (context, feed)
+    };
+    let (context, feed) = program();
+    feed.send(&clock, &["1", "x"]);
+    clock.advance(SECOND);
+    eventually("the text is committed", || {
+        folder.path().join("out/n-101000").exists().then_some(())
+    });
+    assert!(letters(&place).is_empty());
+    drop((context, feed));
+    blocked.store(false, Ordering::SeqCst);
+    let (context, _feed) = program();
+    run_to(&context, &clock, 102);
+    let found = letters(&place);
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [101]);
+    assert_eq!(found[&101][0].source_text.as_deref(), Some("x"));
+    context.stop(false).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(12)))]
+
+    /// Whatever is killed when: each bad word is in one letter, each good one in the output.
+    #[test]
+    fn each_record_is_in_the_output_or_in_one_letter(batches in batches(), plan in plans()) {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("letters");
+        let url = folder.path().join("letters").display().to_string();
+        let words = |n: usize| -> Vec<String> {
+            batches[n].iter().flat_map(|line| line.split(' ')).map(str::to_owned).collect()
+        };
+        let program = |lines: &DStream<str>| {
+            let words = lines.flat_map::<str>(|line, out| line.split(' ').for_each(|word| out.emit(word)));
+            let good = words
+                .try_map(|word| match word {
+                    "b" => Err("it is b"),
+                    _ => Ok(word.to_owned()),
+                })
+                .on_error(ErrorPolicy::DeadLetters);
+            good.for_each_rdd(|rdd, _| rdd.take(1).map(drop));
+            good
+        };
+        support::model::check_built(&batches, &plan,
+            |builder| builder.dead_letters(url.as_str()),
+            |_, lines| program(lines),
+            |n| Some(words(n).into_iter().filter(|word| word != "b").collect()))?;
+        let found = letters(&place);
+        for n in 0..batches.len() {
+            let bad: usize = words(n).iter().filter(|word| *word == "b").count();
+            let letters = found.get(&(101 + n as u64)).cloned().unwrap_or_default();
+            prop_assert_eq!(letters.len(), bad, "batch {}", n);
+            prop_assert!(letters.iter().all(|letter| letter.record == "b"
+                && letter.source_text.as_ref().is_some_and(|line| line.contains('b'))));
+        }
+    }
+}
