@@ -147,7 +147,7 @@ fn under_back_pressure_the_rate_is_shown_and_posts_are_told_when_to_come_back() 
     let refused = daemon.post("/ingest/lines", "one more\n");
     assert_eq!(refused.status, 429, "{}", refused.body);
     let head = refused.head.to_lowercase();
-    assert!(head.contains("retry-after: 30"), "{head}");
+    assert!(head.contains("retry-after: 5"), "{head}");
     assert!(head.contains("application/problem+json"), "{head}");
     let status = place.run(&["status", "--admin", &daemon.url()]);
     let status = cli_support::stdout(&status);

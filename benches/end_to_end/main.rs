@@ -41,6 +41,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("raw_write_sync", raw_write_sync),
     ("raw_memory_copy", raw_memory_copy),
     ("inprocess", word_count::in_process),
+    ("unpaced", word_count::unpaced),
     ("socket_wal_off", |with| word_count::socket(with, false)),
     ("socket_wal_on", |with| word_count::socket(with, true)),
     ("http_wal_on", word_count::http),

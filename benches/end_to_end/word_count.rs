@@ -10,7 +10,7 @@ use std::time::Duration;
 use tidemill::rdd::BoxError;
 use tidemill::receiver::{Receiver, Store};
 use tidemill::sink::Discard;
-use tidemill::{DStream, StreamingContext};
+use tidemill::{Builder, DStream, StreamingContext};
 
 use crate::lines::Lines;
 use crate::pace::Pace;
@@ -42,14 +42,16 @@ pub struct Run<'a> {
 }
 
 fn context(dir: &Path, receiver_log: bool) -> StreamingContext {
+    builder(dir, receiver_log).build().unwrap()
+}
+
+fn builder(dir: &Path, receiver_log: bool) -> Builder {
     StreamingContext::builder("bench", BATCH)
         .checkpoint(format!("sled:{}", dir.join("checkpoint").display()))
         .receiver_write_ahead_log(receiver_log)
         .receiver_memory_bytes(MEMORY)
         // Often, so that the logs stay small.
         .checkpoint_interval(Duration::from_secs(2))
-        .build()
-        .unwrap()
 }
 
 fn count_words(lines: &DStream<str>) {
@@ -60,8 +62,8 @@ fn count_words(lines: &DStream<str>) {
     words.count_by_value().sink(Discard);
 }
 
-/// Stores prebuilt lines at a pace.
-struct Prebuilt(&'static Lines, Pace);
+/// Stores prebuilt lines, at a pace or as fast as they are taken.
+struct Prebuilt(&'static Lines, Option<Pace>);
 
 impl Receiver for Prebuilt {
     type Record = str;
@@ -70,7 +72,9 @@ impl Receiver for Prebuilt {
         let pieces = self.0.pieces(PIECE);
         for piece in pieces.iter().cycle() {
             store.store_lines(piece).await?;
-            tokio::time::sleep(self.1.take(PIECE)).await;
+            if let Some(pace) = &self.1 {
+                tokio::time::sleep(pace.take(PIECE)).await;
+            }
         }
         Ok(())
     }
@@ -109,7 +113,7 @@ pub fn in_process(with: Run<'_>) {
         let dir = with.dir.join(format!("inprocess-{receiver_log}"));
         let context = context(&dir, receiver_log);
         let pace = Pace::following(&context, raw * BEGIN);
-        count_words(&context.receiver_stream(Prebuilt(with.lines, pace)));
+        count_words(&context.receiver_stream(Prebuilt(with.lines, Some(pace))));
         run(&context, with.length)
     };
     let ([raw, raw_cpu], off) = raw::around(counting, |[raw, _]| pipeline(raw, false));
@@ -139,6 +143,31 @@ pub fn in_process(with: Run<'_>) {
         .number("ratio_of_cpu_time", on.records_per_cpu_second / raw_cpu)
         .number("goal", 0.7)
         .print();
+}
+
+/// From a receiver in the process that stores as fast as it is taken, held back by back-pressure or by a full
+/// memory alone: against the loop that only counts.
+pub fn unpaced(with: Run<'_>) {
+    let counting = || raw::count_loop(with.lines, with.cores);
+    for back_pressure in [true, false] {
+        let ([raw, _], sustained) = raw::around(counting, |_| {
+            let dir = with.dir.join(format!("unpaced-{back_pressure}"));
+            let builder = builder(&dir, false).backpressure(back_pressure);
+            let context = builder.build().unwrap();
+            count_words(&context.receiver_stream(Prebuilt(with.lines, None)));
+            run(&context, with.length)
+        });
+        report(
+            match back_pressure {
+                true => "unpaced_back_pressure",
+                false => "unpaced_full_memory",
+            },
+            &sustained,
+        )
+        .number("raw_count_loop_lines_per_second", raw)
+        .number("ratio", sustained.records_per_second / raw)
+        .print();
+    }
 }
 
 /// From a socket whose other end is on the same cores: against an end that only reads.

@@ -8,6 +8,8 @@ mod codec;
 mod direct;
 mod files;
 mod http;
+#[cfg(test)]
+mod pacing_tests;
 mod queue;
 mod rate;
 mod socket;

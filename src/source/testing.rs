@@ -11,7 +11,7 @@ use crate::block::{
     BlockGenerator, BlockStore, Gate, GeneratorOptions, Intake, Record, TokenBucket, Tracker,
     TrackerSnapshot,
 };
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::rdd::Chunk;
 use crate::receiver::{Receiver, Store};
 use crate::uid::OperatorUid;
@@ -19,6 +19,7 @@ use crate::uid::OperatorUid;
 /// An engine's intake without the engine.
 pub(super) struct Pond<T: ?Sized + Record> {
     generator: Arc<BlockGenerator<T>>,
+    limit: Option<Arc<TokenBucket>>,
     intake: Arc<Intake>,
     stop: CancellationToken,
     pusher: tokio::task::JoinHandle<()>,
@@ -28,29 +29,33 @@ pub(super) struct Pond<T: ?Sized + Record> {
 impl<T: ?Sized + Record> Pond<T> {
     /// To be called in a runtime.
     pub(super) fn new(max_rate: Option<f64>) -> Self {
+        Self::on(Arc::new(SystemClock::new()), max_rate)
+    }
+
+    /// One whose blocks are cut, and whose rate is counted, by `clock`.
+    pub(super) fn on(clock: Arc<dyn Clock>, max_rate: Option<f64>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let disk = tidemill_storage::LocalDisk;
         let options = WalOptions::new(LogKind(1), 1);
         let (log, _) = Wal::open(Arc::new(disk), &folder.path().join("wal"), options).unwrap();
         let intake = Arc::new(Intake {
-            gate: Arc::new(Gate::new(Arc::new(SystemClock::new()))),
+            gate: Arc::new(Gate::new(Arc::clone(&clock))),
             tracker: Tracker::new(log, TrackerSnapshot::default()),
             store: Arc::new(BlockStore::new(None, 1 << 30)),
         });
+        let limit =
+            max_rate.map(|rate| Arc::new(TokenBucket::new(Some(rate), None, Arc::clone(&clock))));
         let options = GeneratorOptions {
             block_interval: Duration::from_millis(5),
             queue: 10,
             max_block_bytes: 1 << 20,
-            limit: max_rate.map(|rate| {
-                let clock = Arc::new(SystemClock::new());
-                Arc::new(TokenBucket::new(Some(rate), None, clock))
-            }),
+            limit: limit.clone(),
         };
         let (generator, push) = BlockGenerator::<T>::new(
             OperatorUid::new("test"),
             1,
             options,
-            Arc::new(SystemClock::new()),
+            clock,
             Arc::clone(&intake),
             Arc::new(|reason| panic!("{reason}")),
         );
@@ -60,6 +65,7 @@ impl<T: ?Sized + Record> Pond<T> {
         let pusher = tokio::spawn(push);
         Self {
             generator,
+            limit,
             intake,
             stop,
             pusher,
@@ -71,8 +77,18 @@ impl<T: ?Sized + Record> Pond<T> {
         &self.intake.gate
     }
 
+    /// What paces it.
+    pub(super) fn limit(&self) -> Option<&TokenBucket> {
+        self.limit.as_deref()
+    }
+
     pub(super) fn store(&self) -> Store<T> {
         Store::new(Arc::clone(&self.generator), self.stop.clone())
+    }
+
+    /// Records stored so far.
+    pub(super) fn records(&self) -> u64 {
+        self.generator.records()
     }
 
     /// Waits until `count` records have been stored.

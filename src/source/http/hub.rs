@@ -18,8 +18,9 @@ const CLOSED_RETRY: Duration = Duration::from_secs(1);
 /// How soon when a disk is too full: room is rarely made within a second.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(5);
 
-/// The longest that a client is told to wait for the rate limit: the rate may have risen by then.
-const BUSY_RETRY: Duration = Duration::from_secs(30);
+/// The longest that a client is told to wait for the rate limit: the next batch may raise it, and a post that
+/// comes too early costs little.
+const BUSY_RETRY: Duration = Duration::from_secs(5);
 
 /// Why posted lines weren't taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -123,6 +123,40 @@ async fn under_back_pressure_the_client_is_told_when_to_come_back() {
     assert_eq!(pond.drain().await.len(), 9);
 }
 
+/// Of many posts at once one is taken, whole, and the others know at once that none of theirs was.
+#[tokio::test]
+async fn of_posts_that_come_at_once_the_first_takes_the_room() {
+    let pond = Pond::new(Some(1.0));
+    let (ingest, _) = open(&pond, 1 << 20).await;
+    let bodies: Vec<String> = (0..20).map(|n| format!("{n}\n").repeat(500)).collect();
+    let posts = bodies
+        .iter()
+        .map(|body| ingest.ingest("lines", body.as_bytes()));
+    let answers = futures_util::future::join_all(posts).await;
+    let taken: Vec<usize> = (0..20).filter(|n| answers[*n] == Ok(500)).collect();
+    assert_eq!(taken.len(), 1, "{answers:?}");
+    for refused in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+        // The debt is minutes, but the rate may rise before.
+        let retry_after = Duration::from_secs(5);
+        assert_eq!(*refused, IngestError::Busy { retry_after });
+    }
+    let stored = pond.drain().await;
+    assert_eq!(stored, vec![taken[0].to_string(); 500]);
+}
+
+#[tokio::test]
+async fn a_higher_rate_opens_the_source_again() {
+    let pond = Pond::new(Some(1000.0));
+    pond.limit().unwrap().set_rate(1.0);
+    let (_, address) = open(&pond, 1 << 20).await;
+    assert_eq!(post(address, &b"a\n".repeat(50)).await.0, 200);
+    assert_eq!(post(address, b"b").await.0, 429);
+    // 49 are owed: at a thousand a second that is soon over.
+    pond.limit().unwrap().set_rate(1e9);
+    while post(address, b"c").await.0 != 200 {}
+    assert_eq!(pond.drain().await.len(), 51);
+}
+
 #[tokio::test]
 async fn while_a_disk_is_too_full_nothing_is_taken_and_the_client_is_told() {
     use crate::block::Writer;
