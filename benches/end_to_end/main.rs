@@ -15,6 +15,7 @@
 )]
 
 mod acknowledgement;
+mod cores;
 mod dirty_checkpoint;
 mod lines;
 mod log_append;
@@ -45,6 +46,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("socket_wal_off", |with| word_count::socket(with, false)),
     ("socket_wal_on", |with| word_count::socket(with, true)),
     ("http_wal_on", word_count::http),
+    ("word_count_cores", cores::figure),
     ("wal_append_256B_64tasks", log_append::figure),
     ("small_batches", small_batches::figure),
     ("start_to_ready", process::start_to_ready),

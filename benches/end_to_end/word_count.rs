@@ -54,7 +54,7 @@ fn builder(dir: &Path, receiver_log: bool) -> Builder {
         .checkpoint_interval(Duration::from_secs(2))
 }
 
-fn count_words(lines: &DStream<str>) {
+pub fn count_words(lines: &DStream<str>) {
     let words = lines.flat_map::<str>(|line, out| {
         line.split_ascii_whitespace()
             .for_each(|word| out.emit(word));

@@ -137,15 +137,38 @@ impl StreamingContext {
         self.direct_at("rate", RateSource::new(options), Location::caller())
     }
 
-    /// The datasets that are pushed to the handle, one a batch, in order. For tests and demonstrations:
-    /// they are gone after a restart.
+    /// The datasets that are pushed to the handle, one a batch, in order; nothing where none waits. For
+    /// tests and demonstrations: what was pushed after the start is gone after a restart.
+    ///
+    /// The original refuses to write checkpoints of a program with such a stream. Here it may have them,
+    /// and the batches that a restart finds without their datasets are empty, with a warning.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// let (numbers, queue) = context.queue_stream::<u64>();
+    /// queue.push(context.parallelize(vec![1, 2, 3]));
+    /// queue.push_vec(vec![4, 5]);
+    /// numbers.reduce(|a, b| a + b).print();
+    /// ```
     #[track_caller]
     pub fn queue_stream<T: ?Sized + Element>(&self) -> (DStream<T>, QueueHandle<T>) {
         self.queue_stream_with(true, None)
     }
 
-    /// As [`StreamingContext::queue_stream`]: one dataset a batch, or all there are; and what a batch
-    /// gets when there are none.
+    /// As [`StreamingContext::queue_stream`]: one dataset a batch, or with `false` the union of all that
+    /// wait; and what a batch gets when none does.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// let nothing = context.parallelize(vec![0]);
+    /// let (numbers, queue) = context.queue_stream_with::<u64>(false, Some(nothing));
+    /// queue.push_vec(vec![4, 5]);
+    /// numbers.print();
+    /// ```
     #[track_caller]
     pub fn queue_stream_with<T: ?Sized + Element>(
         &self,

@@ -8,7 +8,15 @@ use super::DStream;
 use crate::rdd::{Data, Element, Partitioning};
 
 impl<T: ?Sized + Element> DStream<T> {
-    /// How many elements each batch has, as one element; 0 for an empty batch.
+    /// How many elements each batch has, as one element: 0 for an empty batch.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.count().print();
+    /// ```
     #[track_caller]
     pub fn count(&self) -> DStream<u64> {
         self.derive("count", Location::caller(), |rdd| {
@@ -20,7 +28,19 @@ impl<T: ?Sized + Element> DStream<T> {
         })
     }
 
-    /// Each distinct element of a batch with how often it occurs there.
+    /// Each distinct element of a batch with how often it occurs there. Text is looked up as it lies: a word is
+    /// copied once, when it is new in its batch.
+    ///
+    /// What the original needs, the number of partitions, is that of the context here; see
+    /// [`DStream::count_by_value_with`].
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// let counts = lines.count_by_value();
+    /// ```
     #[track_caller]
     pub fn count_by_value(&self) -> DStream<(T::Own, u64)>
     where
@@ -30,7 +50,16 @@ impl<T: ?Sized + Element> DStream<T> {
         self.count_by_value_with(self.registry().default_partitions)
     }
 
-    /// As [`DStream::count_by_value`], partitioned as said.
+    /// As [`DStream::count_by_value`], partitioned as said: a number of partitions, or a [`Partitioning`] of
+    /// one's own. No partitions are a mistake that the start reports.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// let counts = lines.count_by_value_with(8);
+    /// ```
     #[track_caller]
     pub fn count_by_value_with(
         &self,
@@ -49,8 +78,16 @@ impl<T: ?Sized + Element> DStream<T> {
 }
 
 impl<T: Data> DStream<T> {
-    /// Each batch's elements combined by `f`, which must be associative and commutative, as one element;
-    /// none for an empty batch.
+    /// Each batch's elements combined by `f`, which must be associative and commutative, as one element; none
+    /// for an empty batch.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (numbers, _queue) = context.queue_stream::<u64>();
+    /// let greatest = numbers.reduce(|a, b| *a.max(b));
+    /// ```
     #[track_caller]
     pub fn reduce(&self, f: impl Fn(&T, &T) -> T + Send + Sync + 'static) -> DStream<T> {
         let f = Arc::new(f);

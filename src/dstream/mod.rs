@@ -78,7 +78,18 @@ impl<T: ?Sized + Element> DStream<T> {
 
     /// Names this operator for checkpoints, in place of the name derived from its place in the graph.
     /// State, unfinished batches and committed outputs follow the uid when the program changes. Name an
-    /// operator before declaring further ones on it: their uids derive from it.
+    /// operator before declaring further ones on it: their uids derive from it. A uid that another operator has
+    /// is a mistake that the start reports.
+    ///
+    /// The original has no such thing: it can't go on from a checkpoint of another program.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// let counts = lines.count_by_value().uid("counts");
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn uid(self, uid: impl AsRef<str>) -> Self {
@@ -96,6 +107,16 @@ impl<T: ?Sized + Element> DStream<T> {
     }
 
     /// How far apart its datasets are: the batch interval, or a window's slide.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// let slide = Duration::from_secs(2);
+    /// assert_eq!(lines.slide_duration(), Duration::from_secs(1));
+    /// assert_eq!(lines.window(slide * 3, slide).slide_duration(), slide);
+    /// ```
     pub fn slide_duration(&self) -> Duration {
         self.node.core().slide
     }

@@ -7,7 +7,15 @@ use super::DStream;
 use crate::rdd::{Data, Key, Partitioning};
 
 impl<K: Key, V: Data> DStream<(K, V)> {
-    /// Each value replaced by what `f` makes of it.
+    /// Each value replaced by what `f` makes of it, under the same key.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (sales, _queue) = context.queue_stream::<(String, u64)>();
+    /// let with_tax = sales.map_values(|cents| cents * 119 / 100);
+    /// ```
     #[track_caller]
     pub fn map_values<U: Data>(
         &self,
@@ -20,7 +28,16 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         })
     }
 
-    /// Each pair replaced by one for each value that `f` makes of its value.
+    /// Each pair replaced by one for each value that `f` makes of its value, under the same key: none, where it
+    /// makes none.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (orders, _queue) = context.queue_stream::<(u64, String)>();
+    /// let items = orders.flat_map_values(|list| list.split(',').map(str::to_owned).collect::<Vec<_>>());
+    /// ```
     #[track_caller]
     pub fn flat_map_values<U: Data, I: IntoIterator<Item = U>>(
         &self,
@@ -33,13 +50,31 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         })
     }
 
-    /// All values of each key in a batch.
+    /// All values of each key in a batch. Their order means nothing. To combine them,
+    /// [`DStream::reduce_by_key`] and [`DStream::combine_by_key`] hold less.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (sales, _queue) = context.queue_stream::<(String, u64)>();
+    /// let all = sales.group_by_key();
+    /// ```
     #[track_caller]
     pub fn group_by_key(&self) -> DStream<(K, Vec<V>)> {
         self.group_by_key_with(self.registry().default_partitions)
     }
 
-    /// As [`DStream::group_by_key`], partitioned as said.
+    /// As [`DStream::group_by_key`], partitioned as said: a number of partitions, or a [`Partitioning`] of one's
+    /// own. No partitions are a mistake that the start reports.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (sales, _queue) = context.queue_stream::<(String, u64)>();
+    /// let all = sales.group_by_key_with(8);
+    /// ```
     #[track_caller]
     pub fn group_by_key_with(
         &self,
@@ -52,8 +87,19 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         })
     }
 
-    /// The values of each key in a batch combined by `f`, which must be associative and commutative.
-    /// They are combined where they are read first, then across partitions.
+    /// The values of each key in a batch combined by `f`, which must be associative and commutative. They are
+    /// combined where they are read first, then across partitions.
+    ///
+    /// The original's function takes and returns values; here it takes references, so that values that are
+    /// held elsewhere aren't copied to be combined.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (sales, _queue) = context.queue_stream::<(String, u64)>();
+    /// let sums = sales.reduce_by_key(|a, b| a + b);
+    /// ```
     #[track_caller]
     pub fn reduce_by_key(
         &self,
@@ -62,7 +108,28 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         self.reduce_by_key_with(f, self.registry().default_partitions)
     }
 
-    /// As [`DStream::reduce_by_key`], partitioned as said.
+    /// As [`DStream::reduce_by_key`], partitioned as said: a number of partitions, or a [`Partitioning`] of
+    /// one's own. No partitions are a mistake that the start reports.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (sales, _queue) = context.queue_stream::<(String, u64)>();
+    /// use tidemill::rdd::{Partitioner, Partitioning};
+    ///
+    /// /// The shop in town apart, for the sake of its file.
+    /// struct Shops;
+    /// impl Partitioner<String> for Shops {
+    ///     fn partitions(&self) -> usize {
+    ///         2
+    ///     }
+    ///     fn partition(&self, shop: &String) -> usize {
+    ///         usize::from(shop == "town")
+    ///     }
+    /// }
+    /// let sums = sales.reduce_by_key_with(|a, b| a + b, Partitioning::by(Shops));
+    /// ```
     #[track_caller]
     pub fn reduce_by_key_with(
         &self,
@@ -77,8 +144,31 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         })
     }
 
-    /// The values of each key in a batch combined into an accumulator: `create` makes one of a key's
-    /// first value, `merge_value` adds another, `merge` joins two.
+    /// The values of each key in a batch combined into an accumulator: `create` makes one of a key's first
+    /// value, `merge_value` adds another, `merge` joins two that were made on different threads.
+    ///
+    /// Values are always combined where they are read first; the original can be told not to. Its accumulators
+    /// are returned anew, here they are changed in place.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (sales, _queue) = context.queue_stream::<(String, u64)>();
+    /// let means = sales
+    ///     .combine_by_key(
+    ///         |first| (*first, 1u64),
+    ///         |(sum, count), next| {
+    ///             *sum += next;
+    ///             *count += 1;
+    ///         },
+    ///         |(sum, count), (other_sum, other_count)| {
+    ///             *sum += other_sum;
+    ///             *count += other_count;
+    ///         },
+    ///     )
+    ///     .map_values(|(sum, count)| *sum as f64 / *count as f64);
+    /// ```
     #[track_caller]
     pub fn combine_by_key<A: Data>(
         &self,
@@ -94,7 +184,21 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         )
     }
 
-    /// As [`DStream::combine_by_key`], partitioned as said.
+    /// As [`DStream::combine_by_key`], partitioned as said: a number of partitions, or a [`Partitioning`] of
+    /// one's own. No partitions are a mistake that the start reports.
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// # let (sales, _queue) = context.queue_stream::<(String, u64)>();
+    /// let lists = sales.combine_by_key_with(
+    ///     |first| vec![*first],
+    ///     |list, next| list.push(*next),
+    ///     |list, other| list.extend(other),
+    ///     8,
+    /// );
+    /// ```
     #[track_caller]
     pub fn combine_by_key_with<A: Data>(
         &self,

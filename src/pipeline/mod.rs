@@ -40,7 +40,7 @@ use at::At;
 /// use tidemill::{StreamingContext, pipeline};
 /// use tidemill_config::Pipeline;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn main() -> Result<(), tidemill::rdd::BoxError> {
 /// let text = r#"
 /// name = "payments"
 /// batch_interval = "1s"
