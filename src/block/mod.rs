@@ -16,6 +16,8 @@ mod record;
 mod store;
 mod tracker;
 #[cfg(test)]
+mod tracker_suite_tests;
+#[cfg(test)]
 mod tracker_tests;
 
 use std::sync::Arc;
