@@ -62,7 +62,8 @@ pub use overlay::ENVIRONMENT_PREFIX;
 pub use pipeline::Pipeline;
 pub use records::{Item, RecordKind};
 pub use settings::{
-    Admin, Backpressure, Checkpoint, Jobs, Log, LogFormat, Pid, Receiver, Stop, Storage, Wal,
+    Admin, Backpressure, Checkpoint, Jobs, Log, LogFormat, Memory, Pid, Receiver, Stop, Storage,
+    Wal,
 };
 pub use sink::{Codec, Sink, SinkKind};
 pub use size::ByteSize;

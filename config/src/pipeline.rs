@@ -14,8 +14,8 @@ use crate::stream::{Flow, Flows, Streams};
 use crate::tree::{Table, parse_file};
 use crate::value::table;
 use crate::{
-    Admin, Backpressure, Checkpoint, ConfigErrors, Input, Jobs, Location, Log, Name, Receiver,
-    Sink, Source, Stop, Storage, Stream, Wal, Warning, overlay, sink, source,
+    Admin, Backpressure, Checkpoint, ConfigErrors, Input, Jobs, Location, Log, Memory, Name,
+    Receiver, Sink, Source, Stop, Storage, Stream, Wal, Warning, overlay, sink, source,
 };
 
 /// A checked pipeline. Whoever holds one need not check any of it again.
@@ -36,6 +36,8 @@ pub struct Pipeline {
     pub wal: Wal,
     /// `[storage]`.
     pub storage: Storage,
+    /// `[memory]`.
+    pub memory: Memory,
     /// `[receiver]`.
     pub receiver: Receiver,
     /// `[admin]`.
@@ -255,6 +257,7 @@ impl Draft {
             wal: self.settings.wal?,
             storage: self.settings.storage?,
             receiver: self.settings.receiver?,
+            memory: self.settings.memory?,
             admin: self.settings.admin?,
             backpressure: self.settings.backpressure?,
             jobs: self.settings.jobs?,

@@ -64,6 +64,9 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
         .remember(pipeline.remember.unwrap_or_default())
         .stop_timeout(pipeline.stop.timeout)
         .program_text(pipeline.text.clone());
+    if let Some(bytes) = pipeline.memory.cached {
+        builder = builder.cached_memory(bytes.bytes());
+    }
     if let Some(rate) = receiver.max_rate {
         builder = builder.receiver_max_rate(rate.get() as f64);
     }

@@ -1,5 +1,6 @@
 //! [`Builder`]: how a context is set up.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -101,6 +102,10 @@ impl Builder {
         /// Keeps every dataset at least this long after its batch, for queries beside the stream [as long
         /// as later batches need it].
         remember(remember: Duration);
+        /// Bytes of kept datasets to hold in memory, as far as they are known: what elements point to isn't
+        /// counted [no limit]. Over it, those that were used the longest ago are moved to the scratch folder or let
+        /// go, as their [`StorageLevel`](crate::rdd::StorageLevel) says.
+        cached_memory(cache.budget: u64) = Some;
         /// How long a graceful stop may take before it becomes an immediate one [60 s].
         stop_timeout(stop_timeout: Duration);
     }
@@ -123,6 +128,19 @@ impl Builder {
     /// `letters-TIME_MS.jsonl` there, all at once, as [`TextFiles`](crate::sink::TextFiles) does.
     pub fn dead_letters(mut self, url: impl Into<String>) -> Self {
         self.0.dead_letters = Some(url.into());
+        self
+    }
+
+    /// The folder below which kept datasets that don't lie in memory are, until the process ends [the system's folder
+    /// for temporary files]. What processes that died have left there is removed.
+    pub fn scratch(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.0.cache.scratch = Some(folder.into());
+        self
+    }
+
+    /// A second such folder, on another disk if there is one, for the levels that keep two copies.
+    pub fn scratch_replica(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.0.cache.replica = Some(folder.into());
         self
     }
 
@@ -208,6 +226,7 @@ impl Builder {
             .map_err(|error| Error::Setting(format!("no CPU pool can be had: {error}")))?;
         let dead_letters = DeadLetterOffice::at(settings.dead_letters.as_deref())
             .map_err(|error| Error::Setting(format!("dead letters: {error}")))?;
+        executor.cache().configure(settings.cache.clone());
         let registry = Registry::new(
             settings.name.clone(),
             settings.batch_interval,

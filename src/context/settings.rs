@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backpressure::BackpressureSettings;
 use crate::clock::Clock;
+use crate::rdd::CacheOptions;
 use crate::receiver::ReceiverLimits;
 use crate::recovery::Permits;
 
@@ -37,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) parallelism: usize,
     pub(crate) partitions: Option<usize>,
     pub(crate) remember: Duration,
+    pub(crate) cache: CacheOptions,
     pub(crate) stop_timeout: Duration,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) program: Option<String>,
@@ -84,6 +86,7 @@ impl Settings {
             parallelism: cores,
             partitions: None,
             remember: Duration::ZERO,
+            cache: CacheOptions::default(),
             stop_timeout: Duration::from_secs(60),
             clock: None,
             program: None,

@@ -85,6 +85,7 @@ impl StreamingContext {
             })?;
         let runtime = self.runtime()?;
         let parts = self.recover(&settings, mode)?;
+        registry.executor.cache().clear_leftovers();
         let Recovered {
             engine,
             unfinished,

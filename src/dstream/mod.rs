@@ -26,6 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use map_with_state::MapWithStateDStream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 pub use output::Outcome;
 pub use registry::Mistake;
 pub use several::Streams;
@@ -36,7 +39,7 @@ pub(crate) use operator::{AnyNode, NodeCore, NodeParts};
 pub(crate) use registry::Registry;
 pub(crate) use several::{together, union_at};
 
-use crate::rdd::{Element, Partitioning, Rdd, TaskError};
+use crate::rdd::{Element, Partitioning, Rdd, StorageLevel, TaskError};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -126,6 +129,51 @@ impl<T: ?Sized + Element> DStream<T> {
     #[must_use]
     pub fn persist(self) -> Self {
         self.node.core().persist();
+        self
+    }
+
+    /// Keeps each dataset once computed, for as long as later batches read it, where `level` says: in memory, as
+    /// bytes, on disk, with a second copy. How much memory kept datasets may take is the context's
+    /// [`cached_memory`](crate::Builder::cached_memory), where its files lie
+    /// [`scratch`](crate::Builder::scratch). What a shuffle or a state holds in memory anyway stays there.
+    ///
+    /// The original's `persist()` keeps bytes in memory (`MEMORY_ONLY_SER`); here it keeps the elements as they are.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// use tidemill::rdd::StorageLevel;
+    ///
+    /// let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1))
+    ///     .cached_memory(64 << 20)
+    ///     .build()?;
+    /// let lines = context.socket_text_stream("localhost:9999");
+    /// let words = lines.map(|line| line.len() as u64).persist_with(StorageLevel::MEMORY_AND_DISK);
+    /// words.window(Duration::from_secs(60), Duration::from_secs(10)).print();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn persist_with(self, level: StorageLevel) -> Self
+    where
+        T: Serialize,
+        T::Own: DeserializeOwned,
+    {
+        let caller = Location::caller();
+        if level.replication() > 1 && !self.registry().executor.cache().has_replica() {
+            self.mistake(
+                caller,
+                format!("{level} keeps a second copy and has no place for it: set the builder's scratch_replica, or \
+                         use a level without _2"),
+            );
+        }
+        if let Err(other) = self.node.keep_as(level, move |rdd| rdd.persist(level)) {
+            self.mistake(
+                caller,
+                format!("it is kept at {other} already and can't be kept at {level}: say it once"),
+            );
+        }
         self
     }
 

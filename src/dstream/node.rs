@@ -1,13 +1,13 @@
 //! [`StreamNode`]: an operator of the graph, the template that yields at most one dataset a batch time.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::operator::{AnyNode, NodeCore, NodeParts};
 use super::registry::Registry;
 use crate::effects::{self, Effects};
-use crate::rdd::{Element, Rdd, TaskError};
+use crate::rdd::{Element, Rdd, StorageLevel, TaskError};
 use crate::time::Time;
 
 /// The datasets that an operator has yielded and that are still remembered.
@@ -22,7 +22,11 @@ pub(crate) struct StreamNode<T: ?Sized + Element> {
     registry: Arc<Registry>,
     compute: Box<Compute<T>>,
     generated: Mutex<Generated<T>>,
+    /// How its datasets are kept, where the program says so.
+    kept_as: OnceLock<(StorageLevel, Keep<T>)>,
 }
+
+type Keep<T> = Box<dyn Fn(&Rdd<T>) -> Rdd<T> + Send + Sync>;
 
 impl<T: ?Sized + Element> StreamNode<T> {
     pub(crate) fn register(
@@ -48,6 +52,7 @@ impl<T: ?Sized + Element> StreamNode<T> {
             registry: Arc::clone(registry),
             compute: Box::new(compute),
             generated: Mutex::default(),
+            kept_as: OnceLock::new(),
         });
         registry.add_node(node.clone());
         node
@@ -56,6 +61,18 @@ impl<T: ?Sized + Element> StreamNode<T> {
     /// What is known of the operator besides its element type.
     pub(crate) fn core(&self) -> &NodeCore {
         &self.core
+    }
+
+    /// Keeps its datasets so. The level that was said before, if another was.
+    pub(crate) fn keep_as(
+        &self,
+        level: StorageLevel,
+        keep: impl Fn(&Rdd<T>) -> Rdd<T> + Send + Sync + 'static,
+    ) -> Result<(), StorageLevel> {
+        match self.kept_as.get_or_init(|| (level, Box::new(keep))).0 {
+            known if known == level => Ok(()),
+            other => Err(other),
+        }
     }
 
     pub(crate) fn registry(&self) -> &Arc<Registry> {
@@ -83,7 +100,9 @@ impl<T: ?Sized + Element> StreamNode<T> {
         if let Some(batch) = batch {
             batch.keep_once(batch.new_dataset(), left);
         }
-        if self.core.is_persisted() {
+        if let Some((_, keep)) = self.kept_as.get() {
+            rdd = rdd.map(|rdd| keep(&rdd));
+        } else if self.core.is_persisted() {
             rdd = rdd.map(|rdd| rdd.cache());
         }
         generated.insert(time, rdd.clone());

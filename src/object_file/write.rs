@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{ENCODING, FRAME_HEADER, Frame, MAX_PAYLOAD, VERSION, header};
+
 /// Whatever went wrong.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

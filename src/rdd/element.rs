@@ -39,6 +39,10 @@ pub trait Buffer<T: ?Sized + Element>: Default + Send + Sync + 'static {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Bytes that it takes in memory, without what its elements point to.
+    fn bytes(&self) -> usize {
+        self.len() * size_of::<T::Own>()
+    }
     /// Forgets all elements, keeps the room.
     fn clear(&mut self);
     /// Forgets the elements behind the first `len`.

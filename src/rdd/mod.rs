@@ -34,6 +34,7 @@ use crate::effects;
 use crate::uid::OperatorUid;
 
 pub use actions::Partition;
+pub use cache::StorageLevel;
 pub use element::{Buffer, Chunk, Data, Element};
 pub use fallible::ErrorPolicy;
 pub use key_index::KeyIndex;
@@ -43,6 +44,7 @@ pub use shuffle::{KeyHasher, Partitioner, Partitioning};
 pub use task::{BoxError, Executor, JobError, Stop, TaskError, contained};
 pub use text::TextBuffer;
 
+pub(crate) use cache::{CacheOptions, CacheStore};
 pub(crate) use element::CHUNK;
 pub(crate) use route::{Routed, route};
 pub(crate) use shuffle::{Combine, Entry, Table, combine, visit_table};

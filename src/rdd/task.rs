@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::KeyHasher;
+use super::{CacheStore, KeyHasher};
 use crate::effects::{self, Effects};
 use crate::time::Time;
 
@@ -102,6 +102,7 @@ pub struct Executor {
     pool: Arc<ThreadPool>,
     max_failures: usize,
     hash_seed: Arc<OnceLock<u64>>,
+    cache: Arc<CacheStore>,
 }
 
 impl Executor {
@@ -115,12 +116,18 @@ impl Executor {
             pool: Arc::new(pool),
             max_failures: max_failures.max(1),
             hash_seed: Arc::default(),
+            cache: Arc::default(),
         })
     }
 
     /// How many tasks run at once.
     pub fn parallelism(&self) -> usize {
         self.pool.current_num_threads()
+    }
+
+    /// Where kept datasets lie.
+    pub(crate) fn cache(&self) -> &Arc<CacheStore> {
+        &self.cache
     }
 
     /// Sets the application's hash seed, once, before the first batch.

@@ -115,6 +115,11 @@ impl Buffer<str> for TextBuffer {
         self.spans.len()
     }
 
+    /// The shared text is its block's.
+    fn bytes(&self) -> usize {
+        self.own.len() + self.spans.len() * size_of::<Span>()
+    }
+
     fn clear(&mut self) {
         self.spans.clear();
         self.own.clear();

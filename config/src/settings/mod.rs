@@ -53,6 +53,13 @@ pub struct Storage {
     pub reserve: ByteSize,
 }
 
+/// `[memory]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes of kept datasets to hold in memory; `None`: no limit.
+    pub cached: Option<ByteSize>,
+}
+
 /// `[receiver]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
@@ -150,6 +157,7 @@ pub(crate) struct Settings {
     pub wal: Option<Wal>,
     pub storage: Option<Storage>,
     pub receiver: Option<Receiver>,
+    pub memory: Option<Memory>,
     pub admin: Option<Admin>,
     pub backpressure: Option<Backpressure>,
     pub jobs: Option<Jobs>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
 use super::{
-    Admin, Backpressure, Checkpoint, Jobs, Log, Pid, Receiver, Settings, Stop, Storage, Wal,
+    Admin, Backpressure, Checkpoint, Jobs, Log, Memory, Pid, Receiver, Settings, Stop, Storage, Wal,
 };
 use crate::address::Listen;
 use crate::error::{Problem, Report};
@@ -62,6 +62,7 @@ pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Setti
         checkpoint,
         storage: storage(open.section("storage", report)),
         receiver: receiver(open.section("receiver", report), top.batch_interval),
+        memory: memory(open.section("memory", report)),
         admin: admin(open.section("admin", report)),
         backpressure: backpressure(open.section("backpressure", report)),
         jobs: jobs(open.section("jobs", report)),
@@ -127,6 +128,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
         wal: None,
         storage: None,
         receiver: None,
+        memory: None,
         admin: None,
         backpressure: None,
         jobs: None,
@@ -260,6 +262,12 @@ fn wal(mut section: Section<'_>, checkpoint: Option<&StoreUrl>) -> Option<Wal> {
 fn storage(mut section: Section<'_>) -> Option<Storage> {
     let reserve = section.get("reserve");
     Some(Storage { reserve: reserve? })
+}
+
+fn memory(mut section: Section<'_>) -> Option<Memory> {
+    Some(Memory {
+        cached: section.get("cached"),
+    })
 }
 
 fn receiver(mut section: Section<'_>, batch: Option<Duration>) -> Option<Receiver> {

@@ -137,6 +137,14 @@ const RECEIVER: &[Key] = &[
     ),
 ];
 
+const MEMORY: &[Key] = &[Key::optional(
+    "cached",
+    "a size",
+    "\"1GiB\"",
+    "Bytes of kept datasets to hold in memory. Over it, those used the longest ago are let go, and computed \
+         again when they are needed.",
+)];
+
 const ADMIN: &[Key] = &[
     Key::default(
         "listen",
@@ -260,6 +268,7 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
         "How received records are gathered into blocks.",
         RECEIVER,
     ),
+    ("memory", "What kept datasets may take.", MEMORY),
     (
         "admin",
         "The HTTP side: page, API, metrics and ingest.",
