@@ -1,6 +1,6 @@
 //! Kept streams: a window over one gives the same at every level, with and without room, over restarts.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

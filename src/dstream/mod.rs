@@ -5,6 +5,7 @@
 //! `&str` views into the block that the text came in.
 
 mod aggregate;
+mod checkpointed;
 mod fallible;
 mod join;
 mod map_with_state;

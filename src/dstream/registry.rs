@@ -176,6 +176,21 @@ impl Registry {
         self.declared().mistakes.clone()
     }
 
+    /// Whether any of these operators has a state, or reads one that isn't saved dataset by dataset in between.
+    pub(crate) fn reads_state(&self, operators: &[usize]) -> bool {
+        let nodes = self.nodes();
+        let mut to_see = operators.to_vec();
+        while let Some(node) = to_see.pop().and_then(|id| nodes.get(id)) {
+            let core = node.core();
+            match &core.state {
+                Some(state) if state.saves_datasets() => {}
+                Some(_) => return true,
+                None => to_see.extend(&core.parents),
+            }
+        }
+        false
+    }
+
     /// Lets go of all operators. They hold the registry, and it them: without this neither would ever go.
     pub(crate) fn clear(&self) {
         let declared = std::mem::take(&mut *self.declared());

@@ -33,10 +33,10 @@ pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> 
                 caller,
             });
         }
-        if core.looks_back > Duration::ZERO && reads_state(registry, core.id) {
+        if core.looks_back > Duration::ZERO && registry.reads_state(&core.parents) {
             mistakes.push(mistake(
                 "a window over a stream with state can't be rebuilt after a restart; put the window \
-                 before the state"
+                 before the state, or `checkpoint` between them"
                     .to_owned(),
             ));
         }
@@ -48,22 +48,6 @@ pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> 
         return Err(Error::NoOutput);
     }
     Ok(())
-}
-
-fn reads_state(registry: &Registry, id: usize) -> bool {
-    let nodes = registry.nodes();
-    let mut to_see: Vec<usize> = nodes
-        .get(id)
-        .map(|node| node.core().parents.clone())
-        .unwrap_or_default();
-    while let Some(id) = to_see.pop() {
-        let Some(node) = nodes.get(id) else { continue };
-        if node.core().state.is_some() {
-            return true;
-        }
-        to_see.extend(&node.core().parents);
-    }
-    false
 }
 
 /// Settles how long each operator keeps its datasets: as long as any operator that reads it needs them.

@@ -7,6 +7,7 @@
 
 mod after;
 mod changes;
+mod datasets;
 mod due;
 mod encode;
 mod erased;
@@ -34,6 +35,7 @@ pub use handle::State;
 pub use spec::{MapFunction, Plain, StateSpec, Timed};
 
 pub(crate) use after::after_batch;
+pub(crate) use datasets::Datasets;
 pub(crate) use keyed::KeyedState;
 pub(crate) use map::map_with_state;
 pub(crate) use mark::Touched;
@@ -60,6 +62,10 @@ pub(crate) type PendingChanges =
 pub(crate) trait AnyState: Send + Sync {
     /// The Rust types of key and value, for messages.
     fn type_names(&self) -> (&'static str, &'static str);
+    /// Whether it holds a stream's datasets, so that what reads them needn't look behind it.
+    fn saves_datasets(&self) -> bool {
+        false
+    }
     /// Keys held.
     fn keys(&self) -> u64;
     /// Bytes held by keys and values, without what they point to.

@@ -8,9 +8,12 @@ use crate::rdd::{BoxError, Buffer, Element};
 
 /// The two functions, without their bounds.
 pub(super) struct Form<T: ?Sized + Element> {
-    pub(super) write: fn(&[T::Buffer]) -> Result<Vec<u8>, BoxError>,
-    pub(super) read: fn(&[u8]) -> Result<Vec<T::Buffer>, String>,
+    pub(super) write: Write<T>,
+    pub(super) read: Read<T>,
 }
+
+type Write<T> = fn(&[<T as Element>::Buffer]) -> Result<Vec<u8>, BoxError>;
+type Read<T> = fn(&[u8]) -> Result<Vec<<T as Element>::Buffer>, String>;
 
 impl<T: ?Sized + Element> Clone for Form<T> {
     fn clone(&self) -> Self {
