@@ -57,13 +57,13 @@ pub use key::Key;
 pub use location::Location;
 pub use name::Name;
 pub use names::Input;
-pub use op::{Extract, FilterOn, Map, Op, OpKind, Predicate, Window};
+pub use op::{Extract, FilterOn, Map, OnError, Op, OpKind, Predicate, Window};
 pub use overlay::ENVIRONMENT_PREFIX;
 pub use pipeline::Pipeline;
 pub use records::{Item, RecordKind};
 pub use settings::{
-    Admin, Backpressure, Checkpoint, Jobs, Log, LogFormat, Memory, Pid, Receiver, Stop, Storage,
-    Wal,
+    Admin, Backpressure, Checkpoint, DeadLetters, Jobs, Log, LogFormat, Memory, Pid, Receiver,
+    Stop, Storage, Wal,
 };
 pub use sink::{Codec, Sink, SinkKind};
 pub use size::ByteSize;

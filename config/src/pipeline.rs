@@ -14,8 +14,8 @@ use crate::stream::{Flow, Flows, Streams};
 use crate::tree::{Table, parse_file};
 use crate::value::table;
 use crate::{
-    Admin, Backpressure, Checkpoint, ConfigErrors, Input, Jobs, Location, Log, Memory, Name,
-    Receiver, Sink, Source, Stop, Storage, Stream, Wal, Warning, overlay, sink, source,
+    Admin, Backpressure, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Location, Log, Memory,
+    Name, Receiver, Sink, Source, Stop, Storage, Stream, Wal, Warning, overlay, sink, source,
 };
 
 /// A checked pipeline. Whoever holds one need not check any of it again.
@@ -46,6 +46,8 @@ pub struct Pipeline {
     pub backpressure: Backpressure,
     /// `[jobs]`.
     pub jobs: Jobs,
+    /// `[dead_letters]`.
+    pub dead_letters: DeadLetters,
     /// `[stop]`.
     pub stop: Stop,
     /// `[log]`.
@@ -178,6 +180,10 @@ impl Draft {
         let mut reader = Streams {
             names: &names,
             batch,
+            has_dead_letters: settings
+                .dead_letters
+                .as_ref()
+                .is_none_or(|letters| letters.url.is_some()),
             flows,
             uids: std::collections::BTreeMap::new(),
         };
@@ -261,6 +267,7 @@ impl Draft {
             admin: self.settings.admin?,
             backpressure: self.settings.backpressure?,
             jobs: self.settings.jobs?,
+            dead_letters: self.settings.dead_letters?,
             stop: self.settings.stop?,
             log: self.settings.log?,
             sources: self.sources.into_iter().collect::<Option<_>>()?,

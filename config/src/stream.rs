@@ -10,7 +10,7 @@ use crate::error::{Problem, Report};
 use crate::function::MapFunction;
 use crate::key::Key;
 use crate::names::Names;
-use crate::op::{self, OPS, Op, OpKind, OpReader, OpSpec};
+use crate::op::{self, OPS, OnError, Op, OpKind, OpReader, OpSpec};
 use crate::records::{RecordKind, joined, output};
 use crate::section::Section;
 use crate::settings::sane_count;
@@ -74,6 +74,8 @@ pub(crate) type Flows = BTreeMap<String, Flow>;
 pub(crate) struct Streams<'a> {
     pub names: &'a Names,
     pub batch: Option<Duration>,
+    /// Whether records that can't be processed have a place to go to.
+    pub has_dead_letters: bool,
     /// Begins with the flows of sources; each stream adds its own.
     pub flows: Flows,
     /// Uids and where they were set.
@@ -253,6 +255,15 @@ impl Chain<'_, '_> {
         let kind = (spec.build)(&mut reader);
         let OpReader { mut section, .. } = reader;
         let uid = section.get::<Name>("uid");
+        let has_place = self.streams.has_dead_letters;
+        let on_error = section.get_if::<OnError>("on_error", |policy| {
+            if *policy == OnError::DeadLetters && !has_place {
+                return Err(
+                    "there is no place for dead letters: set `url` in [dead_letters]".into(),
+                );
+            }
+            Ok(())
+        });
         let partitions = if spec.shuffles {
             section.get_if("partitions", sane_count)
         } else {
@@ -269,6 +280,7 @@ impl Chain<'_, '_> {
             name: spec.name,
             uid,
             partitions,
+            on_error,
             input: input.records?,
             output: flow.records?,
             slide: flow.slide?,

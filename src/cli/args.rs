@@ -59,6 +59,9 @@ Examples:
     /// List, show, verify or cut checkpoints
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// List the records that couldn't be processed
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Dump, verify or repair the write-ahead logs
     #[command(subcommand)]
     Wal(WalCommand),
@@ -89,6 +92,18 @@ pub(super) enum CheckpointCommand {
     /// Have a running pipeline cut a checkpoint now; returns when it is durable
     #[command(after_help = "Example:\n  tidemill checkpoint create --admin http://127.0.0.1:4041")]
     Create(AdminArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLettersCommand {
+    /// List them, oldest batch first, with where each came from and why it failed
+    #[command(after_help = "\
+Reads only, and works while the pipeline runs. With --json each is a line of JSON.
+
+Examples:
+  tidemill dead-letters list readings.toml
+  tidemill dead-letters list data/readings/dead_letters --json | jq .sourceText")]
+    List(DeadLettersArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -205,6 +220,20 @@ pub(super) struct CheckpointArgs {
     /// A checkpoint URL (`sled:PATH`, `file:PATH`, `s3://...`) or a PIPELINE.toml
     pub(super) location: String,
     /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) sets: SetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeadLettersArgs {
+    /// The `url` of [dead_letters], or a PIPELINE.toml
+    pub(super) location: String,
+    /// Only those of the batch at this time, in milliseconds since the Unix epoch
+    #[arg(long, value_name = "TIME_MS")]
+    pub(super) batch: Option<u64>,
+    /// Print JSON, one object a line
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]

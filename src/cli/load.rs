@@ -62,10 +62,14 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
         .retry_delay_max(jobs.retry_delay_max)
         .default_partitions(jobs.partitions.get())
         .remember(pipeline.remember.unwrap_or_default())
+        .max_dead_letters(pipeline.dead_letters.max_per_batch.get())
         .stop_timeout(pipeline.stop.timeout)
         .program_text(pipeline.text.clone());
     if let Some(bytes) = pipeline.memory.cached {
         builder = builder.cached_memory(bytes.bytes());
+    }
+    if let Some(url) = &pipeline.dead_letters.url {
+        builder = builder.dead_letters(url.as_str());
     }
     if let Some(rate) = receiver.max_rate {
         builder = builder.receiver_max_rate(rate.get() as f64);

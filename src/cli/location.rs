@@ -167,7 +167,7 @@ pub(super) fn log_home(text: &str, sets: &[String]) -> Result<Home> {
 }
 
 /// Whether an argument names a pipeline file; `--set` makes sense for nothing else.
-fn is_pipeline(text: &str, sets: &[String]) -> Result<bool> {
+pub(super) fn is_pipeline(text: &str, sets: &[String]) -> Result<bool> {
     let is_pipeline = text.ends_with(".toml") || Path::new(text).is_file();
     if !is_pipeline && !sets.is_empty() {
         return Err(CliError::Usage(format!(

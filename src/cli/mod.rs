@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod checkpoints;
 mod client;
+mod dead_letters;
 mod error;
 mod fsck;
 mod guarantee;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{CheckpointCommand, Cli, Command, WalCommand};
+use args::{CheckpointCommand, Cli, Command, DeadLettersCommand, WalCommand};
 use error::{CliError, Result};
 
 /// Runs the command that the process's arguments name.
@@ -69,6 +70,7 @@ fn perform(command: Command) -> Result<()> {
         Command::Checkpoint(CheckpointCommand::List(args)) => checkpoints::list(&args),
         Command::Checkpoint(CheckpointCommand::Show(args)) => show::show(&args),
         Command::Checkpoint(CheckpointCommand::Verify(args)) => checkpoints::verify(&args),
+        Command::DeadLetters(DeadLettersCommand::List(args)) => dead_letters::list(&args),
         Command::Wal(WalCommand::Dump(args)) => wal_dump::dump(&args),
         Command::Wal(WalCommand::Verify(args)) => wal_verify::verify(&args),
         Command::Fsck(args) => fsck::fsck(&args),

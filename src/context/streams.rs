@@ -297,7 +297,7 @@ impl StreamingContext {
             let rdd = match allocation.plans.get(&core.uid()) {
                 Some(plan) => {
                     let rdd = reader.rdd(plan, &executor).map_err(TaskError::Failed)?;
-                    rdd.from_source(core.uid())
+                    rdd.located_at(core.uid())
                 }
                 None => Rdd::empty(&executor),
             };

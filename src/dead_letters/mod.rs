@@ -6,7 +6,18 @@
 
 mod letter;
 mod office;
+mod reader;
 
 pub use letter::DeadLetter;
+pub use reader::read;
 
 pub(crate) use office::DeadLetterOffice;
+
+/// How the folders' names begin and end, below the place of the letters.
+const STEM: &str = "letters";
+const SUFFIX: &str = "jsonl";
+
+/// The prefix of the folders below `url`.
+fn prefix(url: &str) -> String {
+    format!("{}/{STEM}", url.trim_end_matches('/'))
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::DeadLetter;
+use super::{DeadLetter, SUFFIX, prefix};
 use crate::effects::BatchEffects;
 use crate::rdd::fallible::{Aside, PolicyCell, aside_id};
 use crate::rdd::{BoxError, Buffer, Executor, Rdd, TextBuffer};
@@ -13,10 +13,6 @@ use crate::uid::OperatorUid;
 
 /// The uid under which letters are committed.
 const UID: &str = "dead_letters";
-
-/// How the folders' names begin and end, below the place of the letters.
-const STEM: &str = "letters";
-const SUFFIX: &str = "jsonl";
 
 /// Where letters go, and which operators write any.
 #[derive(Default)]
@@ -29,10 +25,7 @@ pub(crate) struct DeadLetterOffice {
 impl DeadLetterOffice {
     /// For letters below `url`, if any are wanted.
     pub(crate) fn at(url: Option<&str>) -> Result<Self, BoxError> {
-        let open = |url: &str| {
-            let prefix = format!("{}/{STEM}", url.trim_end_matches('/'));
-            TextFiles::open(&prefix, Some(SUFFIX))
-        };
+        let open = |url: &str| TextFiles::open(&prefix(url), Some(SUFFIX));
         Ok(Self {
             place: url.map(open).transpose()?,
             policies: Mutex::default(),

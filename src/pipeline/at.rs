@@ -21,7 +21,7 @@ struct Needs(&'static str);
 
 impl std::fmt::Display for Needs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "it isn't {}", self.0)
+        write!(f, "expected {}", self.0)
     }
 }
 

@@ -22,7 +22,7 @@ mod value;
 
 use std::collections::HashMap;
 
-use tidemill_config::{Input, OpKind, Pipeline};
+use tidemill_config::{Input, OnError, Op, OpKind, Pipeline};
 
 pub use value::Value;
 
@@ -93,7 +93,7 @@ pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxE
         for op in &stream.ops {
             let number = seen.entry(op.name).or_default();
             *number += 1;
-            let at = At::new(prefix, op, *number, ErrorPolicy::Drop);
+            let at = At::new(prefix, op, *number, policy(pipeline, op));
             made = match &op.kind {
                 OpKind::Union { with } => {
                     let mut inputs = vec![made];
@@ -110,6 +110,17 @@ pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxE
         sinks::declare(find(&known, &sink.from)?, sink)?;
     }
     Ok(())
+}
+
+/// What becomes of records that an operator can't work on.
+fn policy(pipeline: &Pipeline, op: &Op) -> ErrorPolicy {
+    match op.on_error {
+        Some(OnError::Fail) => ErrorPolicy::FailBatch,
+        Some(OnError::DeadLetters) => ErrorPolicy::DeadLetters,
+        Some(OnError::Drop) => ErrorPolicy::Drop,
+        None if pipeline.dead_letters.url.is_some() => ErrorPolicy::DeadLetters,
+        None => ErrorPolicy::Drop,
+    }
 }
 
 fn find<'a>(known: &'a HashMap<&str, AnyStream>, input: &Input) -> Result<&'a AnyStream, BoxError> {

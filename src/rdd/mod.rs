@@ -114,7 +114,7 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// The same dataset, as the records of the input `source`, which names no blocks.
-    pub(crate) fn from_source(self, source: OperatorUid) -> Self {
+    pub(crate) fn located_at(self, source: OperatorUid) -> Self {
         let parent = self.node;
         Rdd::new(position::Positioned { parent, source }, &self.executor)
     }

@@ -26,7 +26,7 @@ use serde::Serialize;
 pub use console::Console;
 pub use discard::Discard;
 pub use object_files::ObjectFiles;
-pub(crate) use part_files::{Decision, Place as PartPlace, folder_of_hidden, part_number};
+pub(crate) use part_files::{Decision, Place as PartPlace, SUCCESS, folder_of_hidden, part_number};
 pub use pool::{ConnectionPool, PoolStatus};
 pub use text_files::TextFiles;
 pub use text_form::TextForm;

@@ -20,6 +20,7 @@ use crate::function::{
     AggregateFunction, CombineFunction, JoinKind, JsonPointer, MapFunction, PairPart,
     PartitionFunction, Pattern,
 };
+use crate::value::choice;
 use crate::{Input, Location, Name, RecordKind};
 
 /// One operator of a stream, checked against what reaches it.
@@ -33,6 +34,8 @@ pub struct Op {
     pub uid: Option<Name>,
     /// Partitions of its result, if it shuffles and the file says so.
     pub partitions: Option<NonZeroUsize>,
+    /// What becomes of records that it can't work on, if the file says so.
+    pub on_error: Option<OnError>,
     /// The kind of records it takes.
     pub input: RecordKind,
     /// The kind of records it makes.
@@ -41,6 +44,18 @@ pub struct Op {
     pub slide: Duration,
     /// Where it is written.
     pub location: Location,
+}
+
+choice! {
+    /// What becomes of a record that an operator can't work on.
+    pub enum OnError ("policy") {
+        /// The batch fails.
+        Fail = "fail",
+        /// The record is written to the dead letters.
+        DeadLetters = "dead_letters",
+        /// The record is left out, counted and told.
+        Drop = "drop",
+    }
 }
 
 /// What an operator does.

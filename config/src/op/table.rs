@@ -22,6 +22,14 @@ pub(crate) const COMMON_KEYS: &[Key] = &[
         "\"counts\"",
         "A name by which a checkpoint finds the operator again after the file has changed.",
     ),
+    Key::derived(
+        "on_error",
+        "fail, dead_letters or drop",
+        "\"fail\"",
+        "dead_letters where [dead_letters] has a url, else drop",
+        "What becomes of a record that it can't work on: the batch fails, the record is written to \
+         [dead_letters], or it's left out, counted and told in the log.",
+    ),
 ];
 
 pub(crate) const SHUFFLE_KEYS: &[Key] = &[Key::derived(

@@ -121,6 +121,15 @@ pub struct Jobs {
     pub partitions: NonZeroUsize,
 }
 
+/// `[dead_letters]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Where they are written, if anywhere: a folder, or a place in an object store.
+    pub url: Option<String>,
+    /// How many a batch may have.
+    pub max_per_batch: NonZeroU64,
+}
+
 /// `[stop]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
@@ -161,6 +170,7 @@ pub(crate) struct Settings {
     pub admin: Option<Admin>,
     pub backpressure: Option<Backpressure>,
     pub jobs: Option<Jobs>,
+    pub dead_letters: Option<DeadLetters>,
     pub stop: Option<Stop>,
     pub log: Option<Log>,
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
 use super::{
-    Admin, Backpressure, Checkpoint, Jobs, Log, Memory, Pid, Receiver, Settings, Stop, Storage, Wal,
+    Admin, Backpressure, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver, Settings, Stop,
+    Storage, Wal,
 };
 use crate::address::Listen;
 use crate::error::{Problem, Report};
@@ -66,6 +67,7 @@ pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Setti
         admin: admin(open.section("admin", report)),
         backpressure: backpressure(open.section("backpressure", report)),
         jobs: jobs(open.section("jobs", report)),
+        dead_letters: dead_letters(open.section("dead_letters", report)),
         stop: stop(open.section("stop", report)),
         log: log(open.section("log", report)),
         ..top
@@ -132,6 +134,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
         admin: None,
         backpressure: None,
         jobs: None,
+        dead_letters: None,
         stop: None,
         log: None,
     }
@@ -371,6 +374,15 @@ fn jobs(mut section: Section<'_>) -> Option<Jobs> {
         retry_delay: retry_delay?,
         retry_delay_max: retry_delay_max?,
         partitions,
+    })
+}
+
+fn dead_letters(mut section: Section<'_>) -> Option<DeadLetters> {
+    let url = section.get::<NonEmpty>("url");
+    let max_per_batch = section.get("max_per_batch");
+    Some(DeadLetters {
+        url: url.map(|url| url.0),
+        max_per_batch: max_per_batch?,
     })
 }
 

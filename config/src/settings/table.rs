@@ -234,6 +234,23 @@ const STOP: &[Key] = &[Key::default(
     "A graceful stop that takes longer than this becomes an immediate one. Nothing is lost either way.",
 )];
 
+const DEAD_LETTERS: &[Key] = &[
+    Key::optional(
+        "url",
+        "a folder or a place in an object store",
+        "\"data/readings/dead_letters\"",
+        "Where records go that an operator can't work on: PATH, file:PATH, s3://, gs:// or az://. Each batch \
+         that has any writes the folder letters-TIME_MS.jsonl there, once. Without this they are left out, \
+         counted and told in the log, unless an operator's `on_error` says otherwise.",
+    ),
+    Key::default(
+        "max_per_batch",
+        "an integer",
+        "10000",
+        "A batch with more of them fails: then it isn't the records that are wrong.",
+    ),
+];
+
 const LOG: &[Key] = &[
     Key::default(
         "format",
@@ -280,6 +297,11 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
         BACKPRESSURE,
     ),
     ("jobs", "How the work of a batch is run.", JOBS),
+    (
+        "dead_letters",
+        "What becomes of records that can't be processed.",
+        DEAD_LETTERS,
+    ),
     ("stop", "How it stops.", STOP),
     ("log", "What it says on standard error.", LOG),
 ];

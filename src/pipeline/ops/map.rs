@@ -23,7 +23,7 @@ pub(super) fn map(stream: &AnyStream, how: &Map, at: &At<'_>) -> Result<AnyStrea
         }
         Map::KeyValue { separator } => {
             let separator = separator.clone();
-            texts_to_pairs(stream, at, "the separator", move |text| {
+            texts_to_pairs(stream, at, "text with the separator", move |text| {
                 let (key, value) = text.split_once(separator.as_str())?;
                 Some((key.into(), value.into()))
             })

@@ -1,0 +1,70 @@
+//! `tidemill dead-letters list`: the records that couldn't be processed.
+
+use std::path::Path;
+
+use super::args::DeadLettersArgs;
+use super::error::{CliError, Result};
+use super::output::{self, Output};
+use super::{load, location};
+use crate::dead_letters::{DeadLetter, read};
+use crate::time::Time;
+
+/// Lists letters, oldest batch first.
+pub(super) fn list(args: &DeadLettersArgs) -> Result<()> {
+    let (text, sets) = (args.location.as_str(), args.sets.set.as_slice());
+    let url = match location::is_pipeline(text, sets)? {
+        false => text.to_owned(),
+        true => {
+            let pipeline = load::load(Path::new(text), sets)?;
+            pipeline.dead_letters.url.ok_or_else(|| {
+                CliError::Usage(format!(
+                    "{text} has no `url` in [dead_letters]: its records don't become dead letters"
+                ))
+            })?
+        }
+    };
+    let letters = read(&url).map_err(|error| CliError::Failed(error.to_string()))?;
+    let is_wanted = |time: &Time| args.batch.is_none_or(|batch| time.as_millis() == batch);
+    let wanted = letters.iter().filter(|(time, _)| is_wanted(time));
+    let wanted: Vec<&DeadLetter> = wanted.flat_map(|(_, letters)| letters).collect();
+    let mut out = Output::new();
+    if args.json {
+        wanted
+            .into_iter()
+            .try_for_each(|letter| out.json_line(letter))?;
+        return out.finish();
+    }
+    let row = |letter: &&DeadLetter| {
+        let unknown = || "?".to_owned();
+        let block = letter.block.as_ref();
+        let offset = letter
+            .offset
+            .map_or_else(unknown, |offset| offset.to_string());
+        vec![
+            letter.batch_time.to_string(),
+            output::utc(letter.batch_time),
+            letter.operator.to_string(),
+            letter
+                .source
+                .as_ref()
+                .map_or_else(unknown, ToString::to_string),
+            block.map_or_else(|| offset.clone(), |block| format!("{block}:{offset}")),
+            letter.record.to_string(),
+            letter.error.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = wanted.iter().map(row).collect();
+    out.table(
+        &[
+            "TIME_MS",
+            "TIME (UTC)",
+            "OPERATOR",
+            "SOURCE",
+            "BLOCK:OFFSET",
+            "RECORD",
+            "ERROR",
+        ],
+        &rows,
+    )?;
+    out.finish()
+}
