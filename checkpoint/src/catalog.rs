@@ -31,6 +31,9 @@ pub struct Summary {
     pub chunks: usize,
     /// Its series.
     pub series: Vec<SeriesSummary>,
+    /// Its name, if it is a savepoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// One series in a list of checkpoints.
@@ -72,6 +75,7 @@ impl From<&Manifest> for Summary {
             new_bytes: manifest.new_bytes,
             chunks: manifest.chunks().count(),
             series,
+            name: manifest.name.clone(),
         }
     }
 }

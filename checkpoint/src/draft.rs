@@ -17,6 +17,8 @@ pub struct Draft {
     pub time_ms: u64,
     /// When it was cut, in milliseconds since the Unix epoch.
     pub created_ms: u64,
+    /// Makes it a savepoint of this name, which must be free.
+    pub name: Option<String>,
     /// Opaque to the store.
     pub metadata: Bytes,
     /// For each log, the first sequence number that a replay from this checkpoint needs.

@@ -68,6 +68,16 @@ pub enum Error {
         /// The newest version known here.
         known: u16,
     },
+    /// A savepoint can't be had, made or forgotten.
+    #[error("the savepoint `{name}` at {location}: {why}")]
+    Savepoint {
+        /// The location.
+        location: String,
+        /// The name.
+        name: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// There are checkpoints, and not one is whole.
     #[error(
         "none of the {count} checkpoints at {location} is whole; the newest, {newest}: {source}. \

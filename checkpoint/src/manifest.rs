@@ -44,6 +44,9 @@ pub struct Manifest {
     /// Bytes that were written for this checkpoint and not for an earlier one, the manifest aside.
     #[serde(default)]
     pub new_bytes: u64,
+    /// The name of a savepoint: a checkpoint that stays until it is forgotten by this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// A named, partitioned set of keyed entries.
@@ -192,6 +195,7 @@ mod tests {
                 },
             ],
             new_bytes: 109,
+            name: None,
         }
     }
 

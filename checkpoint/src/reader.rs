@@ -20,6 +20,9 @@ use crate::manifest::{ChunkRef, Manifest};
 use crate::retention::Slot;
 use crate::store::Newest;
 
+/// With how many newer checkpoints a savepoint counts as left behind: as many as are kept at least.
+const LEFT_BEHIND: usize = 2;
+
 /// A location of checkpoints, read only.
 #[derive(Debug)]
 pub struct CheckpointReader {
@@ -119,8 +122,9 @@ impl CheckpointReader {
     /// # Errors
     /// When the location can't be read, or a newer program wrote to it.
     pub fn newest_manifest(&self) -> Result<Option<Manifest>> {
-        for id in self.ids()? {
+        for (newer, id) in self.ids()?.into_iter().enumerate() {
             match catalog::read_slot(&*self.backend, id) {
+                Ok(Slot::Whole(manifest)) if manifest.name.is_some() && newer >= LEFT_BEHIND => {}
                 Ok(Slot::Whole(manifest)) => return Ok(Some(Arc::unwrap_or_clone(manifest))),
                 Ok(_) | Err(Error::Missing { .. }) => {}
                 Err(error) if error.is_damage() => {}
@@ -137,8 +141,11 @@ impl CheckpointReader {
     /// or a newer program wrote to it.
     pub fn newest_whole(&self) -> Result<Newest> {
         let mut skipped = Vec::new();
-        for id in self.ids()? {
+        for (newer, id) in self.ids()?.into_iter().enumerate() {
             let found = match catalog::read_slot(&*self.backend, id) {
+                Ok(Slot::Whole(manifest)) if manifest.name.is_some() && newer >= LEFT_BEHIND => {
+                    Ok(None)
+                }
                 Ok(Slot::Whole(manifest)) => {
                     let mut chunks = manifest.chunks();
                     let checked = chunks.try_for_each(|chunk| self.read_chunk(chunk).map(drop));
@@ -175,6 +182,27 @@ impl CheckpointReader {
                 skipped: Vec::new(),
             }),
         }
+    }
+
+    /// The manifest of the savepoint of this name.
+    ///
+    /// # Errors
+    /// [`Error::Savepoint`] when there is none.
+    pub fn savepoint(&self, name: &str) -> Result<Manifest> {
+        let mut known = Vec::new();
+        for id in self.ids()? {
+            match catalog::read_slot(&*self.backend, id) {
+                Ok(Slot::Whole(manifest)) => match &manifest.name {
+                    Some(found) if found == name => return Ok(Arc::unwrap_or_clone(manifest)),
+                    Some(other) => known.push(other.clone()),
+                    None => {}
+                },
+                Ok(_) | Err(Error::Missing { .. }) => {}
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::no_savepoint(&self.location, name, &known))
     }
 
     /// The manifest of a checkpoint.

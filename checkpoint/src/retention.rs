@@ -53,11 +53,42 @@ pub(crate) fn whole(slots: &Slots) -> impl Iterator<Item = &Arc<Manifest>> {
     })
 }
 
+/// The whole checkpoints that a start may go on from with the logs, newest first: all but savepoints that
+/// ordinary ones have left behind.
+pub(crate) fn current(slots: &Slots, retain: usize) -> impl Iterator<Item = &Arc<Manifest>> {
+    let by_age = whole(slots).enumerate();
+    by_age.filter_map(move |(age, manifest)| {
+        (age < retain || manifest.name.is_none()).then_some(manifest)
+    })
+}
+
+/// The savepoints that can be read, newest first.
+pub(crate) fn savepoints(slots: &Slots) -> impl Iterator<Item = &Arc<Manifest>> {
+    whole(slots).filter(|manifest| manifest.name.is_some())
+}
+
+/// Whether a savepoint is so old that the logs may not reach back to it.
+pub(crate) fn is_left_behind(slots: &Slots, manifest: &Manifest, retain: usize) -> bool {
+    let newer = slots.range(manifest.id.next()..);
+    let newer = newer.filter(|(_, slot)| !matches!(slot, Slot::Fence(_)));
+    manifest.name.is_some() && newer.count() >= retain
+}
+
 /// The manifests (and fences) that may go, oldest first.
 pub(crate) fn expired(slots: &Slots, retain: usize) -> Vec<CheckpointId> {
+    let is_named = |slot: &Slot| {
+        slot.manifest()
+            .is_some_and(|manifest| manifest.name.is_some())
+    };
     match whole(slots).nth(retain.saturating_sub(1)) {
         None => Vec::new(),
-        Some(oldest) => slots.range(..oldest.id).map(|(id, _)| *id).collect(),
+        Some(oldest) => {
+            let older = slots.range(..oldest.id);
+            older
+                .filter(|(_, slot)| !is_named(slot))
+                .map(|(id, _)| *id)
+                .collect()
+        }
     }
 }
 
@@ -117,6 +148,7 @@ mod tests {
                 partitions: vec![chain],
             }],
             new_bytes: 0,
+            name: None,
         })
     }
 
@@ -136,6 +168,42 @@ mod tests {
         assert_eq!(expired(&slots, 4), []);
         let ids: Vec<_> = whole(&slots).map(|manifest| manifest.id.0).collect();
         assert_eq!(ids, [6, 2, 1]);
+    }
+
+    #[test]
+    fn savepoints_stay_and_hold_nothing_else() {
+        let named = |id, name: &str| {
+            let manifest = Manifest {
+                name: Some(name.to_owned()),
+                ..Manifest::clone(&manifest(id, &[id]))
+            };
+            (CheckpointId(id), Slot::Whole(Arc::new(manifest)))
+        };
+        let plain = |id| (CheckpointId(id), Slot::Whole(manifest(id, &[id])));
+        let slots: Slots = [
+            named(1, "a"),
+            plain(2),
+            named(3, "b"),
+            plain(4),
+            named(5, "c"),
+            plain(6),
+        ]
+        .into();
+        assert_eq!(expired(&slots, 2), [CheckpointId(2), CheckpointId(4)]);
+        let ids =
+            |found: Vec<&Arc<Manifest>>| found.iter().map(|found| found.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(current(&slots, 2).collect()), [6, 5, 4, 2]);
+        assert_eq!(ids(savepoints(&slots).collect()), [5, 3, 1]);
+        let is_left = |id| is_left_behind(&slots, slots[&CheckpointId(id)].manifest().unwrap(), 2);
+        assert_eq!(
+            [1, 3, 4, 5, 6].map(is_left),
+            [true, true, false, false, false]
+        );
+        assert_eq!(named_chunks(&slots).len(), 6);
+    }
+
+    fn named_chunks(slots: &Slots) -> BTreeSet<ChunkId> {
+        named(slots)
     }
 
     #[test]

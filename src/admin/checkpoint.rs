@@ -1,10 +1,12 @@
 //! `/api/v1/checkpoint`: how checkpoints are doing, and cutting one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 
@@ -56,28 +58,80 @@ pub(super) async fn history(State(shared): Admin) -> Json<Vec<CheckpointInfo>> {
     Json(shared.context.checkpoint_history())
 }
 
-/// Cuts one and answers when it is durable.
-pub(super) async fn create(State(shared): Admin) -> Result<Json<CheckpointInfo>, Problem> {
-    let cut = tokio::task::spawn_blocking(move || cut(&shared)).await;
-    let cut = cut.map_err(|error| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format!("the cut ended badly: {error}"),
-        )
-    })?;
-    cut.map(Json)
+type Parameters = Result<Query<BTreeMap<String, String>>, QueryRejection>;
+
+/// The savepoint's name, if one is given.
+fn name(parameters: Parameters) -> Result<Option<String>, Problem> {
+    let Query(mut parameters) =
+        parameters.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let name = parameters.remove("name");
+    match parameters.keys().next() {
+        Some(other) => Err(Problem::bad_request(format!(
+            "`{other}` is no parameter here; `name` is"
+        ))),
+        None => Ok(name),
+    }
 }
 
-fn cut(shared: &Arc<Shared>) -> Result<CheckpointInfo, Problem> {
+/// Cuts one and answers when it is durable; `?name=NAME` makes it a savepoint.
+pub(super) async fn create(
+    State(shared): Admin,
+    parameters: Parameters,
+) -> Result<Json<CheckpointInfo>, Problem> {
+    let name = name(parameters)?;
+    beside(move || cut(&shared, name.as_deref()))
+        .await
+        .map(Json)
+}
+
+/// Gives the savepoint `?name=NAME` up.
+pub(super) async fn forget(
+    State(shared): Admin,
+    parameters: Parameters,
+) -> Result<Json<Forgotten>, Problem> {
+    let name = name(parameters)?
+        .ok_or_else(|| Problem::bad_request("which savepoint? Add ?name=NAME".to_owned()))?;
+    let forgotten = name.clone();
+    beside(move || shared.context.forget_savepoint(&name).map_err(problem)).await?;
+    Ok(Json(Forgotten { forgotten }))
+}
+
+#[derive(Serialize)]
+pub(super) struct Forgotten {
+    forgotten: String,
+}
+
+/// Runs what waits for a disk off the server's threads.
+async fn beside<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, Problem> + Send + 'static,
+) -> Result<R, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("it ended badly: {error}"),
+        )
+    })?
+}
+
+fn cut(shared: &Arc<Shared>, name: Option<&str>) -> Result<CheckpointInfo, Problem> {
     let context = &shared.context;
     if context.checkpoint_status().is_none() {
         return Err(Problem::not_active());
     }
-    context.checkpoint_now(CREATE_LIMIT).map_err(|error| {
-        let status = match &error {
-            Error::WrongState(_) => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Problem::new(status, error.to_string())
-    })
+    let cut = match name {
+        Some(name) => context.create_savepoint(name, CREATE_LIMIT),
+        None => context.checkpoint_now(CREATE_LIMIT),
+    };
+    cut.map_err(problem)
+}
+
+fn problem(error: Error) -> Problem {
+    let status = match &error {
+        Error::WrongState(_) => StatusCode::GATEWAY_TIMEOUT,
+        Error::Setting(_) => StatusCode::BAD_REQUEST,
+        Error::Checkpoint(tidemill_checkpoint::Error::Savepoint { .. }) => StatusCode::CONFLICT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Problem::new(status, error.to_string())
 }

@@ -148,6 +148,7 @@ fn router(shared: Arc<Shared>) -> Router {
             "/api/v1/checkpoint",
             get(checkpoint::status).post(checkpoint::create),
         )
+        .route("/api/v1/checkpoint/forget", post(checkpoint::forget))
         .route("/api/v1/checkpoint/history", get(checkpoint::history))
         .route("/api/v1/wal", get(wal::status))
         .route("/api/v1/graph", get(graph::graph))

@@ -166,6 +166,36 @@ impl BlockStore {
         }
     }
 
+    /// Keeps a block that an earlier life had received: durable when this returns, as with
+    /// [`BlockStore::store`], and known to the tracker from the start.
+    pub(crate) fn take_back(
+        &self,
+        stream: &OperatorUid,
+        info: &BlockInfo,
+        block: Block,
+    ) -> Result<BlockInfo, BlockStoreError> {
+        let block = Arc::new(block);
+        let position = match &self.log {
+            Some(log) => {
+                let parts = block.to_parts(stream, info.id);
+                let parts = parts.map_err(|reason| BlockStoreError::Unreadable {
+                    stream: stream.clone(),
+                    id: info.id,
+                    reason,
+                })?;
+                let appended = log.append(BLOCK_ENTRY, parts).wait();
+                Some(appended.map_err(|error| BlockStoreError::Log(Arc::new(error)))?)
+            }
+            None => None,
+        };
+        self.hold(stream, info.id, &block, position.is_some());
+        Ok(BlockInfo {
+            position,
+            logged_as: None,
+            ..info.clone()
+        })
+    }
+
     fn hold(&self, stream: &OperatorUid, id: BlockId, block: &Arc<Block>, is_logged: bool) {
         let mut held = self.held();
         let bytes = block.footprint();

@@ -89,9 +89,16 @@ pub(super) enum CheckpointCommand {
     /// Read and check every byte; exit code 1 when something is damaged
     #[command(after_help = "Example:\n  tidemill checkpoint verify sled:data/wordcount/checkpoint")]
     Verify(CheckpointArgs),
-    /// Have a running pipeline cut a checkpoint now; returns when it is durable
-    #[command(after_help = "Example:\n  tidemill checkpoint create --admin http://127.0.0.1:4041")]
-    Create(AdminArgs),
+    /// Have a running pipeline cut a checkpoint now; returns when it is durable. With --name, a savepoint:
+    /// it stays until it is forgotten, and `tidemill run --from NAME` goes back to it
+    #[command(after_help = "\
+Examples:
+  tidemill checkpoint create --admin http://127.0.0.1:4041
+  tidemill checkpoint create --name before-v2")]
+    Create(CreateArgs),
+    /// Have a running pipeline give a savepoint up
+    #[command(after_help = "Example:\n  tidemill checkpoint forget --name before-v2")]
+    Forget(ForgetArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -156,8 +163,9 @@ pub(super) struct SetArgs {
 pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
-    /// Hold the pipeline against the newest checkpoint there: a checkpoint URL or a PIPELINE.toml
-    #[arg(long, value_name = "LOCATION")]
+    /// Hold the pipeline against the newest checkpoint there: a checkpoint URL or a PIPELINE.toml; or against
+    /// the savepoint of this name at the pipeline's own location
+    #[arg(long, value_name = "LOCATION|NAME")]
     pub(super) against: Option<String>,
     #[command(flatten)]
     pub(super) permits: PermitArgs,
@@ -184,6 +192,9 @@ pub(super) struct RunArgs {
     /// Move an existing checkpoint and its logs aside and start anew
     #[arg(long)]
     pub(super) fresh: bool,
+    /// Go back to this savepoint. A restart with the same name goes on from there and not back again
+    #[arg(long, value_name = "NAME", conflicts_with = "fresh")]
+    pub(super) from: Option<String>,
 }
 
 /// Where a running pipeline answers.
@@ -195,6 +206,24 @@ pub(super) struct AdminArgs {
     /// A file with the bearer token, for an admin address that asks for one
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
+    /// Make it a savepoint of this name
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
+    /// The savepoint's name
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
 }
 
 #[derive(Debug, Args)]

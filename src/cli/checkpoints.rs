@@ -36,6 +36,7 @@ pub(super) fn list(args: &CheckpointArgs) -> Result<()> {
             output::bytes(summary.bytes),
             output::bytes(summary.new_bytes),
             entries(summary).to_string(),
+            summary.name.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<Vec<String>> = summaries.iter().map(row).collect();
@@ -49,6 +50,7 @@ pub(super) fn list(args: &CheckpointArgs) -> Result<()> {
             "SIZE",
             "NEW",
             "ENTRIES",
+            "NAME",
         ],
         &rows,
     )?;
@@ -75,6 +77,7 @@ fn as_json(summary: &Summary) -> Value {
         "chunks": summary.chunks,
         "entries": entries(summary),
         "series": summary.series,
+        "name": summary.name,
     })
 }
 

@@ -28,6 +28,15 @@ pub(super) fn load(path: &Path, sets: &[String]) -> Result<Pipeline> {
 /// A context with a pipeline's settings, its streams not yet declared. `admin` is where the admin
 /// server answers.
 pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<StreamingContext> {
+    context_from(pipeline, admin, None)
+}
+
+/// As [`context`], going back to a savepoint.
+pub(super) fn context_from(
+    pipeline: &Pipeline,
+    admin: Option<SocketAddr>,
+    savepoint: Option<&str>,
+) -> Result<StreamingContext> {
     let Pipeline {
         checkpoint,
         wal,
@@ -76,6 +85,9 @@ pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<
     }
     if let Some(rate) = backpressure.initial_rate {
         builder = builder.backpressure_initial_rate(rate.get() as f64);
+    }
+    if let Some(name) = savepoint {
+        builder = builder.from_savepoint(name);
     }
     for (old, new) in &checkpoint.renames {
         builder = builder.rename_operator(old, new);

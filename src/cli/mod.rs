@@ -67,6 +67,7 @@ fn perform(command: Command) -> Result<()> {
         Command::Status(args) => steer::status(&args),
         Command::Stop(args) => steer::stop(&args),
         Command::Checkpoint(CheckpointCommand::Create(args)) => steer::checkpoint(&args),
+        Command::Checkpoint(CheckpointCommand::Forget(args)) => steer::forget(&args),
         Command::Checkpoint(CheckpointCommand::List(args)) => checkpoints::list(&args),
         Command::Checkpoint(CheckpointCommand::Show(args)) => show::show(&args),
         Command::Checkpoint(CheckpointCommand::Verify(args)) => checkpoints::verify(&args),

@@ -55,6 +55,7 @@ fn as_json(location: &str, manifest: &Manifest, metadata: &Metadata) -> Value {
         "time": manifest.time_ms,
         "created": manifest.created_ms,
         "epoch": manifest.epoch,
+        "name": manifest.name,
         "bytes": summary.bytes,
         "newBytes": summary.new_bytes,
         "lowWater": manifest.low_water,
@@ -88,6 +89,7 @@ fn graph_as_json(graph: &GraphDescriptor) -> Value {
                 "format": state.format,
                 "keyType": state.key_type,
                 "valueType": state.value_type,
+                "version": state.version,
             })),
         })
     });
@@ -99,6 +101,9 @@ fn as_text(out: &mut Output, location: &str, manifest: &Manifest, held: &Metadat
     let summary = Summary::from(manifest);
     out.line(format!("checkpoint {} at {location}", manifest.id))?;
     let mut fact = |name: &str, value: String| out.line(format!("  {name:18}{value}"));
+    if let Some(name) = &manifest.name {
+        fact("savepoint", name.clone())?;
+    }
     fact("application", held.application.clone())?;
     fact(
         "written by",

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::args::{AdminArgs, StatusArgs, StopArgs};
+use super::args::{CreateArgs, ForgetArgs, StatusArgs, StopArgs};
 use super::client::Client;
-use super::error::Result;
+use super::error::{CliError, Result};
 use super::output::{self, Output};
 use crate::time::Time;
 
@@ -214,18 +214,44 @@ pub(super) fn stop(args: &StopArgs) -> Result<()> {
 }
 
 /// Has a checkpoint cut; returns when it is durable.
-pub(super) fn checkpoint(args: &AdminArgs) -> Result<()> {
-    let cut = Client::new(args)?
-        .post("/api/v1/checkpoint", CHECKPOINT_LIMIT)?
+pub(super) fn checkpoint(args: &CreateArgs) -> Result<()> {
+    let path = match &args.name {
+        Some(name) => format!("/api/v1/checkpoint?name={}", in_url(name)?),
+        None => "/api/v1/checkpoint".to_owned(),
+    };
+    let cut = Client::new(&args.admin)?
+        .post(&path, CHECKPOINT_LIMIT)?
         .good()?;
     let number = |key: &str| cut.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let named = args.name.as_ref();
+    let named = named.map_or_else(String::new, |name| format!(", savepoint `{name}`,"));
     let mut out = Output::new();
     out.line(format!(
-        "checkpoint {} is durable: complete through {} ms, {}, {} ms",
+        "checkpoint {}{named} is durable: complete through {} ms, {}, {} ms",
         number("id"),
         number("time"),
         output::bytes(number("bytes")),
         number("duration"),
     ))?;
     out.finish()
+}
+
+/// Has a savepoint given up.
+pub(super) fn forget(args: &ForgetArgs) -> Result<()> {
+    let path = format!("/api/v1/checkpoint/forget?name={}", in_url(&args.name)?);
+    Client::new(&args.admin)?.post(&path, STOP_LIMIT)?.good()?;
+    let mut out = Output::new();
+    out.line(format!("the savepoint `{}` is forgotten", args.name))?;
+    out.finish()
+}
+
+/// A savepoint's name, as it can stand in a URL.
+fn in_url(name: &str) -> Result<&str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match !name.is_empty() && name.chars().all(is_plain) {
+        true => Ok(name),
+        false => Err(CliError::Usage(format!(
+            "a savepoint can't be called `{name}`: a name is 1 to 64 letters, digits, `-`, `_` or `.`"
+        ))),
+    }
 }

@@ -15,10 +15,14 @@ pub(super) fn check(args: &CheckArgs, context: &StreamingContext) -> Result<()> 
         true => &args.pipeline.sets.set,
         false => &[],
     };
-    let location = location::checkpoint(against, sets)?;
-    let Some(plan) = context.examine(Some(&location))? else {
+    let savepoint = Some(against).filter(|text| !text.contains(':') && !is_file(text));
+    let location = match savepoint {
+        Some(_) => None,
+        None => Some(location::checkpoint(against, sets)?),
+    };
+    let Some(plan) = context.examine(location.as_ref(), savepoint)? else {
         return Err(CliError::Failed(format!(
-            "{location} holds no checkpoint: a start would begin with nothing"
+            "{against} holds no checkpoint: a start would begin with nothing"
         )));
     };
     let mut out = Output::new();

@@ -191,6 +191,23 @@ impl Builder {
         self
     }
 
+    /// Goes back to a savepoint, instead of on from the newest checkpoint: state, positions of direct sources
+    /// and data that waited are as when it was cut. Batch times go on from now, and what had been
+    /// acknowledged after it and was in no complete batch is processed; `docs/upgrades.md` says it exactly.
+    ///
+    /// Once begun, a restart with the same name goes on and not back again. To go back once more, start once
+    /// without it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// let builder = StreamingContext::builder("totals", Duration::from_secs(1)).from_savepoint("before-v2");
+    /// ```
+    pub fn from_savepoint(mut self, name: impl Into<String>) -> Self {
+        self.0.savepoint = Some(name.into());
+        self
+    }
+
     /// Makes the context.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod builder;
 mod inputs;
 mod locations;
 mod recover;
+mod rewind;
 mod settings;
 mod shared;
 mod start;

@@ -14,14 +14,14 @@ use super::inputs::ReceiverInput;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
 use super::upgrade::{Compared, refused};
-use super::{StartMode, StreamingContext};
+use super::{StartMode, StreamingContext, rewind};
 use crate::accumulator::SERIES;
 use crate::backpressure::Backpressure;
 use crate::block::{BlockStore, Gate, Intake, Tracker};
 use crate::clock::{Clock, SystemClock, wall_clock};
 use crate::engine::{
     Boundary, Checkpointer, Engine, Identity, LastProof, Reserve, SpaceWatch, Troubles,
-    room_to_start,
+    room_to_start, saved_blocks,
 };
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_memory};
@@ -45,11 +45,15 @@ impl StreamingContext {
         self.look_before_taking_over(settings, &locations.checkpoint, mode)?;
         let store = CheckpointStore::open(&locations.checkpoint, options)?;
         let log_lock = locations.lock_logs(&holder)?;
-        let newest = store.newest()?;
+        let place = locations.checkpoint.to_string();
+        let rewind::Found { newest, savepoint } = rewind::find(&store, settings, &place)?;
         for (id, error) in &newest.skipped {
             tracing::warn!(checkpoint = id.0, %error, "a checkpoint is damaged; an older one is used");
         }
-        let held = match &newest.manifest {
+        // What is gone on from, and what was there besides.
+        let base = savepoint.as_ref().or(newest.manifest.as_ref());
+        let is_rewound = savepoint.is_some();
+        let held = match base {
             Some(manifest) => {
                 Some(self.reconciled(settings, &locations.checkpoint, manifest, mode)?)
             }
@@ -59,25 +63,38 @@ impl StreamingContext {
         let renames = plan.as_ref().map(UpgradePlan::renames).unwrap_or_default();
         store.rename_series(&renames.of_series());
         let is_new = held.is_none();
-        let clock = clock_for(settings, held.as_ref());
+        let mut since = match (&savepoint, &newest.manifest) {
+            (Some(_), Some(newest)) => {
+                let place = format!("checkpoint {} at {place}", newest.id);
+                let mut since = Metadata::decode(&newest.metadata, &place)?;
+                renames.apply(&mut since);
+                Some(since)
+            }
+            _ => None,
+        };
+        let clock = clock_for(settings, since.as_ref().or(held.as_ref()));
         let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
         registry.executor.set_hash_seed(metadata.hash_seed);
         registry.set_zero_time(metadata.zero_time);
         registry.set_complete_through(metadata.complete_through);
         let chunks = |reference: &_| store.read_chunk(reference);
-        if let Some(manifest) = &newest.manifest {
+        if let Some(manifest) = base {
             self.restore_accumulators(manifest, &chunks)?;
         }
         let effects = &registry.effects;
         effects.recovered(metadata.complete_through, &metadata.completed);
-        self.attach_states(newest.manifest.as_ref(), &metadata, plan.as_ref(), &chunks)
+        self.attach_states(base, &metadata, plan.as_ref(), &chunks)
             .map_err(|(uid, reason)| Error::Unreadable {
                 place: format!("the state of `{uid}`"),
                 reason,
             })?;
 
         let epoch = store.epoch().0;
-        let known_end = metadata.tracker.replay_from;
+        // The log goes on from the newest checkpoint, or from nowhere when only the savepoint is whole.
+        let known_end = match (&savepoint, &since) {
+            (Some(_), since) => since.as_ref().map_or(0, |since| since.tracker.replay_from),
+            (None, _) => metadata.tracker.replay_from,
+        };
         let (driver_log, driver_place) =
             locations.open_log(settings, DRIVER_LOG_DIR, DRIVER_LOG_KIND, epoch, known_end)?;
         if is_new && driver_log.next_sequence().0 > 0 {
@@ -91,8 +108,16 @@ impl StreamingContext {
             });
         }
         failpoint!("recovery::before_replay");
-        let replayed = replay_driver_log(&driver_log, &driver_place, &mut metadata, &renames)?;
+        let replayed = match (&savepoint, &mut since) {
+            (Some(_), None) => 0,
+            (_, Some(since)) => replay_driver_log(&driver_log, &driver_place, since, &renames)?,
+            (None, None) => replay_driver_log(&driver_log, &driver_place, &mut metadata, &renames)?,
+        };
         failpoint!("recovery::after_replay");
+        let known_end = since.as_ref().unwrap_or(&metadata).tracker.end_of_blocks();
+        if savepoint.is_some() {
+            rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
+        }
         let homeless = waiting_without_input(&metadata, &graph);
         if !homeless.is_empty() {
             return Err(Error::Incompatible {
@@ -100,7 +125,6 @@ impl StreamingContext {
                 differences: homeless,
             });
         }
-        let known_end = metadata.tracker.end_of_blocks();
         let block_log = match settings.receiver_log {
             true => Some(
                 locations
@@ -120,6 +144,21 @@ impl StreamingContext {
             );
         }
         let store_of_blocks = BlockStore::new(block_log, settings.receiver.memory_bytes);
+        if let Some(savepoint) = &savepoint {
+            let unreadable = |reason| Error::Unreadable {
+                place: format!("the blocks of the savepoint at {place}"),
+                reason,
+            };
+            let blocks = saved_blocks(savepoint, &chunks).map_err(unreadable)?;
+            failpoint!("recovery::before_savepoint_blocks");
+            rewind::take_back(&mut metadata, blocks, &store_of_blocks)?;
+            failpoint!("recovery::after_savepoint_blocks");
+            tracing::info!(
+                savepoint = savepoint.name.as_deref().unwrap_or_default(),
+                cut = savepoint.created_ms,
+                "going back to a savepoint"
+            );
+        }
         let direct = std::mem::take(&mut self.inputs().direct);
         for input in &direct {
             let uid = input.node.core().uid();
@@ -175,6 +214,12 @@ impl StreamingContext {
                 hash_seed: metadata.hash_seed,
                 graph,
                 program: settings.program.clone(),
+                savepoint: match &settings.savepoint {
+                    Some(_) => savepoint
+                        .map(|manifest| manifest.id.0)
+                        .or(metadata.savepoint),
+                    None => None,
+                },
             },
             memory: longest_memory(registry),
             registry: Arc::clone(registry),
@@ -198,6 +243,7 @@ impl StreamingContext {
             engine: Arc::new(engine),
             unfinished,
             is_new,
+            is_rewound,
         })
     }
 
@@ -213,7 +259,15 @@ impl StreamingContext {
             return Ok(());
         }
         let reader = CheckpointReader::open(location);
-        match reader.and_then(|reader| reader.newest_manifest()) {
+        let look = reader.and_then(|reader| match &settings.savepoint {
+            // It may have been forgotten since this life began from it.
+            Some(name) => reader
+                .savepoint(name)
+                .map(Some)
+                .or_else(|_| reader.newest_manifest()),
+            None => reader.newest_manifest(),
+        });
+        match look {
             Ok(Some(manifest)) => self
                 .reconciled(settings, location, &manifest, mode)
                 .map(drop),
@@ -280,6 +334,8 @@ pub(super) struct Recovered {
     pub(super) engine: Arc<Engine>,
     pub(super) unfinished: Vec<Time>,
     pub(super) is_new: bool,
+    /// Whether it goes back to a savepoint.
+    pub(super) is_rewound: bool,
 }
 
 /// The clock given, or the machine's; one that goes on from the last batch when the machine's is far
@@ -319,6 +375,7 @@ fn first_metadata(settings: &Settings, graph: &GraphDescriptor, now: Time) -> Me
         completed: Default::default(),
         tracker: Default::default(),
         positions: BTreeMap::new(),
+        savepoint: None,
         rate_estimate: None,
         rates: BTreeMap::new(),
     }

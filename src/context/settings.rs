@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) admin: Option<String>,
     /// What may happen to a checkpoint of another program.
     pub(crate) permits: Permits,
+    /// The savepoint to go back to.
+    pub(crate) savepoint: Option<String>,
 }
 
 /// How receivers' data is cut into blocks.
@@ -92,6 +94,7 @@ impl Settings {
             program: None,
             admin: None,
             permits: Permits::default(),
+            savepoint: None,
         }
     }
 

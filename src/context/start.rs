@@ -90,12 +90,17 @@ impl StreamingContext {
             engine,
             unfinished,
             is_new,
+            is_rewound,
         } = parts;
         let bus = self.0.bus.clone();
 
         // R7, R9: the first checkpoint of this epoch is durable before anything new is taken in.
         failpoint!("recovery::before_first_checkpoint");
         engine.write_checkpoint_now()?;
+        if is_rewound {
+            // A second one, so that none of the life that was left is fallen back to (R8).
+            engine.write_checkpoint_now()?;
+        }
         failpoint!("recovery::after_first_checkpoint");
 
         let system = |error| Error::System {

@@ -221,16 +221,68 @@ impl StreamingContext {
             .map(|running| running.generator.beats())
     }
 
+    /// Makes a savepoint at the next boundary between batches and waits until it's durable: a checkpoint with a
+    /// name, which stays until it is [forgotten](StreamingContext::forget_savepoint), holds no log back and can
+    /// be [gone back to](crate::Builder::from_savepoint). Spark has nothing of the kind.
+    ///
+    /// # Errors
+    /// When the name isn't 1 to 64 letters, digits, `-`, `_` or `.`, or is taken; otherwise as
+    /// [`StreamingContext::checkpoint_now`].
+    ///
+    /// ```
+    /// # fn upgrade(context: &tidemill::StreamingContext) -> tidemill::Result<()> {
+    /// context.create_savepoint("before-v2", std::time::Duration::from_secs(60))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_savepoint(&self, name: &str, limit: Duration) -> Result<CheckpointInfo> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+            return Err(Error::Setting(format!(
+                "a savepoint can't be called `{name}`: a name is 1 to 64 letters, digits, `-`, `_` or `.`"
+            )));
+        }
+        let engine = self.engine();
+        if engine.is_some_and(|engine| engine.checkpointer.store().savepoint(name).is_ok()) {
+            return Err(Error::Setting(format!(
+                "there is a savepoint `{name}` already: forget it, or choose another name"
+            )));
+        }
+        self.cut(Some(name.to_owned()), limit)
+    }
+
+    /// Gives a savepoint up: what only it held goes with the next checkpoint.
+    ///
+    /// # Errors
+    /// When the context isn't active, there is no such savepoint, or it is among the newest checkpoints.
+    ///
+    /// ```
+    /// # fn tidy(context: &tidemill::StreamingContext) -> tidemill::Result<()> {
+    /// context.forget_savepoint("before-v2")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn forget_savepoint(&self, name: &str) -> Result<()> {
+        let engine = self
+            .engine()
+            .ok_or(Error::WrongState("the context isn't active"))?;
+        Ok(engine.checkpointer.store().forget(name)?)
+    }
+
     /// Cuts a checkpoint at the next boundary between batches and waits until it's durable.
     ///
     /// # Errors
     /// When the context isn't active, the checkpoint can't be written, or `limit` has passed.
     pub fn checkpoint_now(&self, limit: Duration) -> Result<CheckpointInfo> {
+        self.cut(None, limit)
+    }
+
+    fn cut(&self, name: Option<String>, limit: Duration) -> Result<CheckpointInfo> {
         let engine = self
             .engine()
             .ok_or(Error::WrongState("the context isn't active"))?;
         let (answer, answered) = channel();
-        engine.checkpointer.request(answer);
+        engine.checkpointer.request(answer, name);
         if let Some(scheduler) = engine.scheduler() {
             scheduler.wake_between();
         }

@@ -65,7 +65,11 @@ impl StreamingContext {
 
     /// As [`StreamingContext::upgrade_plan`], and everything that a start reads is read: the driver's log
     /// behind the checkpoint, and all state. For a context that is thrown away afterwards.
-    pub(crate) fn examine(&self, against: Option<&Location>) -> Result<Option<UpgradePlan>> {
+    pub(crate) fn examine(
+        &self,
+        against: Option<&Location>,
+        savepoint: Option<&str>,
+    ) -> Result<Option<UpgradePlan>> {
         let mut settings = self.settings().clone();
         let own = Locations::of(&settings)?.checkpoint;
         let location = against.cloned().unwrap_or_else(|| own.clone());
@@ -78,8 +82,11 @@ impl StreamingContext {
             Err(tidemill_checkpoint::Error::NoStore { .. }) => return Ok(None),
             other => other?,
         };
-        let found = reader.newest_whole()?;
-        let Some(manifest) = found.manifest else {
+        let found = match savepoint {
+            Some(name) => Some(reader.savepoint(name)?),
+            None => reader.newest_whole()?.manifest,
+        };
+        let Some(manifest) = found else {
             return Ok(None);
         };
         let Compared {
@@ -89,7 +96,11 @@ impl StreamingContext {
         if !plan.is_possible() {
             return Ok(Some(plan));
         }
-        let log = Locations::of(&settings)?.read_log(DRIVER_LOG_DIR)?;
+        // A savepoint needs no log. What waits there besides is of the newest checkpoint.
+        let log = match savepoint {
+            Some(_) => None,
+            None => Locations::of(&settings)?.read_log(DRIVER_LOG_DIR)?,
+        };
         if let Some((log, place)) = log {
             replay_entries(log.entries(), &place, &mut metadata, &plan.renames())?;
         }

@@ -23,6 +23,9 @@ pub struct CheckpointInfo {
     pub new_bytes: u64,
     /// Milliseconds from the cut until it was durable; 0 when an earlier driver wrote it.
     pub duration: u64,
+    /// Its name, if it is a savepoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 impl CheckpointInfo {
@@ -35,6 +38,7 @@ impl CheckpointInfo {
             bytes: summary.bytes,
             new_bytes: summary.new_bytes,
             duration,
+            name: summary.name.clone(),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tidemill_checkpoint::{CheckpointStore, Draft, SeriesChanges};
 use tidemill_storage::failpoint;
 
+use super::savepoint::Savepoint;
 use super::{Boundary, CheckpointInfo, CheckpointStatus, Engine};
 use crate::block::Writer;
 use crate::clock::wall_clock;
@@ -42,18 +43,29 @@ struct Status {
     shown: CheckpointStatus,
     history: VecDeque<CheckpointInfo>,
     /// Who waits for the next cut.
-    requests: Vec<Answer>,
+    requests: Vec<Request>,
     last_cut: Time,
     not_before: Option<Instant>,
     /// What a failed write left to be written.
     unwritten: Option<Draft>,
 }
 
+/// Somebody wants a checkpoint.
+struct Request {
+    answer: Answer,
+    /// Makes it a savepoint.
+    name: Option<String>,
+}
+
 /// A checkpoint that has been cut.
 struct Cut {
+    savepoint: Option<Savepoint>,
+    /// The blocks of the savepoint, once they are read.
+    saved: Option<SeriesChanges>,
     draft: Draft,
     changes: Vec<(String, PendingChanges)>,
-    answers: Vec<Answer>,
+    /// Who waits for it, and whether for a savepoint.
+    answers: Vec<(Answer, bool)>,
     started: Instant,
 }
 
@@ -125,8 +137,8 @@ impl Checkpointer {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the checkpoint thread panicked");
         }
-        for answer in std::mem::take(&mut self.status().requests) {
-            let _ = answer.send(Err(
+        for request in std::mem::take(&mut self.status().requests) {
+            let _ = request.answer.send(Err(
                 "the engine stopped before a checkpoint was cut".to_owned()
             ));
         }
@@ -149,9 +161,9 @@ impl Checkpointer {
         status.shown.in_flight.is_none() && !status.requests.is_empty()
     }
 
-    /// Asks for a checkpoint at the next boundary.
-    pub(crate) fn request(&self, answer: Answer) {
-        self.status().requests.push(answer);
+    /// Asks for a checkpoint at the next boundary, and for a savepoint if it is given a name.
+    pub(crate) fn request(&self, answer: Answer, name: Option<String>) {
+        self.status().requests.push(Request { answer, name });
     }
 
     /// The time through which the older of the kept checkpoints is complete.
@@ -184,6 +196,7 @@ impl Checkpointer {
             mut draft,
             changes,
             started,
+            saved,
             ..
         } = cut;
         let encoded = encode(changes);
@@ -191,6 +204,7 @@ impl Checkpointer {
             encoded.map_err(|error| Error::Fatal(format!("state can't be written: {error}")));
         let written = written.and_then(|series| {
             draft.series = series;
+            draft.series.extend(saved);
             if let Some(mut unwritten) = self.status().unwritten.take() {
                 unwritten.absorb(std::mem::take(&mut draft));
                 draft = unwritten;
@@ -229,6 +243,25 @@ impl Checkpointer {
                 Err(error)
             }
         }
+    }
+}
+
+impl Cut {
+    /// Makes it a savepoint, if it is to be one: names it and reads what it needs of the log.
+    fn save(&mut self, engine: &Engine) -> Result<(), String> {
+        let Some(savepoint) = self.savepoint.take() else {
+            return Ok(());
+        };
+        let name = &savepoint.name;
+        if engine.checkpointer.store.savepoint(name).is_ok() {
+            return Err(format!("there is a savepoint `{name}` already"));
+        }
+        failpoint!("engine::before_savepoint_blocks");
+        let series = savepoint.series(&engine.intake.store);
+        failpoint!("engine::after_savepoint_blocks");
+        self.saved = Some(series.map_err(|reason| format!("the savepoint `{name}`: {reason}"))?);
+        self.draft.name = Some(savepoint.name);
+        Ok(())
     }
 }
 
@@ -288,6 +321,7 @@ impl Engine {
             positions,
             rate_estimate: None,
             rates: self.backpressure.latest(),
+            savepoint: identity.savepoint,
         };
         let metadata = metadata.encode().unwrap_or_else(|error| {
             // Plain data in plain containers: this can't fail, and an empty one would be refused.
@@ -306,18 +340,33 @@ impl Engine {
             changes,
             answers: Vec::new(),
             started,
+            savepoint: None,
+            saved: None,
         }
     }
 
     /// Cuts a checkpoint and hands it to the writing thread. The caller holds the boundary.
     pub(super) fn cut_checkpoint(&self, boundary: &Boundary) {
         let mut cut = self.take_cut(boundary);
+        let mut name = None;
         {
             let mut status = self.checkpointer.status();
             status.shown.in_flight = Some(wall_clock());
             status.last_cut = boundary.complete_through;
-            cut.answers = std::mem::take(&mut status.requests);
+            // A checkpoint has one name: who wants another gets the next.
+            for request in std::mem::take(&mut status.requests) {
+                match (&name, &request.name) {
+                    (Some(taken), Some(wanted)) if taken != wanted => {
+                        status.requests.push(request);
+                        continue;
+                    }
+                    (None, Some(_)) => name.clone_from(&request.name),
+                    _ => {}
+                }
+                cut.answers.push((request.answer, request.name.is_some()));
+            }
         }
+        cut.savepoint = name.map(|name| self.savepoint_of(name, &cut.draft));
         let sender = self
             .checkpointer
             .cuts
@@ -327,6 +376,13 @@ impl Engine {
             // The thread ends only after the sender is gone.
             let _ = sender.send(cut);
         }
+    }
+
+    /// The savepoint that a draft is to be. The caller holds the boundary.
+    fn savepoint_of(&self, name: String, draft: &Draft) -> Savepoint {
+        let held = Metadata::decode(&draft.metadata, "the checkpoint that is being cut");
+        let blocks = held.map(|held| held.blocks_to_read()).unwrap_or_default();
+        Savepoint { name, blocks }
     }
 
     /// Cuts and writes a checkpoint on this thread; for the start and the end, when nothing else runs.
@@ -358,13 +414,18 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
             return;
         };
         let answers = std::mem::take(&mut cut.answers);
+        // Without its blocks it is a checkpoint like any other, and who wanted more is told.
+        let saved = cut.save(&engine);
         let result = engine.checkpointer.write(cut);
         let answer = result
             .as_ref()
             .map(CheckpointInfo::clone)
             .map_err(Error::to_string);
-        answers.into_iter().for_each(|waiting| {
-            let _ = waiting.send(answer.clone());
+        answers.into_iter().for_each(|(waiting, for_savepoint)| {
+            let _ = waiting.send(match &saved {
+                Err(reason) if for_savepoint => Err(reason.clone()),
+                _ => answer.clone(),
+            });
         });
         match result {
             Ok(info) => {

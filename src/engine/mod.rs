@@ -10,6 +10,7 @@ mod cleanup;
 mod direct_input;
 mod effects;
 mod ownership;
+mod savepoint;
 mod space;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub use space::{DiskSpace, SpaceStatus};
 pub(crate) use checkpointer::Checkpointer;
 pub(crate) use direct_input::DirectInput;
 pub(crate) use ownership::LastProof;
+pub(crate) use savepoint::{SavedBlocks, saved_blocks};
 pub(crate) use space::{Place, Reserve, SpaceWatch, room_to_start};
 
 use tidemill_storage::FileLock;
@@ -43,6 +45,8 @@ pub(crate) struct Identity {
     pub(crate) hash_seed: u64,
     pub(crate) graph: GraphDescriptor,
     pub(crate) program: Option<String>,
+    /// The savepoint that this life began from, while the program still names it.
+    pub(crate) savepoint: Option<u64>,
 }
 
 /// The engine of a started context.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::block::TrackerSnapshot;
+use crate::block::{BlockInfo, TrackerSnapshot};
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
 use crate::messagepack;
@@ -49,6 +49,10 @@ pub(crate) struct Metadata {
     /// Records a second that back-pressure had come to for each input.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) rates: BTreeMap<OperatorUid, u64>,
+    /// The number of the savepoint that this life began from, while the program names it: so that a restart
+    /// with the same settings goes on and not back again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) savepoint: Option<u64>,
 }
 
 /// What must be read before anything else.
@@ -91,6 +95,21 @@ impl Metadata {
     pub(crate) fn still_reads(&self, time: Time) -> bool {
         let is_complete = time <= self.complete_through || self.completed.contains(&time);
         !is_complete || self.graph.has_windows()
+    }
+
+    /// The blocks that a start would read, each with its stream: they wait, or a batch or window needs them.
+    pub(crate) fn blocks_to_read(&self) -> Vec<(OperatorUid, BlockInfo)> {
+        let batches = self.tracker.allocated.iter();
+        let batches = batches.filter(|(time, _)| self.still_reads(**time));
+        let batches = batches.flat_map(|(_, batch)| &batch.blocks);
+        let batches =
+            batches.flat_map(|(uid, blocks)| blocks.iter().map(move |block| (uid, block)));
+        let waiting = self.tracker.unallocated.iter();
+        let waiting =
+            waiting.flat_map(|(uid, blocks)| blocks.iter().map(move |block| (uid, block)));
+        let all = batches.chain(waiting);
+        all.map(|(uid, block)| (uid.clone(), block.clone()))
+            .collect()
     }
 
     /// The batches that are allocated and aren't complete.
@@ -142,6 +161,7 @@ mod tests {
             completed: BTreeSet::from([Time::from_millis(1_504_665_717_000)]),
             tracker: TrackerSnapshot::default(),
             positions: BTreeMap::from([(OperatorUid::new("files"), ByteBuf::from(*b"seen"))]),
+            savepoint: None,
             rate_estimate: None,
             rates: BTreeMap::new(),
         }

@@ -59,6 +59,8 @@ impl Renames {
         held.positions = positions
             .map(|(uid, position)| (self.of(&uid), position))
             .collect();
+        let rates = std::mem::take(&mut held.rates).into_iter();
+        held.rates = rates.map(|(uid, rate)| (self.of(&uid), rate)).collect();
     }
 
     fn rename_allocation(&self, allocation: &mut Allocation) {

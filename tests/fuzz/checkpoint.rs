@@ -42,6 +42,7 @@ fn draft(time_ms: u64) -> Draft {
         low_water: [("driver".to_owned(), time_ms)].into(),
         series: vec![series],
         unchanged: Vec::new(),
+        name: None,
     }
 }
 

@@ -33,6 +33,16 @@ const RULES: &[Only] = &[
     },
     Only {
         stores: &[],
+        why: "nobody makes or uses a savepoint here; tests/savepoint_cli.rs kills there",
+        points: &[
+            "engine::before_savepoint_blocks",
+            "engine::after_savepoint_blocks",
+            "recovery::before_savepoint_blocks",
+            "recovery::after_savepoint_blocks",
+        ],
+    },
+    Only {
+        stores: &[],
         why: "so few segments are kept here that none are put together; the log's own tests do it",
         points: &["wal::before_run_put", "wal::after_run_put"],
     },

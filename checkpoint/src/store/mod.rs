@@ -10,6 +10,7 @@
 //! One lock serialises writes; what readers ask for (low water, lists) is behind another that is held
 //! only for moments, so a long write delays nobody.
 
+mod savepoints;
 mod takeover;
 mod write;
 
@@ -157,6 +158,8 @@ impl CheckpointStore {
                 _ => catalog::read_slot(&*self.backend, id),
             };
             let (checked, named) = match slot {
+                // Its logs may be gone: going on from it is a choice to be made by name.
+                Ok(Slot::Whole(manifest)) if self.is_left_behind(&manifest) => continue,
                 Ok(Slot::Whole(manifest)) => (self.check_chunks(&manifest), Some(manifest)),
                 Ok(_) => continue,
                 Err(error) => (Err(error), None),
@@ -238,7 +241,7 @@ impl CheckpointStore {
     #[must_use]
     pub fn low_water(&self, log: &str) -> Option<u64> {
         let slots = self.lock_slots();
-        let kept: Vec<_> = retention::whole(&slots).collect();
+        let kept: Vec<_> = retention::current(&slots, self.options.retain).collect();
         if kept.len() < 2 {
             return None;
         }
@@ -255,7 +258,7 @@ impl CheckpointStore {
     #[must_use]
     pub fn oldest_time_ms(&self) -> Option<u64> {
         let slots = self.lock_slots();
-        let kept: Vec<u64> = retention::whole(&slots)
+        let kept: Vec<u64> = retention::current(&slots, self.options.retain)
             .map(|manifest| manifest.time_ms)
             .collect();
         if kept.len() < 2 {

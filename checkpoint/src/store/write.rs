@@ -104,6 +104,7 @@ impl CheckpointStore {
             low_water: draft.low_water.clone(),
             series: series.into_values().collect(),
             new_bytes: tally.bytes,
+            name: draft.name.clone(),
         };
         let (manifest, manifest_bytes) = self.publish(writer, manifest, &tally.packed)?;
         let shared = Arc::new(manifest.clone());

@@ -86,6 +86,7 @@ pub fn draft(time_ms: u64, partitions: Vec<PartitionChanges>) -> Draft {
         low_water: [("events".to_owned(), time_ms * 10)].into(),
         series: vec![series],
         unchanged: Vec::new(),
+        name: None,
     }
 }
 

@@ -79,6 +79,10 @@ pub(super) fn against_logs(
     let mut newest = None;
     for (place, checkpoint) in held.whole.iter().enumerate() {
         let is_newest = place == 0;
+        if checkpoint.manifest.name.is_some() && place >= 2 {
+            // A savepoint that newer ones have left behind needs no log.
+            continue;
+        }
         let mut problems = Vec::new();
         let tracker = replayed(checkpoint, logs, &mut problems);
         problems.extend(lost_end(&tracker, logs));

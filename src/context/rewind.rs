@@ -1,0 +1,131 @@
+//! Going back to a savepoint: what is as it was then, and what of the life since is kept.
+//!
+//! The savepoint's state, positions and waiting data count. Of the life since, only what no complete batch
+//! held is kept: blocks of batches that weren't complete stay in batches of their times, so that a sink that
+//! has committed one knows it again; blocks that waited wait behind those of the savepoint. No batch gets a
+//! time that the life since has used.
+
+use std::collections::BTreeSet;
+
+use tidemill_checkpoint::{CheckpointStore, Manifest, Newest};
+
+use super::settings::Settings;
+use crate::block::{BlockId, BlockInfo, BlockStore};
+use crate::engine::SavedBlocks;
+use crate::error::{Error, Result};
+use crate::recovery::Metadata;
+use crate::time::Time;
+use crate::uid::OperatorUid;
+
+/// The newest checkpoint, and the savepoint that is to be gone back to.
+pub(super) struct Found {
+    pub(super) newest: Newest,
+    pub(super) savepoint: Option<Manifest>,
+}
+
+/// Looks what to start from. A life that began from the savepoint is gone on with.
+pub(super) fn find(store: &CheckpointStore, settings: &Settings, place: &str) -> Result<Found> {
+    let newest = store.newest();
+    let Some(name) = &settings.savepoint else {
+        return Ok(Found {
+            newest: newest?,
+            savepoint: None,
+        });
+    };
+    let savepoint = store.savepoint(name);
+    let newest = match newest {
+        Err(tidemill_checkpoint::Error::NoneVerifies { count, source, .. }) => {
+            tracing::warn!(
+                count,
+                error = %source,
+                "no checkpoint is whole; what was received after the savepoint can't be told"
+            );
+            Newest {
+                manifest: None,
+                skipped: Vec::new(),
+            }
+        }
+        other => other?,
+    };
+    let begun = newest.manifest.as_ref().map(|manifest| {
+        let place = format!("checkpoint {} at {place}", manifest.id);
+        Metadata::decode(&manifest.metadata, &place).map(|held| held.savepoint)
+    });
+    let begun = begun.transpose()?.flatten();
+    let savepoint = match savepoint {
+        Ok(savepoint) if begun == Some(savepoint.id.0) => None,
+        // Forgotten since: there is nothing to go back to, and no need to.
+        Err(_) if begun.is_some() => None,
+        other => Some(other?),
+    };
+    if let Some(savepoint) = &savepoint {
+        store.start_from(savepoint)?;
+    }
+    Ok(Found { newest, savepoint })
+}
+
+/// Brings what is left of the life since into what the savepoint holds. `since` is the newest checkpoint with
+/// the log behind it.
+pub(super) fn carry_over(saved: &mut Metadata, since: Option<&Metadata>, now: Time) {
+    let known: BTreeSet<(OperatorUid, BlockId)> = saved
+        .tracker
+        .blocks()
+        .map(|(uid, block)| (uid.clone(), block.id))
+        .collect();
+    let is_new = |uid: &OperatorUid, block: &BlockInfo| !known.contains(&(uid.clone(), block.id));
+    let mut last = saved.tracker.last_allocated;
+    match since {
+        Some(since) => {
+            for (uid, blocks) in &since.tracker.unallocated {
+                let blocks = blocks.iter().filter(|block| is_new(uid, block)).cloned();
+                let queue = saved.tracker.unallocated.entry(uid.clone()).or_default();
+                queue.extend(blocks);
+            }
+            for time in since.unfinished() {
+                if saved.tracker.allocated.contains_key(&time) {
+                    continue;
+                }
+                let Some(mut batch) = since.tracker.allocated.get(&time).cloned() else {
+                    continue;
+                };
+                for (uid, blocks) in &mut batch.blocks {
+                    blocks.retain(|block| is_new(uid, block));
+                }
+                // Direct sources go back, and plan anew.
+                batch.plans.clear();
+                saved.tracker.allocated.insert(time, batch);
+            }
+            last = last.max(since.tracker.last_allocated);
+        }
+        None => last = last.max(Some(now)),
+    }
+    saved.tracker.last_allocated = last;
+}
+
+/// Puts the savepoint's blocks into the block log again, where the old places may be gone.
+pub(super) fn take_back(
+    saved: &mut Metadata,
+    mut blocks: SavedBlocks,
+    store: &BlockStore,
+) -> Result<()> {
+    let mut take = |uid: &OperatorUid, info: &mut BlockInfo| -> Result<()> {
+        let name = info.logged_as.as_ref().unwrap_or(uid).clone();
+        if let Some(block) = blocks.remove(&(name, info.id)) {
+            let taken = store.take_back(uid, info, block);
+            *info = taken.map_err(|error| Error::Unreadable {
+                place: format!("block {} of `{uid}` in the savepoint", info.id),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
+    };
+    for batch in saved.tracker.allocated.values_mut() {
+        for (uid, blocks) in &mut batch.blocks {
+            blocks.iter_mut().try_for_each(|block| take(uid, block))?;
+        }
+    }
+    for (uid, blocks) in &mut saved.tracker.unallocated {
+        blocks.iter_mut().try_for_each(|block| take(uid, block))?;
+    }
+    Ok(())
+}
