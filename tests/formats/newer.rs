@@ -252,6 +252,7 @@ fn a_newer_pack() {
         low_water: BTreeMap::new(),
         series: Vec::new(),
         unchanged: Vec::new(),
+        name: None,
     };
     for time_ms in [10, 20] {
         store.write(draft(time_ms)).unwrap();

@@ -25,8 +25,21 @@ pub struct Written {
 
 /// A running count of words, with checkpoints below `folder`; a batch takes time, so that it has a rate.
 pub fn program(folder: &Path, clock: &ManualClock) -> (StreamingContext, Feed) {
+    program_from(folder, clock, None)
+}
+
+/// As [`program`], going back to a savepoint.
+fn program_from(
+    folder: &Path,
+    clock: &ManualClock,
+    savepoint: Option<&str>,
+) -> (StreamingContext, Feed) {
     let url = format!("file:{}/checkpoint", folder.display());
-    let context = builder(&url, clock).backpressure(true).build().unwrap();
+    let mut builder = builder(&url, clock).backpressure(true);
+    if let Some(savepoint) = savepoint {
+        builder = builder.from_savepoint(savepoint);
+    }
+    let context = builder.build().unwrap();
     let (feed, fed) = feed();
     let totals = context
         .receiver_stream_with("lines", fed, Default::default())
@@ -62,6 +75,19 @@ pub fn stopped() -> TempDir {
 pub fn run() -> Written {
     let folder = stopped();
     let folder = folder.path();
+    // A savepoint, and a life that goes back to it.
+    let clock = clock_at(104);
+    for (savepoint, until) in [(None, 106), (Some("kept"), 108)] {
+        let (context, feed) = program_from(folder, &clock, savepoint);
+        context.start().unwrap();
+        feed.send(&clock, &["one"]);
+        run_to(&context, &clock, until);
+        if savepoint.is_none() {
+            let limit = Duration::from_secs(60);
+            context.create_savepoint("kept", limit).unwrap();
+        }
+        context.stop(true).unwrap();
+    }
     let files = |name: &str| {
         let entries = std::fs::read_dir(folder.join("checkpoint").join(name)).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
