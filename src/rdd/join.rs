@@ -59,6 +59,9 @@ impl<K: Key, V: Data, W: Data, L, R> TwoSides<K, V, W, L, R> {
 /// The values of a key on both sides.
 type Both<V, W> = (Vec<V>, Vec<W>);
 
+/// A value of either side, or of both.
+type Either<V, W> = (Option<V>, Option<W>);
+
 impl<K: Key, V: Data> Rdd<(K, V)> {
     /// Each key of either dataset with the list of its values here and the list of those in `other`; a
     /// side without the key has an empty list. The order in a list is that in which partitions were ready.
@@ -80,7 +83,7 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
         &self,
         other: &Rdd<(K, W)>,
         partitioning: impl Into<Partitioning<K>>,
-    ) -> Rdd<(K, (Vec<V>, Vec<W>))> {
+    ) -> Rdd<(K, Both<V, W>)> {
         let merge = |held: &mut Both<V, W>, other: Both<V, W>| {
             held.0.extend(other.0);
             held.1.extend(other.1);
@@ -208,7 +211,7 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
         &self,
         other: &Rdd<(K, W)>,
         partitioning: impl Into<Partitioning<K>>,
-    ) -> Rdd<(K, (Option<V>, Option<W>))> {
+    ) -> Rdd<(K, Either<V, W>)> {
         self.cogroup(other, partitioning).flat_map(
             |(key, (ours, theirs)): &(K, Both<V, W>), out| {
                 or_none(ours, |ours| {

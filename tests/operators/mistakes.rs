@@ -59,7 +59,7 @@ fn streams_of_different_contexts_do_not_go_together() {
     let (theirs, _queue) = other.queue_stream::<(u32, u32)>();
     let text = refusal(|context, numbers| {
         numbers.cogroup(&theirs).for_each_rdd(|_, _| ());
-        context.union(&[theirs.clone()]).print();
+        context.union(std::slice::from_ref(&theirs)).print();
     });
     assert_eq!(
         text.matches("a stream of another context (`elsewhere`)")
