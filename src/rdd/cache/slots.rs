@@ -12,7 +12,7 @@ use crate::rdd::{BoxError, Buffer, Element};
 type Chunks<T> = Arc<Vec<<T as Element>::Buffer>>;
 
 /// Copies of a partition's bytes, the first place first.
-type Files = Arc<Vec<ScratchFile>>;
+type Files = Vec<Arc<ScratchFile>>;
 
 pub(super) struct Slots<T: ?Sized + Element> {
     level: StorageLevel,
@@ -23,7 +23,7 @@ pub(super) struct Slots<T: ?Sized + Element> {
 
 struct Slot<T: ?Sized + Element> {
     memory: Option<(Ticket, InMemory<T>)>,
-    files: Option<Files>,
+    files: Files,
 }
 
 enum InMemory<T: ?Sized + Element> {
@@ -50,7 +50,7 @@ impl<T: ?Sized + Element> Slots<T> {
         let slot = || {
             Mutex::new(Slot {
                 memory: None,
-                files: None,
+                files: Files::new(),
             })
         };
         Self {
@@ -79,8 +79,7 @@ impl<T: ?Sized + Element> Slots<T> {
                 InMemory::Bytes(bytes) => self.read(&bytes).ok().map(Arc::new),
             };
         }
-        let files = files?;
-        for file in files.iter() {
+        for file in &files {
             let read = std::fs::read(file.path()).map_err(|error| error.to_string());
             match read.and_then(|bytes| self.read(&bytes)) {
                 Ok(chunks) => return Some(Arc::new(chunks)),
@@ -91,14 +90,9 @@ impl<T: ?Sized + Element> Slots<T> {
             }
         }
         // None is good any more: it's computed and kept anew.
-        if let Some(mut slot) = self.slot(partition)
-            && slot
-                .files
-                .as_ref()
-                .is_some_and(|held| Arc::ptr_eq(held, &files))
-        {
-            slot.files = None;
-        }
+        let mut slot = self.slot(partition)?;
+        slot.files
+            .retain(|held| !files.iter().any(|bad| Arc::ptr_eq(bad, held)));
         None
     }
 
@@ -145,12 +139,10 @@ impl<T: ?Sized + Element> Slots<T> {
         let Some(mut slot) = self.slot(partition) else {
             return Ok(());
         };
-        if slot.memory.is_some() || slot.files.is_some() {
+        if slot.memory.is_some() || !slot.files.is_empty() {
             return Ok(());
         }
-        if !files.is_empty() {
-            slot.files = Some(Arc::new(files));
-        }
+        slot.files = files.into_iter().map(Arc::new).collect();
         if level.uses_memory() {
             slot.memory = Some((ticket, memory));
         }
@@ -185,12 +177,7 @@ impl<T: ?Sized + Element> Evict for Slots<T> {
             return;
         }
         match self.to_disk(&memory) {
-            Ok(file) => {
-                let mut files = vec![file];
-                let copies = slot.files.take().and_then(Arc::into_inner);
-                files.extend(copies.unwrap_or_default());
-                slot.files = Some(Arc::new(files));
-            }
+            Ok(file) => slot.files.insert(0, Arc::new(file)),
             Err(error) => {
                 tracing::warn!(partition, %error, "a partition can't be moved to the scratch folder; it is computed again");
             }
