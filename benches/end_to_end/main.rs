@@ -25,6 +25,7 @@ mod raw;
 mod report;
 mod small_batches;
 mod watch;
+mod windows;
 mod word_count;
 
 use std::path::Path;
@@ -52,6 +53,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("start_to_ready", process::start_to_ready),
     ("acknowledgement_under_load", acknowledgement::figure),
     ("checkpoint_1m_dirty_keys", dirty_checkpoint::figure),
+    ("windows_60s_by_1s", windows::figure),
     ("recovery_1m_keys", process::recovery),
     ("idle_rss", process::idle_rss),
 ];

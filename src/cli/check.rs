@@ -104,7 +104,10 @@ impl<'a> Tree<'a> {
             let length = std::time::Duration::from_millis(operator.looks_back_ms);
             notes.push(format!("looks back {}", format_duration(length)));
         }
-        if operator.state.is_some() {
+        if operator.window_ms > 0 {
+            let length = std::time::Duration::from_millis(operator.window_ms);
+            notes.push(format!("window of {}", format_duration(length)));
+        } else if operator.state.is_some() {
             notes.push("keeps state".to_owned());
         }
         if again {

@@ -19,12 +19,13 @@ use crate::accumulator::SERIES;
 use crate::backpressure::Backpressure;
 use crate::block::{BlockStore, Gate, Intake, Tracker};
 use crate::clock::{Clock, SystemClock, wall_clock};
+use crate::dstream::AnyNode;
 use crate::engine::{
     Boundary, Checkpointer, Engine, Identity, LastProof, Reserve, SpaceWatch, Troubles,
     room_to_start, saved_blocks,
 };
 use crate::error::{Error, Result};
-use crate::graph::{GraphDescriptor, longest_memory};
+use crate::graph::{GraphDescriptor, longest_echo, longest_memory};
 use crate::recovery::{Metadata, UpgradePlan, replay_driver_log, waiting_without_input};
 use crate::state::ChunkSource;
 use crate::time::{Time, millis};
@@ -221,7 +222,11 @@ impl StreamingContext {
                     None => None,
                 },
             },
-            memory: longest_memory(registry),
+            memory: match is_new || registry.nodes().iter().all(|node| has_begun(node)) {
+                true => longest_memory(registry),
+                // Should no checkpoint of this run be good, the next makes the windows of the same batches.
+                false => longest_memory(registry).max(longest_echo(registry)),
+            },
             registry: Arc::clone(registry),
             clock,
             intake,
@@ -327,6 +332,12 @@ impl StreamingContext {
 
 fn uid_of(receiver: &ReceiverInput) -> OperatorUid {
     receiver.node.core().uid()
+}
+
+/// Whether an operator's state, if it has one, was in the checkpoint.
+fn has_begun(node: &Arc<dyn AnyNode>) -> bool {
+    let state = node.core().state.as_ref();
+    state.is_none_or(|state| state.has_begun())
 }
 
 /// What recovery hands to the start.

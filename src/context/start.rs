@@ -10,7 +10,7 @@ use super::{ContextState, Running, StartMode, StreamingContext};
 use crate::dead_letters::DeadLetterOffice;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::graph::{resolve_remember, validate};
+use crate::graph::{longest_echo, resolve_remember, validate};
 use crate::scheduler::{Catchup, JobGenerator, JobScheduler, SchedulerOptions, StreamingEvent};
 use crate::time::Time;
 
@@ -176,11 +176,12 @@ fn first_time(engine: &Engine, is_new: bool) -> Time {
 
 /// Which missed ticks matter to this program.
 fn catchup(engine: &Engine) -> Catchup {
-    let graph = &engine.identity.graph;
-    if graph.has_state() {
+    let nodes = engine.registry.nodes();
+    let mut states = nodes.iter().filter_map(|node| node.core().state.as_ref());
+    if states.any(|state| state.window().is_none()) {
         Catchup::EveryBatch
-    } else if graph.has_windows() {
-        Catchup::Windows(engine.memory)
+    } else if engine.identity.graph.has_windows() {
+        Catchup::Windows(longest_echo(&engine.registry))
     } else {
         Catchup::Nothing
     }

@@ -20,6 +20,7 @@ mod stateful;
 mod transform;
 mod versions;
 mod window;
+mod window_by_key;
 
 use std::fmt;
 use std::panic::Location;

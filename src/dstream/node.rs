@@ -90,22 +90,28 @@ impl<T: ?Sized + Element> StreamNode<T> {
         if let Some(rdd) = generated.get(&time) {
             return Ok(rdd.clone());
         }
-        let batch = self.registry.effects.batch(time);
-        let declare = || (self.compute)(&self.core, &generated, time);
-        let (made, left) = match &batch {
-            None => (declare(), Effects::default()),
-            Some(_) => effects::collected(|| effects::in_batch(batch.clone(), declare)),
-        };
-        let mut rdd = made?;
-        if let Some(batch) = batch {
-            batch.keep_once(batch.new_dataset(), left);
-        }
+        let mut rdd = self.make(&generated, time)?;
         if let Some((_, keep)) = self.kept_as.get() {
             rdd = rdd.map(|rdd| keep(&rdd));
         } else if self.core.is_persisted() {
             rdd = rdd.map(|rdd| rdd.cache());
         }
         generated.insert(time, rdd.clone());
+        Ok(rdd)
+    }
+
+    /// Declares the dataset of the batch at `time`, and notes the effects of that.
+    fn make(&self, generated: &Generated<T>, time: Time) -> Result<Option<Rdd<T>>, TaskError> {
+        let batch = self.registry.effects.batch(time);
+        let declare = || (self.compute)(&self.core, generated, time);
+        let (made, left) = match &batch {
+            None => (declare(), Effects::default()),
+            Some(_) => effects::collected(|| effects::in_batch(batch.clone(), declare)),
+        };
+        let rdd = made?;
+        if let Some(batch) = batch {
+            batch.keep_once(batch.new_dataset(), left);
+        }
         Ok(rdd)
     }
 
@@ -162,6 +168,20 @@ impl<T: ?Sized + Element> StreamNode<T> {
     }
 }
 
+impl<T: ?Sized + Element> StreamNode<T> {
+    /// A window takes in what its parent yields between two of its own datasets.
+    fn absorb(&self, time: Time) -> Result<(), TaskError> {
+        let state = self.core.state.as_ref();
+        if time <= self.registry.zero_time() || state.is_none_or(|state| state.window().is_none()) {
+            return Ok(());
+        }
+        match self.make(&Generated::new(), time)? {
+            Some(rdd) => rdd.node().prepare(rdd.executor()).map_err(TaskError::new),
+            None => Ok(()),
+        }
+    }
+}
+
 impl<T: ?Sized + Element> AnyNode for StreamNode<T> {
     fn core(&self) -> &NodeCore {
         &self.core
@@ -180,7 +200,7 @@ impl<T: ?Sized + Element> AnyNode for StreamNode<T> {
     fn prepare(&self, time: Time) -> Result<(), TaskError> {
         match self.get_or_compute(time)? {
             Some(rdd) => rdd.node().prepare(rdd.executor()).map_err(TaskError::new),
-            None => Ok(()),
+            None => self.absorb(time),
         }
     }
 

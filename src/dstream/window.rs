@@ -1,20 +1,39 @@
-//! Windows: datasets over the last several batches.
+//! Windows: what came over the last several batches.
 //!
-//! A window of length `L` sliding by `S` yields at times `S` apart what came in the last `L`. Both must
-//! be multiples of the stream's own slide. The parent's datasets are kept in memory for as long as a
-//! window needs them, and rebuilt from their blocks after a restart.
+//! A window of length `L` sliding by `S` yields at times `S` apart what came in the last `L`; the first
+//! ones hold what there is. Both must be multiples of the stream's own slide.
+//!
+//! [`DStream::window`] itself keeps its parent's datasets in memory for as long as a window needs them, and
+//! rebuilds them from their blocks after a restart. The windows that combine are state: partial results
+//! that go into checkpoints as they come ([`crate::state`]), so that a batch costs what enters and what
+//! leaves, and a restart reads nothing again. They need no checkpoint location; without one a window
+//! begins anew when the program does.
 
 use std::hash::Hash;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::window_by_key::Windowing;
 use super::{DStream, NodeParts, StreamNode};
-use crate::rdd::{Data, Element, Key, Rdd};
+use crate::rdd::{Element, Partitioning, Rdd};
+use crate::state::{Inverse, StateKey, StateValue, Suffixes};
 use crate::time::{Time, is_multiple};
 
 impl<T: ?Sized + Element> DStream<T> {
     /// What came in the last `length`, every `slide`.
+    ///
+    /// The batches of a window are kept whole; where they are only to be counted or combined, the other
+    /// windows keep less. As in Spark, except that a restart reads the batches again from the logs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let context = tidemill::StreamingContext::builder("example", Duration::from_secs(1)).build()?;
+    /// # let (lines, _) = context.queue_stream::<String>();
+    /// let recent = lines.window(Duration::from_secs(30), Duration::from_secs(10));
+    /// assert_eq!(recent.slide_duration(), Duration::from_secs(10));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn window(&self, length: Duration, slide: Duration) -> DStream<T> {
         let caller = Location::caller();
@@ -37,20 +56,21 @@ impl<T: ?Sized + Element> DStream<T> {
         ))
     }
 
-    /// How many elements came in the last `length`, every `slide`, as one element.
+    /// How many elements came in the last `length`, every `slide`, as one element; 0 for an empty window,
+    /// also for the first ones, for which Spark yields nothing.
     #[track_caller]
     pub fn count_by_window(&self, length: Duration, slide: Duration) -> DStream<u64> {
         let caller = Location::caller();
-        self.check_window(length, slide, caller);
-        self.count()
-            .window(length, slide)
-            .derive("count_by_window", caller, |rdd| {
-                rdd.aggregate(
-                    || 0u64,
-                    |sum, chunk| chunk.for_each(|count| *sum += count),
-                    |a, b| *a += b,
-                )
-            })
+        let counts = self
+            .count()
+            .derive("map", caller, |rdd| rdd.map(|count: &u64| ((), *count)));
+        let windowing = Windowing::new("count_by_window", length, slide, 1.into(), caller);
+        let method = Inverse {
+            add: |a: &u64, b: &u64| a + b,
+            inverse: |a: &u64, b: &u64| a - b,
+            keep: |_: &((), u64)| true,
+        };
+        windowing.over(self, &counts, method, |rdd| rdd.map(|(_, count)| *count))
     }
 
     /// Each distinct element of the last `length` with how often it occurs there, every `slide`.
@@ -62,18 +82,62 @@ impl<T: ?Sized + Element> DStream<T> {
     ) -> DStream<(T::Own, u64)>
     where
         T: Hash + Eq,
-        T::Own: Hash + Eq,
+        T::Own: StateKey,
     {
-        self.count_by_value().reduce_by_key_and_window_inverse(
-            |a, b| a + b,
-            |a, b| a - b,
-            length,
-            slide,
-            |(_, count)| *count > 0,
+        let partitions = self.registry().default_partitions;
+        self.count_by_value_and_window_at(length, slide, partitions, Location::caller())
+    }
+
+    /// As [`DStream::count_by_value_and_window`], in so many partitions.
+    #[track_caller]
+    pub fn count_by_value_and_window_with(
+        &self,
+        length: Duration,
+        slide: Duration,
+        partitions: usize,
+    ) -> DStream<(T::Own, u64)>
+    where
+        T: Hash + Eq,
+        T::Own: StateKey,
+    {
+        self.count_by_value_and_window_at(length, slide, partitions, Location::caller())
+    }
+
+    fn count_by_value_and_window_at(
+        &self,
+        length: Duration,
+        slide: Duration,
+        partitions: usize,
+        caller: &'static Location<'static>,
+    ) -> DStream<(T::Own, u64)>
+    where
+        T: Hash + Eq,
+        T::Own: StateKey,
+    {
+        let counts = self.derive("count_by_value", caller, move |rdd| {
+            rdd.count_by_value(Partitioning::Hash(partitions.max(1)))
+        });
+        let method = Inverse {
+            add: |a: &u64, b: &u64| a + b,
+            inverse: |a: &u64, b: &u64| a - b,
+            keep: |(_, count): &(T::Own, u64)| *count > 0,
+        };
+        let partitioning = Partitioning::Hash(partitions.max(1));
+        let kind = "count_by_value_and_window";
+        Windowing::new(kind, length, slide, partitioning, caller).over(
+            self,
+            &counts,
+            method,
+            Rdd::clone,
         )
     }
 
-    fn check_window(&self, length: Duration, slide: Duration, caller: &'static Location<'static>) {
+    pub(super) fn check_window(
+        &self,
+        length: Duration,
+        slide: Duration,
+        caller: &'static Location<'static>,
+    ) {
         let own = self.slide_duration();
         for (what, given) in [("length", length), ("slide", slide)] {
             if !is_multiple(given, own) {
@@ -89,8 +153,11 @@ impl<T: ?Sized + Element> DStream<T> {
     }
 }
 
-impl<T: Data> DStream<T> {
+impl<T: StateValue> DStream<T> {
     /// The elements of the last `length` combined by `f`, every `slide`; none when there were none.
+    ///
+    /// `f` must be associative; within a batch elements are combined in any order, batches in theirs. Each
+    /// batch is combined once, whatever the length: Spark combines all batches of a window each time.
     #[track_caller]
     pub fn reduce_by_window(
         &self,
@@ -98,175 +165,55 @@ impl<T: Data> DStream<T> {
         length: Duration,
         slide: Duration,
     ) -> DStream<T> {
-        let f = Arc::new(f);
-        let g = Arc::clone(&f);
-        self.reduce(move |a, b| f(a, b))
-            .window(length, slide)
-            .reduce(move |a, b| g(a, b))
-    }
-}
-
-/// A value on its way into the next window, and where it comes from.
-#[derive(Clone)]
-struct Moving<V> {
-    /// From the window before.
-    held: Option<V>,
-    /// From the batches that leave.
-    leaving: Option<V>,
-    /// From the batches that enter.
-    entering: Option<V>,
-}
-
-impl<K: Key, V: Data> DStream<(K, V)> {
-    /// All values of each key in the last `length`, every `slide`.
-    #[track_caller]
-    pub fn group_by_key_and_window(
-        &self,
-        length: Duration,
-        slide: Duration,
-    ) -> DStream<(K, Vec<V>)> {
-        self.window(length, slide).group_by_key()
-    }
-
-    /// The values of each key in the last `length` combined by `f`, every `slide`. Each batch is combined
-    /// once; a window combines its batches' results.
-    #[track_caller]
-    pub fn reduce_by_key_and_window(
-        &self,
-        f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
-        length: Duration,
-        slide: Duration,
-    ) -> DStream<(K, V)> {
         let caller = Location::caller();
         let f = Arc::new(f);
-        let (g, partitions) = (Arc::clone(&f), self.registry().default_partitions);
-        self.reduce_by_key(move |a, b| f(a, b))
-            .window(length, slide)
-            .derive("reduce_by_key_and_window", caller, move |rdd| {
-                let g = Arc::clone(&g);
-                rdd.reduce_by_key(move |a, b| g(a, b), partitions)
-            })
+        let g = Arc::clone(&f);
+        let reduced = self.reduced(move |a, b| g(a, b), caller);
+        let method = Suffixes(move |a: &T, b: &T| f(a, b));
+        Windowing::new("reduce_by_window", length, slide, 1.into(), caller).over(
+            self,
+            &reduced,
+            method,
+            |rdd| rdd.map(|(_, value)| value.clone()),
+        )
     }
 
-    /// As [`DStream::reduce_by_key_and_window`], made of the window before: what entered is added by `f`,
-    /// what left is taken away by `inverse`. Keys for which `keep` doesn't hold are dropped; without
-    /// that, keys whose values have all left would stay for ever.
+    /// As [`DStream::reduce_by_window`], made of the window before: what entered is added by `f`, what left
+    /// is taken away by `inverse`. Once something came there is always a value: what `inverse` leaves of
+    /// the last.
     #[track_caller]
-    pub fn reduce_by_key_and_window_inverse(
+    pub fn reduce_by_window_inverse(
         &self,
-        f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
-        inverse: impl Fn(&V, &V) -> V + Send + Sync + 'static,
+        f: impl Fn(&T, &T) -> T + Send + Sync + 'static,
+        inverse: impl Fn(&T, &T) -> T + Send + Sync + 'static,
         length: Duration,
         slide: Duration,
-        keep: impl Fn(&(K, V)) -> bool + Send + Sync + 'static,
-    ) -> DStream<(K, V)> {
+    ) -> DStream<T> {
         let caller = Location::caller();
-        self.check_window(length, slide, caller);
         let f = Arc::new(f);
         let g = Arc::clone(&f);
-        let reduced = self.reduce_by_key(move |a, b| g(a, b)).persist();
-        let functions = Arc::new((f, inverse, keep));
-        let registry = Arc::clone(self.registry());
-        let (executor, partitions) = (registry.executor.clone(), registry.default_partitions);
-        let parts = NodeParts {
-            slide,
-            looks_back: length + slide,
-            uid: self.child_uid("reduce_by_key_and_window"),
-            ..reduced.child("reduce_by_key_and_window", caller)
+        let reduced = self.reduced(move |a, b| g(a, b), caller);
+        let method = Inverse {
+            add: move |a: &T, b: &T| f(a, b),
+            inverse,
+            keep: |_: &((), T)| true,
         };
-        let parent = Arc::clone(reduced.node());
-        let node = StreamNode::register_with(&registry, parts, move |_, before, time: Time| {
-            let union = |rdds: Vec<Rdd<(K, V)>>| Rdd::union_all(&rdds, &executor);
-            let functions = Arc::clone(&functions);
-            let Some(before) = before.get(&time.minus(slide)).cloned().flatten() else {
-                // The first window, or the first after a restart: from its batches.
-                let all = union(parent.slice(time.minus(length), time)?);
-                let reduced = all.reduce_by_key(
-                    {
-                        let functions = Arc::clone(&functions);
-                        move |a, b| functions.0(a, b)
-                    },
-                    partitions,
-                );
-                return Ok(Some(reduced.filter(move |pair| functions.2(pair))));
-            };
-            let entered_after = time.minus(slide).max(time.minus(length));
-            let entering = union(parent.slice(entered_after, time)?);
-            let left_until = time.minus(length).min(time.minus(slide));
-            let leaving = union(parent.slice(time.minus(length + slide), left_until)?);
-            Ok(Some(slide_window(
-                &before, &leaving, &entering, &functions, partitions,
-            )))
-        });
-        DStream::from_node(node).persist()
+        Windowing::new("reduce_by_window", length, slide, 1.into(), caller).over(
+            self,
+            &reduced,
+            method,
+            |rdd| rdd.map(|(_, value)| value.clone()),
+        )
     }
-}
 
-/// The next window: the one before, less what leaves, and what enters.
-fn slide_window<K: Key, V: Data, F, I, P>(
-    before: &Rdd<(K, V)>,
-    leaving: &Rdd<(K, V)>,
-    entering: &Rdd<(K, V)>,
-    functions: &Arc<(Arc<F>, I, P)>,
-    partitions: usize,
-) -> Rdd<(K, V)>
-where
-    F: Fn(&V, &V) -> V + Send + Sync + 'static,
-    I: Fn(&V, &V) -> V + Send + Sync + 'static,
-    P: Fn(&(K, V)) -> bool + Send + Sync + 'static,
-{
-    let add = |functions: &Arc<(Arc<F>, I, P)>| {
-        let functions = Arc::clone(functions);
-        move |a: Option<V>, b: Option<V>| match (a, b) {
-            (Some(a), Some(b)) => Some(functions.0(&a, &b)),
-            (a, b) => a.or(b),
-        }
-    };
-    let none = || Moving {
-        held: None,
-        leaving: None,
-        entering: None,
-    };
-    let held = before.map_values(move |v| Moving {
-        held: Some(v.clone()),
-        ..none()
-    });
-    let out = leaving.map_values(move |v| Moving {
-        leaving: Some(v.clone()),
-        ..none()
-    });
-    let new = entering.map_values(move |v| Moving {
-        entering: Some(v.clone()),
-        ..none()
-    });
-    let (add_value, add_parts) = (add(functions), add(functions));
-    let join = move |sum: &mut Moving<V>, next: Moving<V>, add: &dyn Fn(_, _) -> _| {
-        sum.held = add(sum.held.take(), next.held);
-        sum.leaving = add(sum.leaving.take(), next.leaving);
-        sum.entering = add(sum.entering.take(), next.entering);
-    };
-    let functions = Arc::clone(functions);
-    let all = Rdd::union_all(&[held, out, new], before.executor());
-    all.combine_by_key(
-        Moving::clone,
-        move |sum, next| join(sum, next.clone(), &add_value),
-        move |sum, next| join(sum, next, &add_parts),
-        partitions,
-    )
-    .flat_map(move |(key, moving): &(K, Moving<V>), out| {
-        let rest = match (&moving.held, &moving.leaving) {
-            (Some(held), Some(leaving)) => Some(functions.1(held, leaving)),
-            (held, _) => held.clone(),
-        };
-        let value = match (rest, &moving.entering) {
-            (Some(rest), Some(entering)) => Some(functions.0(&rest, entering)),
-            (rest, entering) => rest.or_else(|| entering.clone()),
-        };
-        if let Some(value) = value {
-            let pair = (key.clone(), value);
-            if functions.2(&pair) {
-                out.emit_owned(pair);
-            }
-        }
-    })
+    /// Each batch's elements combined, under the one key that there is.
+    fn reduced(
+        &self,
+        f: impl Fn(&T, &T) -> T + Send + Sync + 'static,
+        caller: &'static Location<'static>,
+    ) -> DStream<((), T)> {
+        self.reduce(f).derive("map", caller, |rdd| {
+            rdd.map(|value: &T| ((), value.clone()))
+        })
+    }
 }

@@ -1,9 +1,11 @@
 //! [`GraphDescriptor`]: a program's operators by uid, as checkpoints and status pages show them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::dstream::{AnyNode, Registry};
-use crate::state::{FIRST_VERSION, Migrations, STATE_FORMAT};
+use crate::state::{FIRST_VERSION, Migrations, STATE_FORMAT, Span};
 use crate::time::millis;
 use crate::uid::OperatorUid;
 
@@ -30,6 +32,9 @@ pub struct OperatorDescriptor {
     /// Milliseconds of its parents' past that it reads: a window's length.
     #[serde(default)]
     pub looks_back_ms: u64,
+    /// Milliseconds that a batch stays in its state, where that is a window; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window_ms: u64,
     /// Whether it takes data in.
     #[serde(default)]
     pub is_input: bool,
@@ -72,6 +77,24 @@ pub struct OutputDescriptor {
     pub parent: OperatorUid,
 }
 
+impl OperatorDescriptor {
+    /// Milliseconds of the parts in which its state keeps a window; 0 when it's no window.
+    pub(crate) fn pane_ms(&self) -> u64 {
+        match self.window_ms {
+            0 => 0,
+            window => Span::new(
+                Duration::from_millis(window),
+                Duration::from_millis(self.slide_ms),
+            )
+            .pane_ms(),
+        }
+    }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl GraphDescriptor {
     pub(crate) fn of(registry: &Registry) -> Self {
         let nodes = registry.nodes();
@@ -88,6 +111,11 @@ impl GraphDescriptor {
                 parents: core.parents.iter().map(|id| uid_of(*id)).collect(),
                 slide_ms: millis(core.slide),
                 looks_back_ms: millis(core.looks_back),
+                window_ms: core
+                    .state
+                    .as_ref()
+                    .and_then(|state| state.window())
+                    .map_or(0, millis),
                 is_input: core.is_input,
                 state: core.state.as_ref().map(|state| {
                     let (key_type, value_type) = state.type_names();
@@ -121,10 +149,15 @@ impl GraphDescriptor {
     }
 
     /// Whether any operator reads its parents' past.
-    pub fn has_windows(&self) -> bool {
+    pub fn reads_the_past(&self) -> bool {
         self.operators
             .iter()
             .any(|operator| operator.looks_back_ms > 0)
+    }
+
+    /// Whether any operator's results are of several batches, and in phase with the first.
+    pub fn has_windows(&self) -> bool {
+        self.reads_the_past() || self.operators.iter().any(|operator| operator.window_ms > 0)
     }
 
     /// Whether any operator has state.

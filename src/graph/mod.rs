@@ -7,4 +7,4 @@ mod validate;
 
 pub use descriptor::{GraphDescriptor, OperatorDescriptor, OutputDescriptor, StateDescriptor};
 
-pub(crate) use validate::{longest_memory, resolve_remember, validate};
+pub(crate) use validate::{longest_echo, longest_memory, resolve_remember, validate};

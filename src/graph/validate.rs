@@ -1,9 +1,11 @@
 //! What is checked and settled before a program runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dstream::{Mistake, Registry};
 use crate::error::{Error, Result};
+use crate::state::AnyState;
 
 /// Refuses a program that can't run, with everything that is wrong with it.
 pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> {
@@ -16,7 +18,8 @@ pub(crate) fn validate(registry: &Registry, has_checkpoint: bool) -> Result<()> 
             message,
             caller: core.caller,
         };
-        if core.state.is_some() && !has_checkpoint {
+        let needs_checkpoint = |state: &Arc<dyn AnyState>| state.window().is_none();
+        if core.state.as_ref().is_some_and(needs_checkpoint) && !has_checkpoint {
             mistakes.push(mistake(
                 "a stream with state needs a checkpoint location: set one on the context's builder"
                     .to_owned(),
@@ -73,4 +76,22 @@ pub(crate) fn longest_memory(registry: &Registry) -> Duration {
         .map(remember)
         .max()
         .unwrap_or_default()
+}
+
+/// How long after data came in a result may still show it, where nothing holds it for ever: all windows on
+/// its way, and the first result without it.
+pub(crate) fn longest_echo(registry: &Registry) -> Duration {
+    let mut echoes: Vec<Duration> = Vec::new();
+    for node in registry.nodes() {
+        let core = node.core();
+        let window = core.state.as_ref().and_then(|state| state.window());
+        let own = match window.map_or(core.looks_back, |window| window + core.looks_back) {
+            Duration::ZERO => Duration::ZERO,
+            length => length + core.slide,
+        };
+        let parents = core.parents.iter().filter_map(|id| echoes.get(*id));
+        let before = parents.max().copied().unwrap_or_default();
+        echoes.push(before + own);
+    }
+    echoes.into_iter().max().unwrap_or_default()
 }

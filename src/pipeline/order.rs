@@ -3,12 +3,14 @@
 //! Partitions of a batch are combined in whatever order they are ready. Functions that ask for the order
 //! (`first`, `last`, lists) number their records before: by batch, partition and place.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dstream::DStream;
 use crate::rdd::{Chunk, Data, Executor, JobError, Rdd, RddNode, Sink, Stop};
 use crate::time::Time;
 
 /// A record's place in a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Order {
     time: Time,
     partition: usize,

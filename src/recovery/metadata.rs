@@ -91,10 +91,10 @@ impl Metadata {
     }
 
     /// Whether a start would still read the blocks of the batch at `time`: it isn't complete, or windows
-    /// look back.
+    /// look back that have no state.
     pub(crate) fn still_reads(&self, time: Time) -> bool {
         let is_complete = time <= self.complete_through || self.completed.contains(&time);
-        !is_complete || self.graph.has_windows()
+        !is_complete || self.graph.reads_the_past()
     }
 
     /// The blocks that a start would read, each with its stream: they wait, or a batch or window needs them.
@@ -137,6 +137,7 @@ mod tests {
             parents: vec![OperatorUid::new("lines")],
             slide_ms: 1000,
             looks_back_ms: 0,
+            window_ms: 0,
             is_input: false,
             state: Some(StateDescriptor {
                 format: 1,

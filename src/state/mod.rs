@@ -22,6 +22,9 @@ mod restore;
 mod shelves;
 mod spec;
 mod update;
+mod window;
+
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +45,7 @@ pub(crate) use mark::Touched;
 pub(crate) use migration::{FIRST_VERSION, Migrations, Part};
 pub(crate) use restore::ChunkSource;
 pub(crate) use update::update_state;
+pub(crate) use window::{Inverse, Method, Span, Suffixes, WindowState, windowed};
 
 /// A key of a state: hashed, compared and written to checkpoints.
 pub trait StateKey: Key + Serialize + DeserializeOwned {}
@@ -104,4 +108,13 @@ pub(crate) trait AnyState: Send + Sync {
     }
     /// Fills the empty state with what the program starts from; `first` is the time of the first batch.
     fn initialize(&self, first: Time, executor: &Executor);
+    /// How long after a batch its effect is gone without a trace: a window's length. `None`: never.
+    fn window(&self) -> Option<Duration> {
+        None
+    }
+    /// Whether what it holds is all there: a window that no checkpoint held is made of earlier batches,
+    /// when the first batch runs.
+    fn has_begun(&self) -> bool {
+        true
+    }
 }

@@ -14,7 +14,8 @@ use crate::pipeline::at::At;
 use crate::pipeline::fold::{Folds, add, fold, subtract};
 use crate::pipeline::order::numbered;
 use crate::pipeline::value::Value;
-use crate::rdd::{BoxError, Data};
+use crate::rdd::BoxError;
+use crate::state::{StateKey, StateValue};
 
 /// The number of records of a window.
 pub(super) fn count(stream: &AnyStream, window: Window, at: &At<'_>) -> AnyStream {
@@ -72,10 +73,7 @@ pub(super) fn count_by_value(
 }
 
 /// Counts over a window: none is ever zero, so one that is has left.
-fn counts_slid<K: crate::rdd::Key>(
-    counts: &DStream<(K, u64)>,
-    window: Window,
-) -> DStream<(K, u64)> {
+fn counts_slid<K: StateKey>(counts: &DStream<(K, u64)>, window: Window) -> DStream<(K, u64)> {
     counts.reduce_by_key_and_window_inverse(
         |a, b| a.saturating_add(*b),
         |a, b| a.saturating_sub(*b),
@@ -126,17 +124,15 @@ pub(super) fn reduce_by_key(
     Ok(AnyStream::Pairs(at.name(reduced)))
 }
 
-/// Folds each batch once, and each window of what that gave.
-fn folded<K: crate::rdd::Key, V: Data>(
+/// Folds each batch once, and windows of what that gave.
+fn folded<K: StateKey, V: StateValue>(
     pairs: &DStream<(K, V)>,
-    f: impl Fn(&V, &V) -> V + Copy + Send + Sync + 'static,
+    f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
     window: Window,
     at: &At<'_>,
 ) -> DStream<(K, V)> {
     let partitions = at.partitions(pairs);
-    let batch = at.step("batch", pairs.reduce_by_key_with(f, partitions));
-    let window = at.step("window", batch.window(window.length, window.slide));
-    window.reduce_by_key_with(f, partitions)
+    pairs.reduce_by_key_and_window_with(f, window.length, window.slide, partitions)
 }
 
 /// Sums over a window that go on from the window before.

@@ -208,6 +208,12 @@ fn of_held(
              operator a uid of its own",
             size.entries, operator.kind, new.kind
         )),
+        Some(new) if new.pane_ms() != operator.pane_ms() => refuse(format!(
+            "its window is kept in parts of {} ms, and the program's needs parts of {} ms: set its length \
+             and slide back, or give it another uid",
+            operator.pane_ms(),
+            new.pane_ms()
+        )),
         Some(new) => match (&new.state, offer) {
             (Some(new), Some(offer)) => of_state(state, new, offer),
             _ => refuse("it has no state in the program".to_owned()),

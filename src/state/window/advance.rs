@@ -1,0 +1,103 @@
+//! A batch's way into one partition of a window: worked out, made part of it, filtered.
+
+use super::method::Method;
+use super::partition::{Partition, slot_at, slot_at_mut};
+use super::span::Span;
+use super::step::Step;
+use crate::rdd::{KeyHasher, Rdd, TaskError, until_enough};
+use crate::state::{StateKey, StateValue};
+use crate::time::Time;
+
+/// A batch on its way into a window.
+pub(super) struct Entering<'a, K: StateKey, V: StateValue> {
+    pub(super) time: Time,
+    /// The time that windows are in phase with.
+    pub(super) zero: Time,
+    /// One partial result for each key; `None` when no window reads the batch.
+    pub(super) partials: Option<&'a Rdd<(K, V)>>,
+    pub(super) hasher: &'a KeyHasher,
+}
+
+impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
+    /// Takes a batch in; does nothing when that has been done.
+    ///
+    /// The table of values runs ahead of what is complete by the batch under way: it's fixed, so a second
+    /// run finds the same. Checkpoints don't: what it changed is staged until it's complete.
+    pub(super) fn advance<M: Method<K, V, Side = S>>(
+        &mut self,
+        partition: usize,
+        batch: &Entering<'_, K, V>,
+        method: &M,
+        span: &Span,
+    ) -> Result<(), TaskError> {
+        if self.applied < batch.time {
+            let number = span.pane_of(batch.time, batch.zero);
+            self.pass_to(number, method, span);
+            let mut step = Step::open(self, number, method, span);
+            if let Some(partials) = batch.partials {
+                until_enough(partials.node().compute(partition, &mut |chunk| {
+                    chunk.for_each(|pair| {
+                        step.enter(self, batch.hasher.hash(&pair.0), pair, method, span);
+                    });
+                    Ok(())
+                }))?;
+            }
+            step.settle(self, method);
+            self.take::<M>(step, span);
+            self.applied = batch.time;
+        }
+        if M::FILTERS && self.filtered < batch.time && span.is_output(batch.time, batch.zero) {
+            self.filter(method);
+            self.filtered = batch.time;
+        }
+        Ok(())
+    }
+
+    /// Panes in which no batch came.
+    fn pass_to<M: Method<K, V, Side = S>>(&mut self, number: u64, method: &M, span: &Span) {
+        while self.newest + 1 < number && self.panes.iter().any(|pane| !pane.slots.is_empty()) {
+            let mut step = Step::open(self, self.newest + 1, method, span);
+            step.settle(self, method);
+            self.take::<M>(step, span);
+        }
+        if self.newest + 1 < number {
+            self.panes.clear();
+        }
+    }
+
+    fn take<M: Method<K, V, Side = S>>(&mut self, step: Step<K, V, S>, span: &Span) {
+        let delta = self.apply::<M>(step, span);
+        self.staged.push(delta);
+    }
+
+    /// Drops the keys that are not to stay.
+    fn filter<M: Method<K, V, Side = S>>(&mut self, method: &M) {
+        let is_dropped = |at: &u32| {
+            let slot = slot_at(&self.slots, *at).filter(|slot| slot.is_held);
+            slot.is_some_and(|slot| !method.keeps(&slot.pair))
+        };
+        let mut dropped: Vec<u32> = self.unfiltered.iter().copied().filter(is_dropped).collect();
+        dropped.dedup();
+        self.unfiltered.clear();
+        let mut delta = super::delta::Delta::default();
+        for at in dropped {
+            let Some(slot) = slot_at_mut(&mut self.slots, at) else {
+                continue;
+            };
+            slot.is_held = false;
+            delta.values.push((at, None));
+            if slot.entries == 0 {
+                delta.keys.push((at, None));
+                self.release(at);
+            }
+        }
+        self.staged.push(delta);
+    }
+
+    /// The batch is complete.
+    pub(super) fn merge(&mut self) {
+        for delta in std::mem::take(&mut self.staged) {
+            self.pending.absorb(delta);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! [`Partition`]: the keys of one partition with their values over the window, and the window's panes.
+//!
+//! A key has a slot for as long as the window knows of it, and panes name keys by their slots: to let a
+//! pane leave is a walk along its entries, without a look into a hash table.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+
+use hashbrown::HashTable;
+
+use super::delta::{Delta, Pending};
+use super::method::Method;
+use super::pane::Pane;
+use super::span::Span;
+use super::step::{Flip, Step};
+use crate::time::Time;
+
+/// A key and what the window knows of it.
+pub(super) struct Slot<K, V, S> {
+    pub(super) hash: u64,
+    /// How many panes of the window have an entry of it.
+    pub(super) entries: u32,
+    /// Whether it is in the window's result. Else its value means nothing.
+    pub(super) is_held: bool,
+    /// Its place in the newest pane, if it has one there: to be checked.
+    pub(super) place: u32,
+    /// Its place among what the step under way touches, if it has one: to be checked.
+    pub(super) touch: u32,
+    pub(super) side: S,
+    pub(super) pair: (K, V),
+}
+
+/// One partition of a window.
+pub(super) struct Partition<K, V, S> {
+    pub(super) index: HashTable<u32>,
+    pub(super) slots: Vec<Option<Slot<K, V, S>>>,
+    /// Slots without a key.
+    pub(super) free: Vec<u32>,
+    pub(super) panes: VecDeque<Pane<V>>,
+    /// The newest pane that was opened.
+    pub(super) newest: u64,
+    /// The batch whose effect it shows.
+    pub(super) applied: Time,
+    /// The window whose keys have been filtered.
+    pub(super) filtered: Time,
+    /// The slots to be filtered at the next window.
+    pub(super) unfiltered: Vec<u32>,
+    /// What the batch under way changed: not yet for a checkpoint.
+    pub(super) staged: Vec<Delta<K, V>>,
+    /// What complete batches changed since the last checkpoint.
+    pub(super) pending: Pending<K, V>,
+}
+
+impl<K, V, S> Default for Partition<K, V, S> {
+    fn default() -> Self {
+        Self {
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            panes: VecDeque::new(),
+            newest: 0,
+            applied: Time::default(),
+            filtered: Time::default(),
+            unfiltered: Vec::new(),
+            staged: Vec::new(),
+            pending: Pending::default(),
+        }
+    }
+}
+
+pub(super) fn slot_at<T>(slots: &[Option<T>], slot: u32) -> Option<&T> {
+    slots.get(slot as usize).and_then(Option::as_ref)
+}
+
+pub(super) fn slot_at_mut<T>(slots: &mut [Option<T>], slot: u32) -> Option<&mut T> {
+    slots.get_mut(slot as usize).and_then(Option::as_mut)
+}
+
+impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
+    /// The keys of the window with their values.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = &(K, V)> {
+        let held = self.slots.iter().flatten().filter(|slot| slot.is_held);
+        held.map(|slot| &slot.pair)
+    }
+
+    /// Makes a step part of the window. Runs none of the program's functions.
+    pub(super) fn apply<M: Method<K, V, Side = S>>(
+        &mut self,
+        step: Step<K, V, S>,
+        span: &Span,
+    ) -> Delta<K, V> {
+        let Step {
+            number,
+            opens,
+            leaves,
+            flip,
+            created,
+            touches,
+            entering,
+            merged,
+            delta,
+        } = step;
+        if let Some(flip) = flip {
+            self.turn::<M>(flip, span);
+        }
+        let places = if opens {
+            if M::SUFFIXES
+                && let Some(last) = self.panes.back_mut()
+            {
+                last.close(span.groups());
+            }
+            self.panes.drain(..leaves.min(self.panes.len()));
+            self.panes
+                .push_back(Pane::new(number, entering.0, entering.1));
+            0
+        } else {
+            let Some(pane) = self.panes.back_mut() else {
+                return delta;
+            };
+            let places = pane.slots.len();
+            pane.slots.extend(entering.0);
+            pane.values.extend(entering.1);
+            for (place, value) in merged {
+                if let Some(held) = pane.values.get_mut(place as usize) {
+                    *held = Some(value);
+                }
+            }
+            u32::try_from(places).unwrap_or(u32::MAX)
+        };
+        self.newest = number;
+        self.free
+            .truncate(self.free.len().saturating_sub(created.len()));
+        let mut created = created.into_iter();
+        for touch in touches {
+            if M::FILTERS {
+                self.unfiltered.push(touch.slot);
+            }
+            if touch.is_new {
+                let (Some((hash, key)), Some(value)) = (created.next(), touch.value) else {
+                    continue;
+                };
+                self.put(
+                    touch.slot,
+                    Slot {
+                        hash,
+                        entries: u32::from(touch.enters.is_some()),
+                        is_held: true,
+                        place: touch.enters.map_or(u32::MAX, |place| places + place),
+                        touch: u32::MAX,
+                        side: touch.side,
+                        pair: (key, value),
+                    },
+                );
+                continue;
+            }
+            let Some(slot) = slot_at_mut(&mut self.slots, touch.slot) else {
+                continue;
+            };
+            slot.entries -= touch.leaves;
+            if let Some(place) = touch.enters {
+                slot.entries += 1;
+                slot.place = places + place;
+            }
+            slot.side = touch.side;
+            slot.is_held = touch.value.is_some();
+            if let Some(value) = touch.value {
+                slot.pair.1 = value;
+            }
+            if slot.entries == 0 && !slot.is_held {
+                self.release(touch.slot);
+            }
+        }
+        delta
+    }
+
+    /// A group had its turn.
+    fn turn<M: Method<K, V, Side = S>>(&mut self, flip: Flip<V>, span: &Span) {
+        let groups = span.groups();
+        let mut behind = flip.behind.into_iter();
+        for pane in self.panes.iter_mut().rev().take(flip.panes) {
+            for place in pane.places_of(flip.group, groups) {
+                if let (Some(value), Some(behind)) = (pane.values.get_mut(place), behind.next()) {
+                    *value = behind;
+                }
+            }
+        }
+        let group = self.slots.iter_mut().skip(flip.group as usize);
+        for (slot, front) in group.step_by(groups as usize).zip(flip.fronts) {
+            if let Some(slot) = slot {
+                slot.side = M::turned(front);
+            }
+        }
+    }
+
+    /// Puts a key into a slot that has none.
+    pub(super) fn put(&mut self, at: u32, slot: Slot<K, V, S>) {
+        let hash = slot.hash;
+        let place = at as usize;
+        if place >= self.slots.len() {
+            self.slots.resize_with(place + 1, || None);
+        }
+        if let Some(empty) = self.slots.get_mut(place) {
+            *empty = Some(slot);
+        }
+        let slots = &self.slots;
+        self.index.insert_unique(hash, at, |at| {
+            slot_at(slots, *at).map_or(0, |slot| slot.hash)
+        });
+    }
+
+    /// Forgets a key.
+    pub(super) fn release(&mut self, at: u32) {
+        let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::take) else {
+            return;
+        };
+        if let Ok(entry) = self.index.find_entry(slot.hash, |held| *held == at) {
+            entry.remove();
+        }
+        self.free.push(at);
+    }
+}
