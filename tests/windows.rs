@@ -253,8 +253,9 @@ fn model<V>(
 ) -> impl Fn(usize) -> Option<Vec<(String, V)>> {
     move |number| {
         let mut sums: BTreeMap<String, V> = BTreeMap::new();
-        for at in (number + 1).saturating_sub(length)..=number {
-            for (word, count) in counts_of(&batches[at]) {
+        let first = (number + 1).saturating_sub(length);
+        for (at, batch) in batches.iter().enumerate().take(number + 1).skip(first) {
+            for (word, count) in counts_of(batch) {
                 let value = value(at, count);
                 let sum = match sums.remove(&word) {
                     Some(sum) => f(&sum, &value),

@@ -222,7 +222,7 @@ impl StreamingContext {
                     None => None,
                 },
             },
-            memory: match is_new || registry.nodes().iter().all(|node| has_begun(node)) {
+            memory: match is_new || registry.nodes().iter().all(has_begun) {
                 true => longest_memory(registry),
                 // Should no checkpoint of this run be good, the next makes the windows of the same batches.
                 false => longest_memory(registry).max(longest_echo(registry)),

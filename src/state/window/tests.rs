@@ -182,7 +182,7 @@ fn run<V: StateValue + Ord + std::fmt::Debug, M: Method<u8, V>>(
             None => shown.push(yielded),
         }
         number += 1;
-        if number % history.cut_every == 0 {
+        if number.is_multiple_of(history.cut_every) {
             chunks.cut(&*state);
             held = number;
         }
