@@ -147,8 +147,8 @@ pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, Lon
 pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
-    AccumulatorInfo, Builder, ContextState, LogStatus, SourceInfo, StartMode, StateSize,
-    StreamingContext,
+    AccumulatorInfo, Builder, ContextState, LogStatus, RequeuedBatch, SourceInfo, StartMode,
+    StateSize, StreamingContext,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{CheckpointInfo, CheckpointStatus, DiskSpace, SpaceStatus};

@@ -8,6 +8,7 @@
 
 mod applications;
 mod checkpoint;
+mod dead_letters;
 mod graph;
 mod guard;
 mod health;
@@ -153,6 +154,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/wal", get(wal::status))
         .route("/api/v1/graph", get(graph::graph))
         .route("/api/v1/stop", post(stop::stop))
+        .route("/api/v1/dead-letters/requeue", post(dead_letters::requeue))
         .layer(middleware::from_fn(guard::bounded))
         .with_state(Arc::clone(&shared));
     api.merge(ingest_router(

@@ -140,6 +140,7 @@ mod tests {
                 cut_ms: 1_504_665_716_000,
                 position: None,
                 logged_as: None,
+                requeued: None,
             },
         })
     }

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::clock::{Clock, sleep_until};
 use crate::error::Error;
+use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// How many blocks of a receiver are on their way to the logs at once.
@@ -91,6 +92,8 @@ struct CutBlock {
     id: BlockId,
     cut_ms: u64,
     waiters: Vec<Answer>,
+    /// The batch whose dead letters these are.
+    requeued: Option<Time>,
 }
 
 struct Current {
@@ -336,6 +339,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 },
                 cut_ms: self.clock.now().as_millis(),
                 waiters,
+                requeued: None,
             }),
             Err(error) => {
                 answer(
@@ -345,6 +349,55 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 None
             }
         }
+    }
+
+    /// Takes in dead letters of the batch at `letters_of`, each the bytes of a record, as a block of its own,
+    /// and waits until that they are put back is durable.
+    pub(crate) async fn put_back(
+        &self,
+        letters_of: Time,
+        records: &[Vec<u8>],
+    ) -> Result<(), StoreError> {
+        let bad = |error: String| StoreError::BadRecord(error.into());
+        let mut data = Vec::new();
+        let mut offsets = vec![0];
+        for record in records {
+            data.extend_from_slice(record);
+            let end = u32::try_from(data.len()).map_err(|error| bad(error.to_string()))?;
+            offsets.push(end);
+        }
+        let block = Arc::new(Block::new(T::ENCODING, data, offsets).map_err(bad)?);
+        self.gate.pass().await;
+        let (waiter, answer) = oneshot::channel();
+        {
+            let queue = self.queue.lock().await;
+            let sender = queue
+                .as_ref()
+                .ok_or_else(|| closed("the stream is stopping"))?;
+            let place = sender.reserve().await;
+            let place = place.map_err(|_| closed("the engine stopped"))?;
+            let number = {
+                let mut current = self.current();
+                let number = current.next_number;
+                current.next_number += 1;
+                number
+            };
+            self.gate.took(block.footprint());
+            self.records.fetch_add(block.records(), Ordering::Relaxed);
+            place.send(CutBlock {
+                block,
+                id: BlockId {
+                    epoch: self.epoch,
+                    number,
+                },
+                cut_ms: self.clock.now().as_millis(),
+                waiters: vec![waiter],
+                requeued: Some(letters_of),
+            });
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Err(closed("the engine stopped")))
     }
 
     /// Takes no more records and queues what there is.
@@ -387,10 +440,15 @@ async fn push_all<T: ?Sized + Record>(
     });
     let stored = cut
         .map(|cut| {
+            let requeued = cut.requeued;
             let first = intake
                 .store
                 .store(&generator.stream, cut.id, &cut.block, cut.cut_ms);
-            store_block(&generator, &intake, cut, first)
+            let stored = store_block(&generator, &intake, cut, first);
+            stored.map(move |(waiters, stored)| {
+                let stored = stored.map(|info| BlockInfo { requeued, ..info });
+                (waiters, stored)
+            })
         })
         .buffered(IN_FLIGHT);
     let added = stored

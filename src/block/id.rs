@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tidemill_wal::Position;
 
+use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// Names a block within its stream: the epoch of the driver that cut it, and a count.
@@ -39,4 +40,7 @@ pub struct BlockInfo {
     /// What the block log calls its stream, when that was renamed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logged_as: Option<OperatorUid>,
+    /// The batch whose dead letters of this stream it puts back. Says in one step that they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requeued: Option<Time>,
 }

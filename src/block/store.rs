@@ -162,6 +162,7 @@ impl BlockStore {
                 cut_ms,
                 position,
                 logged_as: None,
+                requeued: None,
             })
         }
     }

@@ -95,6 +95,9 @@ pub(crate) struct TrackerSnapshot {
     /// Entries from there on that are contained all the same.
     #[serde(default)]
     pub(crate) contained: BTreeSet<u64>,
+    /// The batches of each stream whose dead letters were put back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) requeued: BTreeMap<OperatorUid, BTreeSet<Time>>,
 }
 
 /// What the log has said so far.
@@ -103,6 +106,7 @@ struct Known {
     unallocated: BTreeMap<OperatorUid, VecDeque<BlockInfo>>,
     allocated: BTreeMap<Time, Allocation>,
     last_allocated: Option<Time>,
+    requeued: BTreeMap<OperatorUid, BTreeSet<Time>>,
     /// Entries that were appended but haven't changed memory yet.
     in_flight: InFlight,
     /// Entries that have changed memory, though an older one is still in flight.
@@ -154,6 +158,7 @@ impl Tracker {
             unallocated: snapshot.unallocated,
             allocated: snapshot.allocated,
             last_allocated: snapshot.last_allocated,
+            requeued: snapshot.requeued,
             ..Known::default()
         };
         Self {
@@ -185,6 +190,10 @@ impl Tracker {
             let mut known = self.known();
             known.land(sequence, &result);
             result?;
+            if let Some(letters_of) = event.block.requeued {
+                let of_stream = known.requeued.entry(event.stream.clone()).or_default();
+                of_stream.insert(letters_of);
+            }
             known
                 .unallocated
                 .entry(event.stream)
@@ -277,6 +286,13 @@ impl Tracker {
             .collect())
     }
 
+    /// Whether the dead letters of the batch at `letters_of` were put back into a stream.
+    pub(crate) fn is_requeued(&self, stream: &OperatorUid, letters_of: Time) -> bool {
+        let known = self.known();
+        let of_stream = known.requeued.get(stream);
+        of_stream.is_some_and(|batches| batches.contains(&letters_of))
+    }
+
     /// What the batch at `time` is made of.
     pub(crate) fn allocation(&self, time: Time) -> Option<Allocation> {
         self.known().allocated.get(&time).cloned()
@@ -319,6 +335,7 @@ impl Tracker {
             unallocated: known.unallocated.clone(),
             allocated: known.allocated.clone(),
             last_allocated: known.last_allocated,
+            requeued: known.requeued.clone(),
             // A log without room takes numbers back that are still noted as in flight.
             replay_from: known
                 .in_flight
@@ -362,6 +379,10 @@ impl TrackerSnapshot {
         }
         match event {
             Event::BlockAddition(BlockAdditionEvent { stream, block }) => {
+                if let Some(letters_of) = block.requeued {
+                    let of_stream = self.requeued.entry(stream.clone()).or_default();
+                    of_stream.insert(letters_of);
+                }
                 self.unallocated.entry(stream).or_default().push_back(block);
             }
             Event::BatchAllocation(BatchAllocationEvent {

@@ -36,6 +36,7 @@ fn blocks(numbers: std::ops::Range<u64>) -> Vec<BlockInfo> {
         cut_ms: number,
         position: None,
         logged_as: None,
+        requeued: None,
     };
     numbers.map(block).collect()
 }

@@ -33,6 +33,7 @@ fn block(number: u64) -> BlockInfo {
         cut_ms: 0,
         position: None,
         logged_as: None,
+        requeued: None,
     }
 }
 

@@ -111,6 +111,15 @@ Examples:
   tidemill dead-letters list readings.toml
   tidemill dead-letters list data/readings/dead_letters --json | jq .sourceText")]
     List(DeadLettersArgs),
+    /// Have a running pipeline put the records that they came from back into their sources, exactly once
+    #[command(after_help = "\
+Asked for again, it changes nothing. Records of sources that read rather than receive (files, rate, queue) \
+can't be put back, nor those of which it isn't known where they came from: those are told.
+
+Examples:
+  tidemill dead-letters requeue
+  tidemill dead-letters requeue --batch 1504665717000 --admin http://127.0.0.1:4041")]
+    Requeue(RequeueArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -267,6 +276,18 @@ pub(super) struct DeadLettersArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) sets: SetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RequeueArgs {
+    /// Only those of the batch at this time, in milliseconds since the Unix epoch
+    #[arg(long, value_name = "TIME_MS")]
+    pub(super) batch: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,19 @@
-//! `tidemill dead-letters list`: the records that couldn't be processed.
+//! `tidemill dead-letters list` and `requeue`: the records that couldn't be processed, and putting them back.
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::args::DeadLettersArgs;
+use super::args::{DeadLettersArgs, RequeueArgs};
+use super::client::Client;
 use super::error::{CliError, Result};
 use super::output::{self, Output};
 use super::{load, location};
+use crate::RequeuedBatch;
 use crate::dead_letters::{DeadLetter, read};
 use crate::time::Time;
+
+/// How long the daemon may take to make durable what it puts back.
+const REQUEUE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Lists letters, oldest batch first.
 pub(super) fn list(args: &DeadLettersArgs) -> Result<()> {
@@ -66,5 +72,40 @@ pub(super) fn list(args: &DeadLettersArgs) -> Result<()> {
         ],
         &rows,
     )?;
+    out.finish()
+}
+
+/// Has letters put back.
+pub(super) fn requeue(args: &RequeueArgs) -> Result<()> {
+    let batch = args.batch.map(|batch| format!("?batch={batch}"));
+    let path = format!("/api/v1/dead-letters/requeue{}", batch.unwrap_or_default());
+    let mut answer = Client::new(&args.admin)?
+        .post(&path, REQUEUE_LIMIT)?
+        .good()?;
+    let mut out = Output::new();
+    if args.json {
+        out.json(&answer)?;
+        return out.finish();
+    }
+    let batches = answer
+        .get_mut("batches")
+        .map(serde_json::Value::take)
+        .unwrap_or_default();
+    let batches: Vec<RequeuedBatch> = serde_json::from_value(batches)
+        .map_err(|error| CliError::Failed(format!("the daemon's answer: {error}")))?;
+    if batches.is_empty() {
+        out.line("no dead letters")?;
+    }
+    for batch in batches {
+        let records = output::count(batch.records, "record");
+        out.line(format!("batch {}: {records} put back", batch.batch_time))?;
+        for source in batch.already {
+            out.line(format!("  those of `{source}` were put back before"))?;
+        }
+        for (why, letters) in batch.left {
+            let letters = output::count(letters, "letter");
+            out.line(format!("  {letters} can't be put back: {why}"))?;
+        }
+    }
     out.finish()
 }

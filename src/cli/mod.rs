@@ -72,6 +72,7 @@ fn perform(command: Command) -> Result<()> {
         Command::Checkpoint(CheckpointCommand::Show(args)) => show::show(&args),
         Command::Checkpoint(CheckpointCommand::Verify(args)) => checkpoints::verify(&args),
         Command::DeadLetters(DeadLettersCommand::List(args)) => dead_letters::list(&args),
+        Command::DeadLetters(DeadLettersCommand::Requeue(args)) => dead_letters::requeue(&args),
         Command::Wal(WalCommand::Dump(args)) => wal_dump::dump(&args),
         Command::Wal(WalCommand::Verify(args)) => wal_verify::verify(&args),
         Command::Fsck(args) => fsck::fsck(&args),

@@ -99,6 +99,11 @@ impl ReceiverInput {
         status
     }
 
+    /// The way into the engine, while it runs.
+    pub(super) fn way_in(&self) -> Option<CloseReceiver> {
+        self.running.clone()
+    }
+
     /// Starts the receiver; `None` when it was started before.
     pub(super) fn start(&mut self, with: &StartReceivers<'_>) -> Option<RunningReceiver> {
         let start = self.start.take()?;

@@ -7,6 +7,7 @@ mod builder;
 mod inputs;
 mod locations;
 mod recover;
+mod requeue;
 mod rewind;
 mod settings;
 mod shared;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 pub use builder::Builder;
+pub use requeue::RequeuedBatch;
 pub use shared::AccumulatorInfo;
 pub use status::{LogStatus, SourceInfo, StateSize};
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::block::Encoding;
 use crate::rdd::BoxError;
 use crate::rdd::fallible::PutAside;
 use crate::rdd::position::{Position, SourceRecord};
@@ -73,6 +74,14 @@ impl DeadLetter {
         letter
     }
 
+    /// The input's record as it lay in a block of this encoding; `None` where that isn't known.
+    pub(crate) fn source_record(&self, encoding: Encoding) -> Option<Vec<u8>> {
+        match encoding {
+            Encoding::Text => self.source_text.clone().map(String::into_bytes),
+            Encoding::MessagePack => bytes_of(self.source_bytes.as_ref()?),
+        }
+    }
+
     /// As a line of a file.
     pub(super) fn to_line(&self) -> Result<String, BoxError> {
         Ok(serde_json::to_string(self)?)
@@ -94,6 +103,16 @@ impl DeadLetter {
     pub fn from_line(line: &str) -> Result<Self, BoxError> {
         Ok(serde_json::from_str(line)?)
     }
+}
+
+fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+    if digits.len() % 2 == 1 {
+        return None;
+    }
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+        .collect()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -17,7 +17,10 @@ const UID: &str = "dead_letters";
 /// Where letters go, and which operators write any.
 #[derive(Default)]
 pub(crate) struct DeadLetterOffice {
+    url: Option<String>,
     place: Option<TextFiles>,
+    /// Held while letters are put back.
+    pub(crate) putting_back: Mutex<()>,
     /// The policy of each fallible operator, by its id.
     policies: Mutex<HashMap<usize, Arc<PolicyCell>>>,
 }
@@ -27,9 +30,16 @@ impl DeadLetterOffice {
     pub(crate) fn at(url: Option<&str>) -> Result<Self, BoxError> {
         let open = |url: &str| TextFiles::open(&prefix(url), Some(SUFFIX));
         Ok(Self {
+            url: url.map(str::to_owned),
             place: url.map(open).transpose()?,
+            putting_back: Mutex::default(),
             policies: Mutex::default(),
         })
+    }
+
+    /// Where letters are.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 
     /// Whether letters have a place.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::block::{BlockGenerator, Record, StoreError};
+use crate::block::{BlockGenerator, Encoding, Record, StoreError};
+use crate::time::Time;
 
 /// How long to hold back while a disk is too full.
 const NO_ROOM: Duration = Duration::from_secs(1);
@@ -188,6 +189,14 @@ pub(crate) trait Close: Send + Sync {
     fn close<'a>(&'a self, reason: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
     fn records(&self) -> u64;
     fn rate_limit(&self) -> Option<f64>;
+    /// How its records are written.
+    fn encoding(&self) -> Encoding;
+    /// Takes in dead letters, once it is durable that they are put back.
+    fn put_back<'a>(
+        &'a self,
+        letters_of: Time,
+        records: &'a [Vec<u8>],
+    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 }
 
 /// As it is kept by the engine.
@@ -204,6 +213,18 @@ impl<T: ?Sized + Record> Close for BlockGenerator<T> {
 
     fn rate_limit(&self) -> Option<f64> {
         BlockGenerator::rate_limit(self)
+    }
+
+    fn encoding(&self) -> Encoding {
+        T::ENCODING
+    }
+
+    fn put_back<'a>(
+        &'a self,
+        letters_of: Time,
+        records: &'a [Vec<u8>],
+    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
+        Box::pin(BlockGenerator::put_back(self, letters_of, records))
     }
 }
 

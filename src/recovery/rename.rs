@@ -55,6 +55,10 @@ impl Renames {
             .allocated
             .values_mut()
             .for_each(|allocation| self.rename_allocation(allocation));
+        for (uid, mut batches) in std::mem::take(&mut held.tracker.requeued) {
+            let of_stream = held.tracker.requeued.entry(self.of(&uid)).or_default();
+            of_stream.append(&mut batches);
+        }
         let positions = std::mem::take(&mut held.positions).into_iter();
         held.positions = positions
             .map(|(uid, position)| (self.of(&uid), position))
@@ -126,6 +130,7 @@ mod tests {
             cut_ms: 0,
             position: None,
             logged_as: None,
+            requeued: None,
         }
     }
 

@@ -34,6 +34,7 @@ fn addition(number: u64, position: Option<Position>) -> Event {
             cut_ms: 1_504_665_716_000,
             position,
             logged_as: None,
+            requeued: None,
         },
     })
 }
