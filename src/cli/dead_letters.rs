@@ -47,7 +47,7 @@ pub(super) fn list(args: &DeadLettersArgs) -> Result<()> {
             .offset
             .map_or_else(unknown, |offset| offset.to_string());
         vec![
-            letter.batch_time.to_string(),
+            letter.batch_time.as_millis().to_string(),
             output::utc(letter.batch_time),
             letter.operator.to_string(),
             letter
