@@ -63,7 +63,7 @@ pub use pipeline::Pipeline;
 pub use records::{Item, RecordKind};
 pub use settings::{
     Admin, Backpressure, Checkpoint, DeadLetters, Jobs, Log, LogFormat, Memory, Pid, Receiver,
-    Stop, Storage, Wal,
+    State, Stop, Storage, Wal,
 };
 pub use sink::{Codec, Sink, SinkKind};
 pub use size::ByteSize;

@@ -15,7 +15,8 @@ use crate::tree::{Table, parse_file};
 use crate::value::table;
 use crate::{
     Admin, Backpressure, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Location, Log, Memory,
-    Name, Receiver, Sink, Source, Stop, Storage, Stream, Wal, Warning, overlay, sink, source,
+    Name, Receiver, Sink, Source, State, Stop, Storage, Stream, Wal, Warning, overlay, sink,
+    source,
 };
 
 /// A checked pipeline. Whoever holds one need not check any of it again.
@@ -38,6 +39,8 @@ pub struct Pipeline {
     pub storage: Storage,
     /// `[memory]`.
     pub memory: Memory,
+    /// `[state]`.
+    pub state: State,
     /// `[receiver]`.
     pub receiver: Receiver,
     /// `[admin]`.
@@ -262,6 +265,7 @@ impl Draft {
             checkpoint: self.settings.checkpoint?,
             wal: self.settings.wal?,
             storage: self.settings.storage?,
+            state: self.settings.state?,
             receiver: self.settings.receiver?,
             memory: self.settings.memory?,
             admin: self.settings.admin?,

@@ -211,7 +211,8 @@ pub(crate) fn output(op: &OpKind, input: RecordKind) -> Checked<RecordKind> {
         }),
         OpKind::ReduceByKey { function }
         | OpKind::ReduceByKeyAndWindow { function, .. }
-        | OpKind::UpdateStateByKey { function } => {
+        | OpKind::UpdateStateByKey { function }
+        | OpKind::MapWithState { function, .. } => {
             let (key, value) = pair(input)?;
             Ok(Pair {
                 key,

@@ -95,6 +95,12 @@ pub(super) fn context_from(
     for uid in &checkpoint.drop {
         builder = builder.drop_state(uid);
     }
+    if let Some(memory) = pipeline.state.memory {
+        builder = builder.state_memory(memory.bytes());
+    }
+    if let Some(folder) = &pipeline.state.scratch {
+        builder = builder.state_scratch(folder);
+    }
     if let Some(address) = admin {
         builder = builder.admin_address(format!("http://{address}"));
     }

@@ -144,6 +144,29 @@ impl Builder {
         self
     }
 
+    /// Bytes of memory that the keys of all states may take, shared evenly among states and their
+    /// partitions [no limit]. What is beyond it lies in a scratch folder on the disk, made anew at each start
+    /// from the checkpoint. What a batch changes, and what changed since the last checkpoint, is held in
+    /// memory beside it, as are eight bytes for each key of a state with a time-out.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// let builder = StreamingContext::builder("totals", Duration::from_secs(1)).state_memory(1 << 30);
+    /// # let _ = builder;
+    /// ```
+    pub fn state_memory(mut self, bytes: u64) -> Self {
+        self.0.state_memory = Some(bytes);
+        self
+    }
+
+    /// A folder for states that have no room in memory, see [`Builder::state_memory`] [`scratch` beside the
+    /// checkpoint or the logs where these are on this machine, or a temporary folder].
+    pub fn state_scratch(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.0.state_scratch = Some(folder.into());
+        self
+    }
+
     /// Where time comes from [the machine].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.0.clock = Some(Arc::new(clock));

@@ -1,6 +1,6 @@
 //! Where a context's checkpoints and logs are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidemill_checkpoint::{Holder, LOCK_FILE, Location};
@@ -10,6 +10,7 @@ use tidemill_wal::{LogKind, LogReader, Sequence, Wal, WalOptions};
 use super::settings::Settings;
 use crate::engine::Place;
 use crate::error::{Error, Result};
+use crate::state::StateMemory;
 
 /// The kinds of the two logs, so that one is never opened as the other.
 pub(crate) const DRIVER_LOG_KIND: LogKind = LogKind(1);
@@ -83,6 +84,35 @@ impl Locations {
                 folder.display()
             ))),
         }
+    }
+
+    /// The limit on the memory of states, with a scratch folder for the rest: as set, or beside the
+    /// checkpoint or the logs, where they are on this machine.
+    pub(super) fn state_memory(&self, settings: &Settings) -> Result<Option<StateMemory>> {
+        let Some(bytes) = settings.state_memory else {
+            return Ok(None);
+        };
+        let logs = match &self.logs {
+            Logs::Folder(_, folder) if self.on_local_disk => Some(folder.as_path()),
+            _ => None,
+        };
+        let beside = |path: &Path| Some(path.parent()?.join("scratch"));
+        let folder = match &settings.state_scratch {
+            // A folder of people's own may be given to several programs.
+            Some(folder) => folder.join(file_name(&settings.name)),
+            None => self
+                .checkpoint
+                .local_path()
+                .or(logs)
+                .and_then(beside)
+                .unwrap_or_else(|| {
+                    let name = format!("{}-{}", file_name(&settings.name), std::process::id());
+                    std::env::temp_dir().join("tidemill").join(name)
+                }),
+        };
+        StateMemory::new(bytes, folder)
+            .map(Some)
+            .map_err(|error| Error::Setting(error.to_string()))
     }
 
     /// The folders on disks that can be full.
@@ -167,4 +197,10 @@ impl Locations {
         }
         Ok((log, place))
     }
+}
+
+/// A name as part of a path.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    name.chars().map(plain).collect()
 }

@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_echo, longest_memory};
 use crate::recovery::{Metadata, UpgradePlan, replay_driver_log, waiting_without_input};
 use crate::state::ChunkSource;
+use crate::state::StateMemory;
 use crate::time::{Time, millis};
 use crate::uid::OperatorUid;
 
@@ -78,6 +79,9 @@ impl StreamingContext {
         registry.executor.set_hash_seed(metadata.hash_seed);
         registry.set_zero_time(metadata.zero_time);
         registry.set_complete_through(metadata.complete_through);
+        if let Some(memory) = locations.state_memory(settings)? {
+            self.limit_states(&memory)?;
+        }
         let chunks = |reference: &_| store.read_chunk(reference);
         if let Some(manifest) = base {
             self.restore_accumulators(manifest, &chunks)?;
@@ -311,6 +315,18 @@ impl StreamingContext {
             held.batch_interval_ms = interval_ms;
         }
         Ok(compared)
+    }
+
+    /// Gives each state its share of the memory.
+    fn limit_states(&self, memory: &StateMemory) -> Result<()> {
+        let nodes = self.0.registry.nodes();
+        let states = nodes.iter().filter_map(|node| node.core().state.as_ref());
+        let states: Vec<_> = states.filter(|state| !state.saves_datasets()).collect();
+        for state in &states {
+            let limited = state.limit_memory(memory, states.len());
+            limited.map_err(|error| Error::Setting(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Gives accumulators what the checkpoint holds of them.

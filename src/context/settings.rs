@@ -1,5 +1,6 @@
 //! [`Settings`]: all that can be set on a context, with defaults.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ pub(crate) struct Settings {
     pub(crate) receiver_log: bool,
     /// Bytes to be kept free on the disks of logs and checkpoints.
     pub(crate) reserve: u64,
+    /// Bytes of memory that states may take [no limit].
+    pub(crate) state_memory: Option<u64>,
+    /// Where states lie that have no room in memory [beside the checkpoint].
+    pub(crate) state_scratch: Option<PathBuf>,
     pub(crate) segment_bytes: u64,
     pub(crate) segment_age: Duration,
     pub(crate) receiver: ReceiverSettings,
@@ -70,6 +75,8 @@ impl Settings {
             wal: None,
             receiver_log: true,
             reserve: 64 << 20,
+            state_memory: None,
+            state_scratch: None,
             segment_bytes: 64 << 20,
             segment_age: Duration::from_secs(600),
             receiver: ReceiverSettings {

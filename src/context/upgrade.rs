@@ -207,7 +207,8 @@ impl StreamingContext {
             });
             let (Some(held), Some(series)) = (held, series) else {
                 let first = metadata.complete_through.plus(node.core().slide);
-                state.initialize(first, executor);
+                let begun = state.initialize(first, executor);
+                begun.map_err(|error| (uid.clone(), error.to_string()))?;
                 continue;
             };
             let written = metadata.graph.operator(&uid);

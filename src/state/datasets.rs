@@ -285,7 +285,9 @@ where
         Ok(())
     }
 
-    fn initialize(&self, _first: Time, _executor: &Executor) {}
+    fn initialize(&self, _first: Time, _executor: &Executor) -> Result<(), BoxError> {
+        Ok(())
+    }
 }
 
 /// A batch and a partition, in this order: big-endian, so that keys sort by them.

@@ -41,16 +41,16 @@ impl Due {
             .flat_map(|(_, hashes)| hashes.iter().copied())
     }
 
-    /// Files anew what was filed before `time`. `touched` says when a key of that hash was touched last,
-    /// the longest ago if there are several.
-    pub(super) fn settle(&mut self, time: Time, touched: impl Fn(u64) -> Option<Time>) {
+    /// Files anew what was filed before `time`: `anew` says for each hash that [`Due::before`] named, in
+    /// the same order, when a key of it was touched last, the longest ago if there are several.
+    pub(super) fn settle(&mut self, time: Time, anew: Vec<(u64, Option<Time>)>) {
         let later = self.filed.split_off(&time);
-        let due = std::mem::replace(&mut self.filed, later);
-        for hash in due.into_values().flatten() {
+        self.filed = later;
+        for (hash, touched) in anew {
             if self.was_gone(hash) {
                 continue;
             }
-            if let Some(time) = touched(hash) {
+            if let Some(time) = touched {
                 self.filed.entry(time).or_default().push(hash);
             }
         }
@@ -127,9 +127,11 @@ mod tests {
                                 due.remove(key);
                             }
                         }
-                        due.settle(Time::from_millis(threshold), |key| {
-                            model.get(&key).map(|touched| Time::from_millis(*touched))
-                        });
+                        let touched = |key: &u64| {
+                            model.get(key).map(|touched| Time::from_millis(*touched))
+                        };
+                        let anew = named.iter().map(|key| (*key, touched(key))).collect();
+                        due.settle(Time::from_millis(threshold), anew);
                     }
                 }
                 let gone: u32 = due.gone.values().sum();

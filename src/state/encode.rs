@@ -5,19 +5,21 @@ use serde::Serialize;
 use tidemill_checkpoint::{ChunkBuilder, PartitionChanges};
 
 use super::mark::Mark;
-use super::shelves::Shelves;
-use super::{StateKey, StateValue};
-use crate::rdd::{BoxError, Entry, Table};
+use super::partition::PartitionState;
+use super::shelves::Held;
+use super::{StateKey, StateValue, finished};
+use crate::rdd::{BoxError, Entry, Stop, Table, TaskError};
 
 /// Writes entries, keeping the room for their bytes.
 #[derive(Default)]
-struct Writer {
+pub(super) struct Writer {
     key: Vec<u8>,
     state: Vec<u8>,
 }
 
 impl Writer {
-    fn push<K: StateKey, S: StateValue, M: Mark>(
+    /// Writes an entry; `None` for a key that is gone.
+    pub(super) fn push<K: StateKey, S: StateValue, M: Mark>(
         &mut self,
         builder: &mut ChunkBuilder,
         key: &K,
@@ -37,7 +39,8 @@ impl Writer {
     }
 }
 
-fn write<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), BoxError> {
+/// Writes a key or a state.
+pub(super) fn write<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), BoxError> {
     value.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())?;
     Ok(())
 }
@@ -62,16 +65,23 @@ pub(super) fn changed<K: StateKey, S: StateValue, M: Mark>(
     })
 }
 
-/// All entries.
+/// All entries of a partition.
 pub(super) fn everything<K: StateKey, S: StateValue, M: Mark>(
-    held: &Shelves<K, S, M>,
+    partition: &PartitionState<K, S, M>,
 ) -> Result<PartitionChanges, BoxError> {
-    let mut builder = ChunkBuilder::with_capacity(held.len() * 32);
+    let mut builder = ChunkBuilder::with_capacity(partition.len() * 32);
     let mut writer = Writer::default();
-    for entry in held.iter() {
-        let (key, state) = &entry.pair;
-        writer.push(&mut builder, key, Some((entry.mark, state)))?;
-    }
+    let mut push = |held: &Held<K, S, M>| {
+        let (key, state) = &held.pair;
+        writer.push(&mut builder, key, Some((held.mark, state)))
+    };
+    partition.held.iter().try_for_each(&mut push)?;
+    finished(partition.with_cold(|cold| match cold {
+        Some(cold) => partition.each_cold(cold, |held| {
+            push(&held).map_err(|error| Stop::Failed(TaskError::Failed(error)))
+        }),
+        None => Ok(()),
+    }))?;
     Ok(PartitionChanges {
         full: true,
         builder,

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 
 use tidemill_checkpoint::{PartitionChanges, Series};
 
+use super::cold::Cold;
 use super::keyed::KeyedState;
 use super::mark::Mark;
 use super::migration::restore_migrated;
 use super::restore::{ChunkSource, restore};
 use super::shelves::Held;
-use super::{AnyState, Migrations, PendingChanges, StateKey, StateValue, encode};
+use super::{AnyState, Migrations, PendingChanges, StateKey, StateMemory, StateValue, encode};
 use crate::rdd::{BoxError, Executor, JobError};
 use crate::time::Time;
 
@@ -22,7 +23,7 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
     fn keys(&self) -> u64 {
         (0..self.partition_count())
             .filter_map(|partition| self.read(partition))
-            .map(|partition| partition.held.len() as u64)
+            .map(|partition| partition.len() as u64)
             .sum()
     }
 
@@ -41,7 +42,7 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
             let full: Vec<Result<PartitionChanges, BoxError>> = partitions
                 .map(|mut partition| {
                     partition.pending.clear();
-                    encode::everything(&partition.held)
+                    encode::everything(&partition)
                 })
                 .collect();
             return Box::new(move || full.into_iter().collect());
@@ -81,16 +82,28 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
         restore_migrated(self, from, series, through, chunks, executor)
     }
 
-    fn initialize(&self, first: Time, executor: &Executor) {
+    fn initialize(&self, first: Time, executor: &Executor) -> Result<(), BoxError> {
         let initial =
             std::mem::take(&mut *self.initial.lock().unwrap_or_else(PoisonError::into_inner));
         let hasher = executor.hasher();
-        let entries = initial.into_iter().map(|pair| Held {
+        self.install(initial.into_iter().map(|pair| Held {
             hash: hasher.hash(&pair.0),
             mark: M::at(first),
             pair,
-        });
-        self.install(Vec::new(), entries);
-        (0..self.partition_count()).for_each(|partition| self.file_all(partition));
+        }))?;
+        Ok(())
+    }
+
+    fn limit_memory(&self, memory: &StateMemory, states: usize) -> Result<(), BoxError> {
+        let partitions = self.partition_count();
+        let each = memory.bytes / states.max(1) as u64 / partitions.max(1) as u64;
+        let each = usize::try_from(each).unwrap_or(usize::MAX);
+        for partition in 0..partitions {
+            if let Some(mut partition) = self.write(partition) {
+                partition.limit(each, Cold::new(memory.scratch()?));
+            }
+        }
+        self.is_limited.store(true, Ordering::Release);
+        Ok(())
     }
 }

@@ -6,32 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 
 use super::changes::Changes;
-use super::due::Due;
 use super::mark::Mark;
-use super::shelves::{Held, Shelves};
-use super::{Migrations, StateKey, StateValue};
-use crate::rdd::{Partitioning, Table};
+use super::partition::PartitionState;
+use super::shelves::Held;
+use super::{Migrations, StateKey, StateValue, finished};
+use crate::rdd::{Partitioning, TaskError};
 use crate::time::Time;
-
-/// The state of one partition.
-pub(super) struct PartitionState<K, S, M> {
-    /// Every key's state.
-    pub(super) held: Shelves<K, S, M>,
-    /// The keys that changed since the last checkpoint; `None` for those that are gone.
-    pub(super) pending: Table<K, Option<(M, S)>>,
-    /// The keys by when they may time out; empty where none does.
-    pub(super) due: Due,
-}
-
-impl<K, S, M> Default for PartitionState<K, S, M> {
-    fn default() -> Self {
-        Self {
-            held: Shelves::default(),
-            pending: Table::new(),
-            due: Due::default(),
-        }
-    }
-}
 
 /// What a batch changes, partition by partition.
 pub(super) type Staged<K, S, M> = Arc<Vec<Changes<K, S, M>>>;
@@ -49,6 +29,8 @@ pub(crate) struct KeyedState<K: StateKey, S: StateValue, M: Mark = ()> {
     pub(super) rewrite: AtomicBool,
     /// Whether a merge ended in the middle.
     pub(super) is_torn: AtomicBool,
+    /// Whether the keys in memory are limited.
+    pub(super) is_limited: AtomicBool,
     pub(super) initial: Mutex<Vec<(K, S)>>,
     pub(super) migrations: Migrations,
 }
@@ -61,7 +43,7 @@ impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
     ) -> Self {
         Self {
             partitions: (0..partitioning.partitions())
-                .map(|_| RwLock::default())
+                .map(|_| RwLock::new(PartitionState::new(timeout.is_some())))
                 .collect(),
             partitioning,
             timeout,
@@ -69,6 +51,7 @@ impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
             merged_through: AtomicU64::new(0),
             rewrite: AtomicBool::new(true),
             is_torn: AtomicBool::new(false),
+            is_limited: AtomicBool::new(false),
             initial: Mutex::new(initial),
             migrations: Migrations::new::<K, S>(),
         }
@@ -124,35 +107,25 @@ impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
         self.timeout.map(|timeout| time.minus(timeout))
     }
 
-    /// Puts keys into their partitions, as the state's first contents.
+    /// Puts keys into their partitions, before the first batch. Of a key that is there twice the last counts.
     pub(super) fn install(
         &self,
-        partitions: Vec<Shelves<K, S, M>>,
-        astray: impl IntoIterator<Item = Held<K, S, M>>,
-    ) {
-        for (partition, shelves) in partitions.into_iter().enumerate() {
-            if let Some(mut held) = self.write(partition) {
-                held.held = shelves;
+        entries: impl IntoIterator<Item = Held<K, S, M>>,
+    ) -> Result<(), TaskError> {
+        for held in entries {
+            let to = self.partitioning.of(&held.pair.0, held.hash);
+            let Some(mut partition) = self.write(to) else {
+                continue;
+            };
+            let is_new = !finished(partition.has(held.hash, &held.pair.0))?;
+            partition.put(held, is_new);
+            if partition.len().is_multiple_of(LOOK) {
+                finished(partition.make_room())?;
             }
         }
-        for entry in astray {
-            let partition = self.partitioning.of(&entry.pair.0, entry.hash);
-            if let Some(mut held) = self.write(partition) {
-                held.held.put(entry);
-            }
-        }
-    }
-
-    /// Files the keys of a partition, once they are all there.
-    pub(super) fn file_all(&self, partition: usize) {
-        let (Some(_), Some(mut held)) = (self.timeout, self.write(partition)) else {
-            return;
-        };
-        let PartitionState { held, due, .. } = &mut *held;
-        for entry in held.iter() {
-            if let Some(time) = entry.mark.touched() {
-                due.add(entry.hash, time);
-            }
-        }
+        Ok(())
     }
 }
+
+/// After how many keys it is looked how much memory they take.
+const LOOK: usize = 1024;

@@ -4,13 +4,17 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::changes::Changes;
+use super::cold::{Fault, Reader};
 use super::handle::{Now, State};
-use super::keyed::{KeyedState, PartitionState};
+use super::keyed::KeyedState;
 use super::mark::{Mark, Touched};
+use super::partition::PartitionState;
 use super::shelves::Held;
 use super::spec::MapFunction;
-use super::{StateKey, StateValue};
-use crate::rdd::{Chunk, Data, Entry, Executor, JobError, Rdd, RddNode, Routed, Sink, Stop, route};
+use super::{StateKey, StateValue, finished};
+use crate::rdd::{
+    Chunk, Data, Entry, Executor, JobError, Rdd, RddNode, Routed, Sink, Stop, TaskError, route,
+};
 use crate::time::Time;
 
 /// The dataset of what `f` makes of the batch at `time`.
@@ -66,9 +70,8 @@ where
         };
         if self.state.merged_through() < self.time {
             let routed = route(pairs, &self.state.partitioning, executor)?;
-            let worked = executor.run(self.partitions(), |partition| {
-                Ok(self.work(&routed, partition))
-            })?;
+            let worked =
+                executor.run(self.partitions(), |partition| self.work(&routed, partition))?;
             let (changes, mapped): (Vec<_>, Vec<_>) = worked.into_iter().unzip();
             self.state.staged().insert(self.time, Arc::new(changes));
             let _ = self.mapped.set(mapped);
@@ -92,6 +95,9 @@ where
     }
 }
 
+/// What changes in a partition, and what the function yielded.
+type Worked<K, S, U> = (Changes<K, S, Touched>, Vec<U>);
+
 /// How many keys are looked up before the function is called for them: a look-up waits for memory, and
 /// so they wait together.
 const RUN: usize = 64;
@@ -105,26 +111,32 @@ where
     F: MapFunction<K, V, S, U>,
 {
     /// One partition: what changes, and what the function yields.
-    fn work(&self, routed: &Routed<K, V>, partition: usize) -> (Changes<K, S, Touched>, Vec<U>) {
+    fn work(&self, routed: &Routed<K, V>, partition: usize) -> Result<Worked<K, S, U>, TaskError> {
         let mut changes = Changes::default();
         let mut mapped = Vec::with_capacity(routed.len_of(partition));
         let Some(held) = self.state.read(partition) else {
-            return (changes, mapped);
+            return Ok((changes, mapped));
         };
-        let mut arrived = routed.of(partition);
-        let mut run: Vec<(&Entry<K, V>, Option<&Held<K, S, Touched>>)> = Vec::with_capacity(RUN);
-        loop {
-            let next = arrived.by_ref().take(RUN);
-            run.extend(next.map(|entry| (entry, held.held.find(entry.hash, &entry.pair.0))));
-            if run.is_empty() {
-                break;
+        finished(held.with_cold(|cold| {
+            let mut arrived = routed.of(partition);
+            let mut run = Vec::with_capacity(RUN);
+            loop {
+                let next = arrived.by_ref().take(RUN);
+                run.extend(next.map(|entry| (entry, held.held.find(entry.hash, &entry.pair.0))));
+                if run.is_empty() {
+                    break;
+                }
+                for (entry, before) in run.drain(..) {
+                    let read = match (before, cold) {
+                        (None, Some(cold)) => held.find_cold(cold, entry.hash, &entry.pair.0)?,
+                        _ => None,
+                    };
+                    mapped.extend(self.touch(entry, before.or(read.as_ref()), &mut changes));
+                }
             }
-            for (entry, before) in run.drain(..) {
-                mapped.extend(self.touch(entry, before, &mut changes));
-            }
-        }
-        self.time_out(&held, &mut changes, &mut mapped);
-        (changes, mapped)
+            self.time_out(&held, cold, &mut changes, &mut mapped)
+        }))?;
+        Ok((changes, mapped))
     }
 
     /// Calls the function for a pair. `held` is what the key had before the batch.
@@ -171,24 +183,24 @@ where
     fn time_out(
         &self,
         held: &PartitionState<K, S, Touched>,
+        cold: Option<&Reader>,
         changes: &mut Changes<K, S, Touched>,
         mapped: &mut Vec<U>,
-    ) {
-        let Some(before) = self.state.timed_out_before(self.time) else {
-            return;
+    ) -> Result<(), Fault> {
+        let (Some(due), Some(before)) = (&held.due, self.state.timed_out_before(self.time)) else {
+            return Ok(());
         };
-        for held in held
-            .due
-            .before(before)
-            .flat_map(|hash| held.held.with_hash(hash))
-        {
-            let (key, state) = &held.pair;
-            if held.mark.0 >= before || changes.concern(held.hash, key) {
-                continue;
-            }
-            let mut state = State::timing_out(state);
-            mapped.extend(self.f.map(self.time, key, None, &mut state));
-            changes.add_removed(held.hash, key.clone());
+        for hash in due.before(before) {
+            held.with_hash(cold, hash, |held| {
+                let (key, state) = &held.pair;
+                if held.mark.0 >= before || changes.concern(held.hash, key) {
+                    return;
+                }
+                let mut state = State::timing_out(state);
+                mapped.extend(self.f.map(self.time, key, None, &mut state));
+                changes.add_removed(held.hash, key.clone());
+            })?;
         }
+        Ok(())
     }
 }

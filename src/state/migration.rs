@@ -263,7 +263,7 @@ pub(super) fn restore_migrated<K: StateKey, S: StateValue, M: Mark>(
     })?;
     let entries: Vec<Held<K, S, M>> = read.into_iter().flatten().collect();
     let count = entries.len() as u64;
-    state.install(Vec::new(), entries);
+    state.install(entries)?;
     let lost = count.saturating_sub(state.keys());
     if lost > 0 {
         return Err(format!(
@@ -272,7 +272,6 @@ pub(super) fn restore_migrated<K: StateKey, S: StateValue, M: Mark>(
         )
         .into());
     }
-    (0..state.partition_count()).for_each(|partition| state.file_all(partition));
     state.set_rewrite(true);
     state.set_merged_through(through);
     Ok(())

@@ -7,6 +7,7 @@
 
 mod after;
 mod changes;
+mod cold;
 mod datasets;
 mod due;
 mod encode;
@@ -16,8 +17,10 @@ mod handle;
 mod keyed;
 mod map;
 mod mark;
+mod memory;
 mod merge;
 mod migration;
+mod partition;
 mod restore;
 mod shelves;
 mod spec;
@@ -31,7 +34,7 @@ use serde::de::DeserializeOwned;
 
 use tidemill_checkpoint::{PartitionChanges, Series};
 
-use crate::rdd::{BoxError, Data, Executor, JobError, Key};
+use crate::rdd::{BoxError, Data, Executor, JobError, Key, Stop, TaskError};
 use crate::time::Time;
 
 pub use handle::State;
@@ -42,6 +45,7 @@ pub(crate) use datasets::Datasets;
 pub(crate) use keyed::KeyedState;
 pub(crate) use map::map_with_state;
 pub(crate) use mark::Touched;
+pub(crate) use memory::StateMemory;
 pub(crate) use migration::{FIRST_VERSION, Migrations, Part};
 pub(crate) use restore::ChunkSource;
 pub(crate) use update::update_state;
@@ -107,7 +111,7 @@ pub(crate) trait AnyState: Send + Sync {
         Err(format!("a state of this kind can't be migrated from version {from}").into())
     }
     /// Fills the empty state with what the program starts from; `first` is the time of the first batch.
-    fn initialize(&self, first: Time, executor: &Executor);
+    fn initialize(&self, first: Time, executor: &Executor) -> Result<(), BoxError>;
     /// How long after a batch its effect is gone without a trace: a window's length. `None`: never.
     fn window(&self) -> Option<Duration> {
         None
@@ -117,4 +121,16 @@ pub(crate) trait AnyState: Send + Sync {
     fn has_begun(&self) -> bool {
         true
     }
+    /// Limits the memory of the empty state to its share, one of `states`.
+    fn limit_memory(&self, _memory: &StateMemory, _states: usize) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Nothing ends a work of our own early but an error.
+fn finished<R>(worked: Result<R, Stop>) -> Result<R, TaskError> {
+    worked.map_err(|stop| match stop {
+        Stop::Failed(error) => error,
+        Stop::Enough => TaskError::new("work on a state ended before it was done"),
+    })
 }

@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 
 use crate::rdd::{Data, Key};
 
-/// Shelves of a partition: a power of two.
-const SHELVES: usize = 64;
+/// Shelves of a partition.
+pub(super) const SHELVES: usize = 256;
 
 /// A key with its state.
 #[derive(Debug, Clone)]
@@ -37,6 +37,16 @@ impl<K, S, M> Default for Shelves<K, S, M> {
 /// middle.
 fn shelf(hash: u64) -> usize {
     (hash >> 48) as usize % SHELVES
+}
+
+/// A hash turned so that it sorts by shelf first.
+pub(super) fn by_shelf(hash: u64) -> u64 {
+    hash.rotate_left(8)
+}
+
+/// The hash that was turned.
+pub(super) fn hash_of(by_shelf: u64) -> u64 {
+    by_shelf.rotate_right(8)
 }
 
 impl<K: Key, S: Data, M: Copy> Shelves<K, S, M> {
@@ -105,19 +115,17 @@ impl<K: Key, S: Data, M: Copy> Shelves<K, S, M> {
         }
     }
 
-    /// Takes off what isn't to stay.
-    pub(super) fn take_unless(
-        &mut self,
-        mut stays: impl FnMut(&Held<K, S, M>) -> bool,
-    ) -> Vec<Held<K, S, M>> {
-        let mut taken = Vec::new();
-        for table in &mut self.tables {
-            if !table.iter().all(&mut stays) {
-                taken.extend(table.extract_if(|held| !stays(held)));
-            }
+    /// The entries of one shelf.
+    pub(super) fn on(&self, shelf: usize) -> impl Iterator<Item = &Held<K, S, M>> {
+        self.tables.get(shelf).into_iter().flatten()
+    }
+
+    /// Empties a shelf and lets its memory go.
+    pub(super) fn clear(&mut self, shelf: usize) {
+        if let Some(table) = self.tables.get_mut(shelf) {
+            self.len -= table.len();
+            *table = HashTable::new();
         }
-        self.len -= taken.len();
-        taken
     }
 
     /// Every key's entry.
@@ -126,7 +134,6 @@ impl<K: Key, S: Data, M: Copy> Shelves<K, S, M> {
     }
 
     /// How many entries there is room for.
-    #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.tables.iter().map(HashTable::capacity).sum()
     }
@@ -165,9 +172,16 @@ mod tests {
             let expected = (key % 3 != 0).then_some(key * 2);
             assert_eq!(found.map(|held| held.pair.1), expected);
         }
-        let taken = shelves.take_unless(|held| held.pair.0 < 5000);
-        assert!(taken.iter().all(|held| held.pair.0 >= 5000));
-        assert_eq!(shelves.len() + taken.len(), 6666);
+        let on = shelves.on(3).count();
+        assert!(on > 0);
+        assert!(shelves.on(3).all(|held| by_shelf(held.hash) >> 56 == 3));
+        assert!(
+            shelves
+                .on(3)
+                .all(|held| hash_of(by_shelf(held.hash)) == held.hash)
+        );
+        shelves.clear(3);
+        assert_eq!(shelves.len(), 6666 - on);
         assert_eq!(shelves.iter().count(), shelves.len());
     }
 

@@ -6,8 +6,8 @@ use super::changes::Changes;
 use super::group::Groups;
 use super::keyed::KeyedState;
 use super::shelves::Held;
-use super::{StateKey, StateValue};
-use crate::rdd::{Data, Executor, JobError, Rdd, RddNode, Routed, Sink, Stop, route};
+use super::{StateKey, StateValue, finished};
+use crate::rdd::{Data, Executor, JobError, Rdd, RddNode, Routed, Sink, Stop, TaskError, route};
 use crate::time::Time;
 
 /// The dataset of every key's state after the batch at `time`. `functions` makes the function for the
@@ -63,7 +63,7 @@ where
             let routed = route(pairs, &self.state.partitioning, executor)?;
             let changes = executor.run(self.partitions(), |partition| {
                 let function = (self.functions)(self.time, partition);
-                Ok(changes_of(&self.state, &routed, partition, function))
+                changes_of(&self.state, &routed, partition, function)
             })?;
             self.state.staged().insert(self.time, Arc::new(changes));
         }
@@ -86,7 +86,7 @@ fn changes_of<K, V, S>(
     routed: &Routed<K, V>,
     partition: usize,
     mut f: impl FnMut(&K, &[V], Option<&S>) -> Option<S>,
-) -> Changes<K, S, ()>
+) -> Result<Changes<K, S, ()>, TaskError>
 where
     K: StateKey,
     V: Data,
@@ -95,33 +95,37 @@ where
     let groups = Groups::of(routed.of(partition), routed.len_of(partition));
     let mut changes = Changes::default();
     let Some(held) = state.read(partition) else {
-        return changes;
+        return Ok(changes);
     };
     let mut had_state = vec![false; groups.len()];
-    for Held {
-        hash,
-        pair: (key, before),
-        ..
-    } in held.held.iter()
-    {
-        let group = groups.find(*hash, key);
+    let mut pass = |held: &Held<K, S, ()>| {
+        let (hash, (key, before)) = (held.hash, &held.pair);
+        let group = groups.find(hash, key);
         let values = group.and_then(|group| {
             *had_state.get_mut(group)? = true;
             Some(groups.get(group)?.2)
         });
         match f(key, values.unwrap_or_default(), Some(before)) {
             Some(after) if *before == after => {}
-            Some(after) => changes.add(entry(*hash, key, after), false),
-            None => changes.add_removed(*hash, key.clone()),
+            Some(after) => changes.add(entry(hash, key, after), false),
+            None => changes.add_removed(hash, key.clone()),
         }
-    }
+    };
+    held.held.iter().for_each(&mut pass);
+    finished(held.with_cold(|cold| match cold {
+        Some(cold) => held.each_cold(cold, |held| {
+            pass(&held);
+            Ok(())
+        }),
+        None => Ok(()),
+    }))?;
     let new = had_state.into_iter().enumerate().filter(|(_, had)| !had);
     for (hash, key, values) in new.filter_map(|(group, _)| groups.get(group)) {
         if let Some(after) = f(key, values, None) {
             changes.add(entry(hash, key, after), true);
         }
     }
-    changes
+    Ok(changes)
 }
 
 fn entry<K: Clone, S>(hash: u64, key: &K, state: S) -> Held<K, S, ()> {

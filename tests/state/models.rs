@@ -8,7 +8,14 @@ use tidemill::state::{State, StateSpec};
 
 use crate::support::SECOND;
 use crate::support::cases::cases;
-use crate::support::model::{Batches, batches, check, plans};
+use crate::support::model::{Batches, Plan, batches, check, plans};
+
+/// Lines of many different words, some of them again and again.
+fn numbers() -> impl Strategy<Value = Vec<String>> {
+    let word = prop_oneof![(0u32..2000), (0u32..20)].prop_map(|n| format!("key-{n}"));
+    let line = proptest::collection::vec(word, 0..40).prop_map(|words| words.join(" "));
+    proptest::collection::vec(line, 0..8)
+}
 
 /// What a program yields: a key, its running count, and what became of the key.
 type Told = (String, u64, &'static str);
@@ -89,5 +96,41 @@ proptest! {
         };
         check(&batches, &plan, |lines| program(lines).into(), |n| Some(model(&batches, timeout, n).0))?;
         check(&batches, &plan, |lines| program(lines).state_snapshots(), |n| Some(model(&batches, timeout, n).1))?;
+    }
+
+    #[test]
+    fn many_keys_in_little_memory(batches in proptest::collection::vec(numbers(), 1..8), plan in plans(), memory in 0u64..60_000, timeout in proptest::option::of(1usize..3)) {
+        let plan = Plan { state_memory: Some(memory), ..plan };
+        let spec = || {
+            let spec = StateSpec::function(step);
+            match timeout {
+                Some(timeout) => spec.timeout(SECOND * timeout as u32),
+                None => spec,
+            }
+        };
+        check(&batches, &plan, |lines| words(lines).map_with_state(spec()).into(), |n| Some(model(&batches, timeout, n).0))?;
+        check(&batches, &plan, |lines| words(lines).map_with_state(spec()).state_snapshots(), |n| Some(model(&batches, timeout, n).1))?;
+        // Each key's count; one that hasn't come for two batches is dropped.
+        let counts = |n: usize| {
+            let mut held: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+            for batch in &batches[..=n] {
+                let mut new: BTreeMap<&str, u64> = BTreeMap::new();
+                batch.iter().flat_map(|line| line.split_whitespace()).for_each(|word| *new.entry(word).or_default() += 1);
+                held.values_mut().for_each(|held| held.1 += 1);
+                for (word, n) in new {
+                    let held = held.entry(word.to_owned()).or_default();
+                    *held = (held.0 + n, 0);
+                }
+                held.retain(|_, held| held.1 < 2);
+            }
+            Some(held.into_iter().collect())
+        };
+        check(&batches, &plan, |lines| {
+            words(lines).update_state_by_key(|new: &[u64], held: Option<&(u64, u64)>| {
+                let (total, quiet) = held.copied().unwrap_or_default();
+                let quiet = if new.is_empty() { quiet + 1 } else { 0 };
+                (quiet < 2).then(|| (total + new.len() as u64, quiet))
+            })
+        }, counts)?;
     }
 }

@@ -44,6 +44,8 @@ pub struct Plan {
     pub checkpoint_every: u32,
     /// On a disk (sled) rather than in memory.
     pub on_disk: bool,
+    /// Bytes of memory that states may take.
+    pub state_memory: Option<u64>,
 }
 
 /// A moment in the life of a batch.
@@ -65,11 +67,13 @@ pub fn plans() -> impl Strategy<Value = Plan> {
         Just(Moment::Running)
     ];
     let kills = proptest::collection::vec((0usize..8, moment), 1..3);
-    (kills, 1u32..4, proptest::bool::weighted(0.2)).prop_map(
-        |(kills, checkpoint_every, on_disk)| Plan {
+    let memory = proptest::option::weighted(0.3, 0u64..60_000);
+    (kills, 1u32..4, proptest::bool::weighted(0.2), memory).prop_map(
+        |(kills, checkpoint_every, on_disk, state_memory)| Plan {
             kills,
             checkpoint_every,
             on_disk,
+            state_memory,
         },
     )
 }
@@ -141,13 +145,16 @@ fn run<T: Data + Ord>(
         Some(folder) => format!("sled:{}/checkpoint", folder.path().display()),
         None => format!("memory:model-{}", LOCATION.fetch_add(1, Ordering::SeqCst)),
     };
+    let scratch = tempfile::tempdir().unwrap();
     let clock = clock_at(FIRST - 1);
     let seen: Arc<Mutex<Yielded<T>>> = Arc::default();
     let start = || -> (StreamingContext, Feed) {
-        let context = set(builder(&url, &clock))
-            .checkpoint_interval(SECOND * plan.checkpoint_every)
-            .build()
-            .unwrap();
+        let mut builder =
+            set(builder(&url, &clock)).checkpoint_interval(SECOND * plan.checkpoint_every);
+        if let Some(bytes) = plan.state_memory {
+            builder = builder.state_memory(bytes).state_scratch(scratch.path());
+        }
+        let context = builder.build().unwrap();
         let (feed, fed) = feed();
         let lines = context.receiver_stream_with("lines", fed, Default::default());
         note(&program(&context, &lines), &seen);

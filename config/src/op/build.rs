@@ -405,6 +405,15 @@ pub(super) fn update_state_by_key(op: &mut OpReader<'_>) -> Built {
         .map(|function| OpKind::UpdateStateByKey { function })
 }
 
+pub(super) fn map_with_state(op: &mut OpReader<'_>) -> Built {
+    let function = op.aggregate();
+    let timeout = op.section.get_if("timeout", positive);
+    Some(OpKind::MapWithState {
+        function: function?,
+        timeout,
+    })
+}
+
 pub(super) fn top(op: &mut OpReader<'_>) -> Built {
     let n = op.section.get("n");
     let written = op.section.get("by");

@@ -173,6 +173,13 @@ pub enum OpKind {
         /// How.
         function: AggregateFunction,
     },
+    /// Each key of the batch with all of its values so far folded into one.
+    MapWithState {
+        /// How.
+        function: AggregateFunction,
+        /// How long a key is kept that doesn't come; for ever, if `None`.
+        timeout: Option<Duration>,
+    },
     /// The greatest records of each batch, greatest first.
     Top {
         /// How many.
@@ -207,7 +214,10 @@ impl OpKind {
 
     /// Whether results depend on earlier batches, so that these must be recovered.
     pub const fn is_stateful(&self) -> bool {
-        matches!(self, Self::UpdateStateByKey { .. }) || self.window().is_some()
+        matches!(
+            self,
+            Self::UpdateStateByKey { .. } | Self::MapWithState { .. }
+        ) || self.window().is_some()
     }
 }
 

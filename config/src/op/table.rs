@@ -243,6 +243,10 @@ pub(crate) static OPS: &[OpSpec] = ops![
     "update_state_by_key", "Pairs each key with all of its values so far folded into one.", &[
         AGGREGATE,
     ], shuffle, build::update_state_by_key;
+    "map_with_state", "Pairs each key of the batch with all of its values so far folded into one.", &[
+        AGGREGATE,
+        Key::optional("timeout", "a duration", "\"10m\"", "A key that doesn't come for longer is forgotten."),
+    ], shuffle, build::map_with_state;
     "top", "The greatest records of each batch, greatest first.", &[
         Key::required("n", "an integer", "10", "How many."),
         Key::derived("by", "key or value", "\"value\"", "value", "For pairs: what is compared."),
@@ -271,6 +275,5 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("cogroup", "`join` with `how = \"full\"`"),
     ("transform", "`map` and `filter`"),
     ("transform_with", "`union`, `map` and `filter`"),
-    ("map_with_state", "`update_state_by_key`"),
     ("sql", "`map`, `filter` and `reduce_by_key`"),
 ];

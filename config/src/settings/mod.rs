@@ -60,6 +60,15 @@ pub struct Memory {
     pub cached: Option<ByteSize>,
 }
 
+/// `[state]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Bytes of memory for the keys of all states, if limited.
+    pub memory: Option<ByteSize>,
+    /// Where states lie that have no room in memory; `None`: beside the checkpoint.
+    pub scratch: Option<PathBuf>,
+}
+
 /// `[receiver]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
@@ -165,6 +174,7 @@ pub(crate) struct Settings {
     pub checkpoint: Option<Checkpoint>,
     pub wal: Option<Wal>,
     pub storage: Option<Storage>,
+    pub state: Option<State>,
     pub receiver: Option<Receiver>,
     pub memory: Option<Memory>,
     pub admin: Option<Admin>,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
 use super::{
-    Admin, Backpressure, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver, Settings, Stop,
-    Storage, Wal,
+    Admin, Backpressure, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver, Settings,
+    State, Stop, Storage, Wal,
 };
 use crate::address::Listen;
 use crate::error::{Problem, Report};
@@ -62,6 +62,7 @@ pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Setti
         wal: wal(open.section("wal", report), at.as_ref()),
         checkpoint,
         storage: storage(open.section("storage", report)),
+        state: state(open.section("state", report)),
         receiver: receiver(open.section("receiver", report), top.batch_interval),
         memory: memory(open.section("memory", report)),
         admin: admin(open.section("admin", report)),
@@ -129,6 +130,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
         checkpoint: None,
         wal: None,
         storage: None,
+        state: None,
         receiver: None,
         memory: None,
         admin: None,
@@ -270,6 +272,15 @@ fn storage(mut section: Section<'_>) -> Option<Storage> {
 fn memory(mut section: Section<'_>) -> Option<Memory> {
     Some(Memory {
         cached: section.get("cached"),
+    })
+}
+
+fn state(mut section: Section<'_>) -> Option<State> {
+    let memory = section.get("memory");
+    let scratch = section.get::<NonEmpty>("scratch");
+    Some(State {
+        memory,
+        scratch: scratch.map(|folder| folder.0.into()),
     })
 }
 

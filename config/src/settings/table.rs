@@ -103,6 +103,23 @@ const STORAGE: &[Key] = &[Key::default(
      more than this is free. A start takes a quarter of it.",
 )];
 
+const STATE: &[Key] = &[
+    Key::optional(
+        "memory",
+        "a size",
+        "\"1GiB\"",
+        "Bytes of memory for the keys of all states; what is beyond lies in a scratch folder. No limit by \
+         default.",
+    ),
+    Key::derived(
+        "scratch",
+        "a folder",
+        "\"/var/tmp\"",
+        "`scratch` beside the checkpoint or the logs, or a temporary folder",
+        "Where states lie that have no room in memory. It is made anew at each start.",
+    ),
+];
+
 const RECEIVER: &[Key] = &[
     Key::derived(
         "block_interval",
@@ -280,6 +297,7 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
         WAL,
     ),
     ("storage", "The disks that all of this lies on.", STORAGE),
+    ("state", "What operators with state keep in memory.", STATE),
     (
         "receiver",
         "How received records are gathered into blocks.",

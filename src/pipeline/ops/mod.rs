@@ -4,6 +4,7 @@ mod join;
 mod keyed;
 mod map;
 mod single;
+mod state;
 mod whole;
 mod window;
 
@@ -32,6 +33,9 @@ pub(super) fn apply(stream: &AnyStream, at: &At<'_>) -> Result<AnyStream, BoxErr
         OpKind::ReduceByKey { function } => keyed::reduce_by_key(stream, *function, at),
         OpKind::CombineByKey { function } => keyed::combine_by_key(stream, *function, at),
         OpKind::UpdateStateByKey { function } => keyed::update_state(stream, *function, at),
+        OpKind::MapWithState { function, timeout } => {
+            state::map_with_state(stream, *function, *timeout, at)
+        }
         OpKind::Repartition { partitions } => {
             Ok(same!(stream, s => at.name(s.repartition((*partitions).into()))))
         }

@@ -61,7 +61,9 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> AnyState for WindowState<K, V,
         super::restore::restore(self, series, through, chunks, executor)
     }
 
-    fn initialize(&self, _first: Time, _executor: &Executor) {}
+    fn initialize(&self, _first: Time, _executor: &Executor) -> Result<(), BoxError> {
+        Ok(())
+    }
 
     fn partitions(&self) -> Option<usize> {
         Some(self.partition_count())

@@ -1,0 +1,194 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::rdd::KeyHasher;
+use crate::state::cold::Scratch;
+use crate::state::finished;
+
+/// A scratch file in memory that fails when it is told to.
+#[derive(Debug, Default)]
+struct Failing {
+    bytes: Mutex<Vec<u8>>,
+    /// How many reads and writes succeed before one fails; no failures at the greatest number.
+    good: AtomicU64,
+}
+
+impl Failing {
+    fn new() -> Arc<Self> {
+        let failing = Self::default();
+        failing.good.store(u64::MAX, Ordering::SeqCst);
+        Arc::new(failing)
+    }
+
+    fn step(&self) -> io::Result<()> {
+        let good = self.good.load(Ordering::SeqCst);
+        if good == 0 {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        if good != u64::MAX {
+            self.good.store(good - 1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+impl Scratch for Failing {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.bytes.lock().unwrap().len() as u64)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.step()?;
+        self.bytes.lock().unwrap().resize(len as usize, 0);
+        Ok(())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.step()?;
+        let bytes = self.bytes.lock().unwrap();
+        out.copy_from_slice(&bytes[offset as usize..offset as usize + out.len()]);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, new: &[u8]) -> io::Result<()> {
+        self.step()?;
+        let mut bytes = self.bytes.lock().unwrap();
+        let end = offset as usize + new.len();
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        bytes[offset as usize..end].copy_from_slice(new);
+        Ok(())
+    }
+}
+
+type Partition = PartitionState<String, u64, ()>;
+
+/// All that a partition holds, hot and cold.
+fn all(partition: &Partition) -> Result<BTreeMap<String, u64>, TaskError> {
+    let mut found = BTreeMap::new();
+    let mut add = |held: &Held<String, u64, ()>| {
+        let (key, state) = held.pair.clone();
+        assert!(
+            found.insert(key, state).is_none(),
+            "{:?} is there twice",
+            held.pair
+        );
+    };
+    partition.held.iter().for_each(&mut add);
+    finished(partition.with_cold(|cold| match cold {
+        Some(cold) => partition.each_cold(cold, |held| {
+            add(&held);
+            Ok(())
+        }),
+        None => Ok(()),
+    }))?;
+    Ok(found)
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put(u16, u64),
+    Remove(u16),
+    MakeRoom,
+    /// From now on the disk fails after as many steps.
+    Break(u64),
+    Heal,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (0u16..400, any::<u64>()).prop_map(|(key, state)| Step::Put(key, state)),
+        4 => (0u16..400).prop_map(Step::Remove),
+        3 => Just(Step::MakeRoom),
+        1 => (0u64..60).prop_map(Step::Break),
+        1 => Just(Step::Heal),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever the disk does, the partition is what a map is, as soon as the disk can be read.
+    #[test]
+    fn a_partition_with_little_memory_is_a_map(steps in steps(), memory in 0usize..20_000) {
+        let hasher = KeyHasher::new(5);
+        let scratch = Failing::new();
+        let mut partition = Partition::new(false);
+        partition.limit(memory, Cold::new(scratch.clone()));
+        let mut model = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Put(key, state) => {
+                    let key = format!("key {key}");
+                    let hash = hasher.hash(&key);
+                    let Ok(is_there) = partition.has(hash, &key) else { continue };
+                    prop_assert_eq!(is_there, model.contains_key(&key));
+                    partition.put(Held { hash, mark: (), pair: (key.clone(), state) }, !is_there);
+                    model.insert(key, state);
+                }
+                Step::Remove(key) => {
+                    let key = format!("key {key}");
+                    let hash = hasher.hash(&key);
+                    let Ok(is_there) = partition.has(hash, &key) else { continue };
+                    prop_assert_eq!(is_there, model.remove(&key).is_some());
+                    if is_there {
+                        partition.remove(hash, &key);
+                    }
+                }
+                Step::MakeRoom => {
+                    let made = partition.make_room();
+                    let is_whole = scratch.good.load(Ordering::SeqCst) == u64::MAX;
+                    prop_assert!(made.is_ok() || !is_whole, "{made:?}");
+                    if made.is_ok() {
+                        let within = partition.held.len() == 0 || memory_of(&partition.held) <= memory;
+                        prop_assert!(within);
+                    }
+                }
+                Step::Break(good) => scratch.good.store(good, Ordering::SeqCst),
+                Step::Heal => scratch.good.store(u64::MAX, Ordering::SeqCst),
+            }
+            prop_assert_eq!(partition.len(), model.len());
+        }
+        scratch.good.store(u64::MAX, Ordering::SeqCst);
+        prop_assert_eq!(&all(&partition).unwrap(), &model);
+        partition.make_room().unwrap();
+        prop_assert_eq!(&all(&partition).unwrap(), &model);
+    }
+}
+
+#[test]
+fn an_error_of_the_disk_says_what_to_do() {
+    let scratch = Failing::new();
+    let mut partition = Partition::new(false);
+    partition.limit(0, Cold::new(scratch.clone()));
+    let hasher = KeyHasher::new(5);
+    let key = "a".to_owned();
+    let hash = hasher.hash(&key);
+    let pair = (key, 1);
+    partition.put(
+        Held {
+            hash,
+            mark: (),
+            pair,
+        },
+        true,
+    );
+    scratch.good.store(3, Ordering::SeqCst);
+    let error = finished(partition.make_room()).unwrap_err().to_string();
+    assert!(
+        error.contains("scratch folder") && error.contains("Nothing is lost"),
+        "{error}"
+    );
+    assert_eq!(partition.held.len(), 1);
+    scratch.good.store(u64::MAX, Ordering::SeqCst);
+    partition.make_room().unwrap();
+    assert_eq!(partition.held.len(), 0);
+    assert_eq!(all(&partition).unwrap().len(), 1);
+}
