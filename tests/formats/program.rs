@@ -11,7 +11,7 @@ use tidemill_checkpoint::{CheckpointReader, Location};
 use tidemill_storage::LocalDisk;
 use tidemill_wal::LogReader;
 
-use crate::support::{Collected, Feed, builder, clock_at, feed, run_to};
+use crate::support::{Collected, Feed, SECOND, builder, clock_at, feed, run_to};
 use tidemill::clock::ManualClock;
 
 /// What it wrote, by kind of record.
@@ -50,6 +50,7 @@ fn program_from(
         .uid("totals")
         .state_version(2);
     Collected::new().collect(&totals);
+    Collected::new().collect(&totals.count_by_window(2 * SECOND, SECOND));
     let clock = clock.clone();
     totals.for_each_rdd(move |_, _| -> Result<(), BoxError> {
         clock.advance(Duration::from_millis(7));
