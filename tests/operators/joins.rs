@@ -56,8 +56,11 @@ fn right_of(batch: &[String]) -> Vec<Right> {
         .collect()
 }
 
+/// A row of a full outer join.
+type Row = (String, (Option<usize>, Option<char>));
+
 /// Every row of a full outer join.
-fn rows(left: &[Left], right: &[Right]) -> Vec<(String, (Option<usize>, Option<char>))> {
+fn rows(left: &[Left], right: &[Right]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (key, length) in left {
         let matches = right.iter().filter(|(other, _)| other == key);
@@ -75,7 +78,7 @@ fn rows(left: &[Left], right: &[Right]) -> Vec<(String, (Option<usize>, Option<c
     rows
 }
 
-fn rows_of(batches: &Batches, n: usize) -> Vec<(String, (Option<usize>, Option<char>))> {
+fn rows_of(batches: &Batches, n: usize) -> Vec<Row> {
     rows(&left_of(&batches[n]), &right_of(&batches[n]))
 }
 
