@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde::Serialize;
 
-use super::misfits::Misfits;
+use super::misfits::{Misfits, shortened};
 use super::position::{self, Position};
 use super::{Chunk, Element, Emitter, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
 use crate::effects::{self, Effect, EffectId};
@@ -146,15 +146,6 @@ impl Pass<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Enough of a record to recognise it.
-pub(super) fn shortened(text: &str) -> String {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fallible::shortened;
 use crate::uid::OperatorUid;
 
 /// Time between two warnings of an operator.
@@ -49,6 +48,15 @@ impl Misfits {
             record,
             "a record doesn't fit and is left out"
         );
+    }
+}
+
+/// Enough of a record to recognise it.
+pub(super) fn shortened(text: &str) -> String {
+    const SHOWN: usize = 100;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
 
-use super::encode::write;
+use super::bytes::write;
 use super::mark::Mark;
 use super::shelves::{Held, by_shelf};
 use super::{StateKey, StateValue};

@@ -1,9 +1,9 @@
 //! A partition's entries as a checkpoint holds them: key and state as MessagePack, structs as maps with
 //! field names.
 
-use serde::Serialize;
 use tidemill_checkpoint::{ChunkBuilder, PartitionChanges};
 
+use super::bytes::write;
 use super::mark::Mark;
 use super::partition::PartitionState;
 use super::shelves::Held;
@@ -37,12 +37,6 @@ impl Writer {
         builder.push(&self.key, Some(&self.state));
         Ok(())
     }
-}
-
-/// Writes a key or a state.
-pub(super) fn write<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), BoxError> {
-    value.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())?;
-    Ok(())
 }
 
 /// The entries that changed.

@@ -6,6 +6,7 @@
 //! that changed, not the keys that are held.
 
 mod after;
+mod bytes;
 mod changes;
 mod cold;
 mod datasets;

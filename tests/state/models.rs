@@ -28,6 +28,10 @@ fn words(lines: &DStream<str>) -> DStream<(String, u64)> {
 }
 
 /// Counts; the key `b` is removed when its count reaches three, `c` is never updated again.
+#[expect(
+    clippy::ptr_arg,
+    reason = "it is handed over as a function of the key type"
+)]
 fn step(key: &String, value: Option<&u64>, state: &mut State<'_, u64>) -> Told {
     if state.is_timing_out() {
         return (key.clone(), *state.get(), "out");

@@ -9,6 +9,7 @@
 //! changes the window, and is for a checkpoint only once the batch is complete.
 
 mod advance;
+mod apply;
 mod build;
 mod dataset;
 mod delta;
