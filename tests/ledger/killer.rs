@@ -115,6 +115,12 @@ fn strike(trial: &Trial, failpoints: Option<&str>, dice: &mut Rng, tally: &mut T
                 daemon.stop_now();
                 return tally.count("stop at once");
             }
+            if trial.has_letters() && dice.chance(40) {
+                trial.requeue_and_kill(daemon, dice);
+                tally.count(format!("SIGKILL while letters are put back{disk}"));
+                rest(dice, interval);
+                return;
+            }
             "while it runs"
         }
     };

@@ -43,6 +43,7 @@ mod torn;
 #[cfg(feature = "failpoints")]
 mod torture;
 mod trial;
+mod wide;
 mod workload;
 
 use killer::random_kills;
@@ -64,6 +65,12 @@ fn random_kills_slow_stateful_file() {
 #[test]
 fn random_kills_slow_windowed_sled() {
     killer::random_kills_on_slow_disk("slow-windowed-sled", Pipeline::Windowed, Store::Sled);
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn random_kills_slow_wide_file() {
+    killer::random_kills_on_slow_disk("slow-wide-file", Pipeline::Wide, Store::File);
 }
 
 /// Seeds that once found something.
@@ -133,4 +140,14 @@ fn random_kills_windowed_sled() {
 #[test]
 fn random_kills_windowed_file() {
     random_kills("windowed-file", Pipeline::Windowed, Store::File);
+}
+
+#[test]
+fn random_kills_wide_sled() {
+    random_kills("wide-sled", Pipeline::Wide, Store::Sled);
+}
+
+#[test]
+fn random_kills_wide_file() {
+    random_kills("wide-file", Pipeline::Wide, Store::File);
 }

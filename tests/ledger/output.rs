@@ -92,7 +92,9 @@ impl Outputs {
         let wanted: Vec<String> = std::iter::once("_SUCCESS".to_owned())
             .chain(wanted)
             .collect();
-        if files != wanted || files.len() < 2 {
+        let plain = |name: &String| name.trim_end_matches(".gz").to_owned();
+        let names: Vec<String> = files.iter().map(plain).collect();
+        if names != wanted || files.len() < 2 {
             return Err(format!("{} isn't whole: {files:?}", self.place.path(name)));
         }
         let mut counts = Counts::default();

@@ -1,8 +1,10 @@
 //! [`OutputPlace`]: where a trial's outputs are, on this machine's disk or in a bucket.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use flate2::read::MultiGzDecoder;
 use tidemill_storage::{Objects, RemoteOptions, open_objects_with};
 
 use super::object_servers::Bucket;
@@ -70,7 +72,7 @@ impl OutputPlace {
     /// A file's text.
     pub fn read(&self, name: &str, file: &str) -> Result<String, String> {
         match self {
-            Self::Folder(folder) => std::fs::read_to_string(folder.join(name).join(file))
+            Self::Folder(folder) => text_of(&folder.join(name).join(file))
                 .map_err(|error| format!("{}: {error}", self.path(name))),
             Self::Bucket { objects, .. } => {
                 let key = format!("{FOLDER}/{name}/{file}");
@@ -99,6 +101,17 @@ impl OutputPlace {
         let relative = |(key, _): (String, u64)| key.strip_prefix(&prefix).map(str::to_owned);
         Ok(listed.into_iter().filter_map(relative).collect())
     }
+}
+
+/// What a file holds; one whose name ends in .gz, uncompressed.
+fn text_of(path: &std::path::Path) -> std::io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    let mut text = String::new();
+    match path.extension().is_some_and(|ending| ending == "gz") {
+        true => MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)?,
+        false => bytes.as_slice().read_to_string(&mut text)?,
+    };
+    Ok(text)
 }
 
 /// The names in a folder; none when there is no folder.

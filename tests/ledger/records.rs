@@ -44,7 +44,8 @@ impl Record {
             .map(|(word, _)| word)
     }
 
-    fn line(self, run: u64) -> String {
+    /// Its line.
+    pub fn line(self, run: u64) -> String {
         let mut line = self.word(run);
         for word in self.common_words() {
             line.push(' ');

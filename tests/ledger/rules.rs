@@ -23,7 +23,8 @@ pub fn check(pipeline: Pipeline, outputs: &Outputs, ledger: &Ledger) -> Result<(
     }
     each_counts_its_records(outputs, ledger)?;
     match pipeline {
-        Pipeline::WordCount => each_record_is_in(outputs, ledger, 1, interval),
+        // What else the wide one writes, `wide` checks.
+        Pipeline::WordCount | Pipeline::Wide => each_record_is_in(outputs, ledger, 1, interval),
         Pipeline::Stateful => totals_are_the_fold(outputs, ledger),
         Pipeline::Windowed => {
             let times: Vec<u64> = outputs.batches.keys().copied().collect();

@@ -21,7 +21,8 @@ const KILLS: u64 = 10_000;
 const KILLS_A_TRIAL: u64 = 60;
 /// Hand-overs of one trial.
 const MOVES_A_TRIAL: u64 = 8;
-/// Trials at once: daemons wait for disks and ticks most of the time.
+/// Trials at once, unless `TIDEMILL_TORTURE_LANES` says otherwise: daemons wait for disks and ticks most of
+/// the time.
 const LANES: u64 = 8;
 
 /// What all lanes have in common.
@@ -64,8 +65,13 @@ impl Run {
 /// The trial of this number, if there are to be more.
 fn trial(run: &Run, number: u64, seed: u64) {
     let mut dice = Rng::new(seed).part(number);
-    let pipelines = [Pipeline::WordCount, Pipeline::Stateful, Pipeline::Windowed];
-    let pipeline = pipelines[dice.below(0..3) as usize];
+    let pipelines = [
+        Pipeline::WordCount,
+        Pipeline::Stateful,
+        Pipeline::Windowed,
+        Pipeline::Wide,
+    ];
+    let pipeline = pipelines[dice.below(0..4) as usize];
     let (pipeline, store, kills) = match dice.below(0..20) {
         // Each batch takes dozens of requests to a slow server, and the others run every missed one.
         0 => (Pipeline::WordCount, Store::Bucket, KILLS_A_TRIAL / 5),
@@ -89,11 +95,13 @@ fn trial(run: &Run, number: u64, seed: u64) {
 fn torture_random_kills() {
     let wanted =
         std::env::var("TIDEMILL_TORTURE_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let lanes =
+        std::env::var("TIDEMILL_TORTURE_LANES").map_or(LANES, |lanes| lanes.parse().unwrap());
     let seed = seed();
     println!("at least {wanted} kills, TIDEMILL_SEED={seed}");
     let (run, next) = (Run::default(), AtomicU64::new(0));
     std::thread::scope(|scope| {
-        for _ in 0..LANES {
+        for _ in 0..lanes {
             scope.spawn(|| {
                 while run.kills.load(Ordering::Relaxed) < wanted {
                     trial(&run, next.fetch_add(1, Ordering::Relaxed), seed);

@@ -11,12 +11,18 @@ use super::output::Outputs;
 use super::records::Ledger;
 use super::rng::Rng;
 use super::rules;
+use super::wide::{self, Beside};
 use super::workload::{Pipeline, Places, Store};
+
+/// How often a mended program is killed while it puts letters back.
+const KILLS_WHILE_PUTTING_BACK: u32 = 3;
 
 /// A trial; its folder stays when the test fails.
 pub struct Trial {
     pub launch: Launch,
     pub outputs: Outputs,
+    /// What the wide pipeline writes beside them.
+    beside: Option<Beside>,
     ledger: Arc<Ledger>,
     feeders: Vec<Feeder>,
     seed: u64,
@@ -67,9 +73,12 @@ impl Trial {
         let ledger = Arc::new(Ledger::new(seed));
         let feeder = Feeder::start(launch.address(), &ledger, rng);
         let outputs = Outputs::new(launch.places.outputs(), seed);
+        let is_wide = pipeline == Pipeline::Wide;
+        let beside = is_wide.then(|| Beside::new(&launch.places, seed));
         Self {
             launch,
             outputs,
+            beside,
             ledger,
             feeders: vec![feeder],
             seed,
@@ -95,6 +104,8 @@ impl Trial {
     pub fn look(&mut self) {
         let looked = self.outputs.refresh();
         self.expect(looked);
+        let looked = self.beside.as_mut().map(Beside::refresh);
+        self.expect(looked.unwrap_or(Ok(())));
     }
 
     /// Stops feeding, lets everything come out, stops gracefully and checks all.
@@ -104,13 +115,60 @@ impl Trial {
         self.feeders.drain(..).for_each(Feeder::stop);
         self.drain(&mut daemon);
         daemon.terminate();
+        if self.beside.is_some() {
+            self.put_letters_back();
+        }
         let checked = self.outputs.check_final();
         self.expect(checked);
         let checked = rules::check(self.launch.places.pipeline, &self.outputs, &self.ledger);
         self.expect(checked);
+        let mut summary = self.ledger.summary();
+        if let Some(mut beside) = self.beside.take() {
+            let checked = beside.check_final();
+            self.expect(checked.and_then(|()| beside.check(&self.outputs, &self.ledger)));
+            summary = format!("{summary}; {}", beside.summary());
+        }
         self.expect(self.launch.verify());
-        println!("{}: {}", self.root().display(), self.ledger.summary());
+        println!("{}: {summary}", self.root().display());
         std::fs::remove_dir_all(self.root()).unwrap();
+    }
+
+    /// Mends the program, has it put all letters back while it is killed, and lets them come out. All of
+    /// its batches must be complete: one that is run again would find records to be good that are letters.
+    fn put_letters_back(&mut self) {
+        std::fs::write(self.launch.places.file(), wide::mended()).unwrap();
+        let mut dice = Rng::new(self.seed).part(2);
+        for _ in 0..KILLS_WHILE_PUTTING_BACK {
+            let mut daemon = self.launch.start(None);
+            daemon.expect_ready();
+            self.requeue_and_kill(daemon, &mut dice);
+            self.look();
+        }
+        let mut daemon = self.launch.start(None);
+        daemon.expect_ready();
+        let done = wide::requeue_to_the_last(self.launch.address());
+        self.expect(done);
+        self.drain(&mut daemon);
+        daemon.terminate();
+    }
+
+    /// Whether letters can be put back.
+    pub fn has_letters(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// Kills a daemon that is being asked to put letters back.
+    pub fn requeue_and_kill(&self, daemon: Daemon, dice: &mut Rng) {
+        let address = self.launch.address();
+        let asked = std::thread::spawn(move || wide::requeue(address));
+        std::thread::sleep(dice.millis(0..25));
+        daemon.kill();
+        let answer = asked.join().unwrap();
+        self.expect(
+            answer
+                .unwrap_or_else(|| Ok(serde_json::Value::Null))
+                .map(drop),
+        );
     }
 
     /// Waits for the output of a batch so late that nothing that was fed can come after it.

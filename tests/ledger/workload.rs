@@ -1,4 +1,4 @@
-//! The pipelines under test: those of `config/examples`, but for times, sizes and places.
+//! The pipelines under test: those of `config/examples`, but for times, sizes and places, and one more.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::object_servers::Bucket;
 use super::place::OutputPlace;
+use super::wide;
 
 /// One of the pipelines that newcomers run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Pipeline {
     WordCount,
     Stateful,
     Windowed,
+    /// Not an example: what those leave out.
+    Wide,
 }
 
 /// Where its checkpoints are.
@@ -37,6 +40,7 @@ impl Pipeline {
             Self::WordCount => "wordcount",
             Self::Stateful => "stateful_wordcount",
             Self::Windowed => "windowed_wordcount",
+            Self::Wide => "wide",
         }
     }
 
@@ -44,6 +48,7 @@ impl Pipeline {
         Duration::from_millis(match self {
             Self::WordCount | Self::Stateful => 200,
             Self::Windowed => 150,
+            Self::Wide => wide::INTERVAL_MS,
         })
     }
 
@@ -51,12 +56,16 @@ impl Pipeline {
     pub fn memory_ms(self) -> u64 {
         match self {
             Self::Windowed => WINDOW_LENGTH_MS + WINDOW_SLIDE_MS,
+            Self::Wide => wide::WINDOW_LENGTH_MS + wide::WINDOW_SLIDE_MS,
             Self::WordCount | Self::Stateful => 0,
         }
     }
 
     /// The example's text with its windows as short as its batches here.
     pub fn text(self) -> String {
+        if self == Self::Wide {
+            return wide::TEXT.to_owned();
+        }
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
         let path = examples.join(self.name()).with_extension("toml");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -140,7 +149,7 @@ impl Places {
             Some(_) => self.url("out/counts"),
             None => self.root.join("out/counts").display().to_string(),
         };
-        vec![
+        let mut settings = vec![
             format!("batch_interval={}ms", interval.as_millis()),
             format!("checkpoint.url={}", self.checkpoint_url()),
             format!("checkpoint.interval={}ms", (interval * 2).as_millis()),
@@ -149,6 +158,15 @@ impl Places {
             "receiver.block_interval=10ms".to_owned(),
             format!("admin.listen=127.0.0.1:{port}"),
             format!("sinks.files.prefix={outputs}"),
-        ]
+        ];
+        if self.pipeline == Pipeline::Wide {
+            let at = |what: &str| self.root.join(what).display().to_string();
+            settings.extend([
+                format!("sinks.totals.prefix={}", at("totals/counts")),
+                format!("sinks.windows.prefix={}", at("windows/counts")),
+                format!("dead_letters.url={}", at("letters")),
+            ]);
+        }
+        settings
     }
 }
