@@ -44,6 +44,7 @@ mod torn;
 mod torture;
 mod trial;
 mod wide;
+mod wide_checker;
 mod workload;
 
 use killer::random_kills;

@@ -164,11 +164,7 @@ impl Trial {
         std::thread::sleep(dice.millis(0..25));
         daemon.kill();
         let answer = asked.join().unwrap();
-        self.expect(
-            answer
-                .unwrap_or_else(|| Ok(serde_json::Value::Null))
-                .map(drop),
-        );
+        self.expect(answer.unwrap_or(Ok(serde_json::Value::Null)).map(drop));
     }
 
     /// Waits for the output of a batch so late that nothing that was fed can come after it.
