@@ -147,11 +147,13 @@ pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, Lon
 pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
-    AccumulatorInfo, Builder, ContextState, LogStatus, RequeuedBatch, SourceInfo, StartMode,
-    StateSize, StreamingContext,
+    AccumulatorInfo, Builder, ContextState, LogStatus, Rehearsal, RequeuedBatch, SourceInfo,
+    StartMode, StateSize, StreamingContext,
 };
 pub use dstream::{DStream, Mistake};
-pub use engine::{CheckpointInfo, CheckpointStatus, DiskSpace, SpaceStatus};
+pub use engine::{
+    CheckpointInfo, CheckpointStatus, DiskSpace, RehearsedBatch, RehearsedOutput, SpaceStatus,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoints::FAILPOINTS;
 pub use recovery::{Change, Difference, OperatorPlan, StatePlan, UpgradePlan};

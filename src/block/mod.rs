@@ -31,7 +31,7 @@ pub(crate) use gate::{Gate, Writer};
 pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError};
 pub(crate) use rate_limit::TokenBucket;
 pub(crate) use rdd::block_rdd;
-pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError};
+pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError, block_in};
 pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};
 
 /// The kind of an entry, in either log, that stands for one that was lost to damage and that somebody

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidemill_wal::Wal;
+use tidemill_wal::{Entry, Wal};
 use tokio::sync::Notify;
 
 use super::in_flight::InFlight;
@@ -61,6 +61,34 @@ impl BlockStoreError {
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self, Self::Log(error) if matches!(**error, tidemill_wal::Error::Closed))
     }
+}
+
+/// The block that an entry of a block log holds.
+pub(crate) fn block_in(
+    entry: Entry,
+    stream: &OperatorUid,
+    info: &BlockInfo,
+) -> Result<Block, BlockStoreError> {
+    if entry.kind == GIVEN_UP {
+        let (stream, id, records) = (stream.clone(), info.id, info.records);
+        return Err(BlockStoreError::GivenUp {
+            stream,
+            id,
+            records,
+        });
+    }
+    let unreadable = |reason| BlockStoreError::Unreadable {
+        stream: stream.clone(),
+        id: info.id,
+        reason,
+    };
+    let (found_stream, found_id, block) = Block::from_payload(entry.payload).map_err(unreadable)?;
+    let logged_as = info.logged_as.as_ref().unwrap_or(stream);
+    if found_stream != *logged_as || found_id != info.id {
+        let reason = format!("its place in the log holds block {found_id} of `{found_stream}`");
+        return Err(unreadable(reason));
+    }
+    Ok(block)
 }
 
 /// Keeps blocks.
@@ -250,27 +278,7 @@ impl BlockStore {
         let entry = log
             .read(position)
             .map_err(|error| BlockStoreError::Log(Arc::new(error)))?;
-        if entry.kind == GIVEN_UP {
-            let (stream, id, records) = (stream.clone(), info.id, info.records);
-            return Err(BlockStoreError::GivenUp {
-                stream,
-                id,
-                records,
-            });
-        }
-        let unreadable = |reason| BlockStoreError::Unreadable {
-            stream: stream.clone(),
-            id: info.id,
-            reason,
-        };
-        let (found_stream, found_id, block) =
-            Block::from_payload(entry.payload).map_err(unreadable)?;
-        let logged_as = info.logged_as.as_ref().unwrap_or(stream);
-        if found_stream != *logged_as || found_id != info.id {
-            let reason = format!("its place in the log holds block {found_id} of `{found_stream}`");
-            return Err(unreadable(reason));
-        }
-        Ok(Arc::new(block))
+        block_in(entry, stream, info).map(Arc::new)
     }
 
     /// Lets go of a block that no batch needs any more.

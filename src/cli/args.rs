@@ -41,11 +41,13 @@ Examples:
     #[command(after_help = "\
 Without --against it opens nothing but the file itself; with it, it reads the checkpoint and the driver's \
 log, beside a live driver if there is one, and takes no lock and writes nothing. Exit code 2 when the \
-restart would be refused.
+restart would be refused. --rehearse copies the received data that its batches need into the folder for \
+temporary files and removes it again; exit code 1 when a batch failed.
 
 Examples:
   tidemill check wordcount.toml --set wal.receiver=false
   tidemill check new.toml --against new.toml
+  tidemill check new.toml --against new.toml --rehearse 3
   tidemill check new.toml --against sled:data/wordcount/checkpoint --drop visits.update_state_by_key --json")]
     Check(CheckArgs),
     /// Show how a running pipeline is doing
@@ -176,6 +178,10 @@ pub(super) struct CheckArgs {
     /// the savepoint of this name at the pipeline's own location
     #[arg(long, value_name = "LOCATION|NAME")]
     pub(super) against: Option<String>,
+    /// Then run the next batches [1] on a fork of the checkpoint: nothing is committed, each output's records
+    /// are computed and counted
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1", requires = "against")]
+    pub(super) rehearse: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
     pub(super) permits: PermitArgs,
     /// Print JSON

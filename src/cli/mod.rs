@@ -18,6 +18,7 @@ mod location;
 mod logging;
 mod notify;
 mod output;
+mod rehearse;
 mod run;
 mod show;
 mod steer;

@@ -2,8 +2,8 @@
 
 use super::args::CheckArgs;
 use super::error::{CliError, Result};
-use super::location;
 use super::output::{self, Output};
+use super::{location, rehearse};
 use crate::StreamingContext;
 use crate::error::Error;
 use crate::recovery::{OperatorPlan, UpgradePlan};
@@ -20,17 +20,39 @@ pub(super) fn check(args: &CheckArgs, context: &StreamingContext) -> Result<()> 
         Some(_) => None,
         None => Some(location::checkpoint(against, sets)?),
     };
-    let Some(plan) = context.examine(location.as_ref(), savepoint)? else {
-        return Err(CliError::Failed(format!(
+    let nothing = || {
+        CliError::Failed(format!(
             "{against} holds no checkpoint: a start would begin with nothing"
-        )));
+        ))
     };
     let mut out = Output::new();
+    let Some(batches) = args.rehearse else {
+        let plan = context.examine(location.as_ref(), savepoint)?;
+        let plan = plan.ok_or_else(nothing)?;
+        match args.json {
+            true => out.json(&plan)?,
+            false => show(&mut out, &plan)?,
+        }
+        out.finish()?;
+        return possible(plan);
+    };
+    let rehearsal = context.rehearse_on(location.as_ref(), savepoint, batches.get())?;
+    let rehearsal = rehearsal.ok_or_else(nothing)?;
     match args.json {
-        true => out.json(&plan)?,
-        false => show(&mut out, &plan)?,
+        true => out.json(&rehearsal)?,
+        false => {
+            show(&mut out, &rehearsal.plan)?;
+            rehearse::show(&mut out, &rehearsal)?;
+        }
     }
     out.finish()?;
+    let failure = rehearse::failure(&rehearsal);
+    possible(rehearsal.plan)?;
+    failure.map_or(Ok(()), |reason| Err(CliError::Failed(reason)))
+}
+
+/// Fails as a start would.
+fn possible(plan: UpgradePlan) -> Result<()> {
     match plan.is_possible() {
         true => Ok(()),
         false => Err(CliError::Engine(Error::Incompatible {

@@ -67,6 +67,15 @@ impl Locations {
         })
     }
 
+    /// Checkpoints and logs in a folder of this machine's disk.
+    pub(super) fn in_folder(folder: &Path) -> Self {
+        Self {
+            checkpoint: Location::File(folder.join("checkpoint")),
+            logs: Logs::Folder(Arc::new(LocalDisk), folder.join("wal")),
+            on_local_disk: true,
+        }
+    }
+
     /// Keeps other drivers of this machine off the logs, where they are in a folder of its disk: a checkpoint
     /// in an object store has no lock, and two checkpoints may lie beside the same logs.
     pub(super) fn lock_logs(&self, holder: &Holder) -> Result<Option<FileLock>> {

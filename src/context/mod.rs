@@ -3,10 +3,12 @@
 //! States (A2): a context is `Initialized` while streams are declared, `Active` from its start, `Stopped`
 //! for ever after. There is one live context on a checkpoint location, on all machines.
 
+mod assemble;
 mod builder;
 mod inputs;
 mod locations;
 mod recover;
+mod rehearse;
 mod requeue;
 mod rewind;
 mod settings;
@@ -25,6 +27,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 pub use builder::Builder;
+pub use rehearse::Rehearsal;
 pub use requeue::RequeuedBatch;
 pub use shared::AccumulatorInfo;
 pub use status::{LogStatus, SourceInfo, StateSize};

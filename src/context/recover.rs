@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_checkpoint::{
@@ -10,27 +10,21 @@ use tidemill_checkpoint::{
 };
 use tidemill_storage::failpoint;
 
-use super::inputs::ReceiverInput;
+use super::assemble::Parts;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
 use super::upgrade::{Compared, refused};
 use super::{StartMode, StreamingContext, rewind};
 use crate::accumulator::SERIES;
-use crate::backpressure::Backpressure;
-use crate::block::{BlockStore, Gate, Intake, Tracker};
+use crate::block::BlockStore;
 use crate::clock::{Clock, SystemClock, wall_clock};
-use crate::dstream::AnyNode;
-use crate::engine::{
-    Boundary, Checkpointer, Engine, Identity, LastProof, Reserve, SpaceWatch, Troubles,
-    room_to_start, saved_blocks,
-};
+use crate::engine::{Engine, Reserve, room_to_start, saved_blocks};
 use crate::error::{Error, Result};
-use crate::graph::{GraphDescriptor, longest_echo, longest_memory};
+use crate::graph::GraphDescriptor;
 use crate::recovery::{Metadata, UpgradePlan, replay_driver_log, waiting_without_input};
 use crate::state::ChunkSource;
 use crate::state::StateMemory;
 use crate::time::{Time, millis};
-use crate::uid::OperatorUid;
 
 impl StreamingContext {
     /// Everything up to the moment when the engine could run its first batch.
@@ -76,9 +70,7 @@ impl StreamingContext {
         };
         let clock = clock_for(settings, since.as_ref().or(held.as_ref()));
         let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
-        registry.executor.set_hash_seed(metadata.hash_seed);
-        registry.set_zero_time(metadata.zero_time);
-        registry.set_complete_through(metadata.complete_through);
+        self.prepare_for(&metadata);
         if let Some(memory) = locations.state_memory(settings)? {
             self.limit_states(&memory)?;
         }
@@ -86,8 +78,6 @@ impl StreamingContext {
         if let Some(manifest) = base {
             self.restore_accumulators(manifest, &chunks)?;
         }
-        let effects = &registry.effects;
-        effects.recovered(metadata.complete_through, &metadata.completed);
         self.attach_states(base, &metadata, plan.as_ref(), &chunks)
             .map_err(|(uid, reason)| Error::Unreadable {
                 place: format!("the state of `{uid}`"),
@@ -156,7 +146,11 @@ impl StreamingContext {
             };
             let blocks = saved_blocks(savepoint, &chunks).map_err(unreadable)?;
             failpoint!("recovery::before_savepoint_blocks");
-            rewind::take_back(&mut metadata, blocks, &store_of_blocks)?;
+            rewind::take_back(
+                &mut metadata,
+                rewind::from_savepoint(blocks),
+                &store_of_blocks,
+            )?;
             failpoint!("recovery::after_savepoint_blocks");
             tracing::info!(
                 savepoint = savepoint.name.as_deref().unwrap_or_default(),
@@ -164,90 +158,26 @@ impl StreamingContext {
                 "going back to a savepoint"
             );
         }
-        let direct = std::mem::take(&mut self.inputs().direct);
-        for input in &direct {
-            let uid = input.node.core().uid();
-            let unreadable = |error: crate::rdd::BoxError| Error::Unreadable {
-                place: format!("the position of `{uid}`"),
-                reason: error.to_string(),
-            };
-            match metadata.positions.get(&uid) {
-                Some(position) => input.source.restore(position).map_err(unreadable)?,
-                None => input.source.first_start().map_err(unreadable)?,
-            }
-            for allocation in metadata.tracker.allocated.values() {
-                if let Some(plan) = allocation.plans.get(&uid) {
-                    input.source.accept(plan).map_err(unreadable)?;
-                }
-            }
-        }
-        let receivers: Vec<OperatorUid> = self.inputs().receivers.iter().map(uid_of).collect();
-        let inputs = direct.iter().map(|input| input.node.core().uid());
-        let backpressure = Backpressure::new(
-            &settings.backpressure,
-            settings.batch_interval,
-            inputs.chain(receivers),
-            &metadata.rates,
-        );
-        let gate = Arc::new(Gate::new(Arc::clone(&clock)));
-        let watching = (Arc::clone(&gate), Arc::clone(&clock));
-        let space = SpaceWatch::new(locations.places(), reserve, watching.0, watching.1);
-        let intake = Arc::new(Intake {
-            gate,
-            tracker: Tracker::new(driver_log, metadata.tracker.clone()),
-            store: Arc::new(store_of_blocks),
-        });
-        let _ = self.0.intake.set(Arc::clone(&intake));
-        let skipped = newest
-            .skipped
-            .iter()
-            .map(|(id, error)| format!("{id}: {error}"))
-            .collect();
-        let interval = settings.checkpoint_interval();
-        let checkpointer = Checkpointer::new(store, &locations.checkpoint, interval, skipped);
-        let inner = Arc::downgrade(&self.0);
-        let on_trouble = move |trouble| {
-            if let Some(inner) = inner.upgrade() {
-                inner.trouble(trouble);
-            }
-        };
-        let engine = Engine {
-            identity: Identity {
-                application: settings.name.clone(),
-                batch_interval: settings.batch_interval,
-                zero_time: metadata.zero_time,
-                hash_seed: metadata.hash_seed,
-                graph,
-                program: settings.program.clone(),
-                savepoint: match &settings.savepoint {
-                    Some(_) => savepoint
-                        .map(|manifest| manifest.id.0)
-                        .or(metadata.savepoint),
-                    None => None,
-                },
+        let skipped = newest.skipped.iter();
+        let skipped = skipped.map(|(id, error)| format!("{id}: {error}"));
+        let engine = self.assemble(Parts {
+            settings,
+            is_new,
+            savepoint: match &settings.savepoint {
+                Some(_) => savepoint
+                    .map(|manifest| manifest.id.0)
+                    .or(metadata.savepoint),
+                None => None,
             },
-            memory: match is_new || registry.nodes().iter().all(has_begun) {
-                true => longest_memory(registry),
-                // Should no checkpoint of this run be good, the next makes the windows of the same batches.
-                false => longest_memory(registry).max(longest_echo(registry)),
-            },
-            registry: Arc::clone(registry),
+            metadata,
             clock,
-            intake,
-            direct,
-            backpressure,
-            checkpointer,
-            last_proof: LastProof::default(),
-            _log_lock: log_lock,
-            space,
-            scheduler: OnceLock::new(),
-            boundary: Mutex::new(Boundary {
-                complete_through: metadata.complete_through,
-                completed: metadata.completed,
-                released_through: Time::default(),
-            }),
-            troubles: Troubles(Arc::new(on_trouble)),
-        };
+            skipped: skipped.collect(),
+            store,
+            driver_log,
+            blocks: store_of_blocks,
+            log_lock,
+            locations: &locations,
+        })?;
         Ok(Recovered {
             engine: Arc::new(engine),
             unfinished,
@@ -307,18 +237,12 @@ impl StreamingContext {
         if !compared.plan.is_possible() {
             return Err(refused(compared.plan));
         }
-        let (held, interval_ms) = (&mut compared.metadata, millis(settings.batch_interval));
-        if held.batch_interval_ms != interval_ms {
-            // Nothing is in phase with the old interval, or it would have been refused.
-            let last = held.tracker.last_allocated.unwrap_or(held.zero_time);
-            held.zero_time = last.floor(settings.batch_interval);
-            held.batch_interval_ms = interval_ms;
-        }
+        take_interval(&mut compared.metadata, settings);
         Ok(compared)
     }
 
     /// Gives each state its share of the memory.
-    fn limit_states(&self, memory: &StateMemory) -> Result<()> {
+    pub(super) fn limit_states(&self, memory: &StateMemory) -> Result<()> {
         let nodes = self.0.registry.nodes();
         let states = nodes.iter().filter_map(|node| node.core().state.as_ref());
         let states: Vec<_> = states.filter(|state| !state.saves_datasets()).collect();
@@ -346,16 +270,6 @@ impl StreamingContext {
     }
 }
 
-fn uid_of(receiver: &ReceiverInput) -> OperatorUid {
-    receiver.node.core().uid()
-}
-
-/// Whether an operator's state, if it has one, was in the checkpoint.
-fn has_begun(node: &Arc<dyn AnyNode>) -> bool {
-    let state = node.core().state.as_ref();
-    state.is_none_or(|state| state.has_begun())
-}
-
 /// What recovery hands to the start.
 pub(super) struct Recovered {
     pub(super) engine: Arc<Engine>,
@@ -365,9 +279,20 @@ pub(super) struct Recovered {
     pub(super) is_rewound: bool,
 }
 
+/// Has what a checkpoint holds go on at the program's batch interval.
+pub(super) fn take_interval(held: &mut Metadata, settings: &Settings) {
+    let interval_ms = millis(settings.batch_interval);
+    if held.batch_interval_ms != interval_ms {
+        // Nothing is in phase with the old interval, or it would have been refused.
+        let last = held.tracker.last_allocated.unwrap_or(held.zero_time);
+        held.zero_time = last.floor(settings.batch_interval);
+        held.batch_interval_ms = interval_ms;
+    }
+}
+
 /// The clock given, or the machine's; one that goes on from the last batch when the machine's is far
 /// behind it.
-fn clock_for(settings: &Settings, held: Option<&Metadata>) -> Arc<dyn Clock> {
+pub(super) fn clock_for(settings: &Settings, held: Option<&Metadata>) -> Arc<dyn Clock> {
     if let Some(clock) = &settings.clock {
         return Arc::clone(clock);
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use tidemill_checkpoint::{CheckpointStore, Manifest, Newest};
 
 use super::settings::Settings;
-use crate::block::{BlockId, BlockInfo, BlockStore};
+use crate::block::{Block, BlockId, BlockInfo, BlockStore};
 use crate::engine::SavedBlocks;
 use crate::error::{Error, Result};
 use crate::recovery::Metadata;
@@ -102,18 +102,28 @@ pub(super) fn carry_over(saved: &mut Metadata, since: Option<&Metadata>, now: Ti
     saved.tracker.last_allocated = last;
 }
 
-/// Puts the savepoint's blocks into the block log again, where the old places may be gone.
+/// The blocks of a savepoint, each to be had once.
+pub(super) fn from_savepoint(
+    mut blocks: SavedBlocks,
+) -> impl FnMut(&OperatorUid, &BlockInfo) -> Result<Option<Block>> {
+    move |uid, info| {
+        let name = info.logged_as.as_ref().unwrap_or(uid).clone();
+        Ok(blocks.remove(&(name, info.id)))
+    }
+}
+
+/// Puts blocks of an earlier life into the block log again: a savepoint's, whose old places may be gone, or
+/// those of a life that is only looked at. What `find` doesn't have stays where it is.
 pub(super) fn take_back(
     saved: &mut Metadata,
-    mut blocks: SavedBlocks,
+    mut find: impl FnMut(&OperatorUid, &BlockInfo) -> Result<Option<Block>>,
     store: &BlockStore,
 ) -> Result<()> {
     let mut take = |uid: &OperatorUid, info: &mut BlockInfo| -> Result<()> {
-        let name = info.logged_as.as_ref().unwrap_or(uid).clone();
-        if let Some(block) = blocks.remove(&(name, info.id)) {
+        if let Some(block) = find(uid, info)? {
             let taken = store.take_back(uid, info, block);
             *info = taken.map_err(|error| Error::Unreadable {
-                place: format!("block {} of `{uid}` in the savepoint", info.id),
+                place: format!("block {} of `{uid}`, taken over", info.id),
                 reason: error.to_string(),
             })?;
         }

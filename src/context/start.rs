@@ -166,7 +166,7 @@ impl StreamingContext {
 }
 
 /// The first batch time: the one after the last, or the next tick of the clock.
-fn first_time(engine: &Engine, is_new: bool) -> Time {
+pub(super) fn first_time(engine: &Engine, is_new: bool) -> Time {
     let interval = engine.identity.batch_interval;
     match engine.intake.tracker.last_allocated() {
         Some(last) if !is_new => last.next_multiple(interval),
@@ -175,7 +175,7 @@ fn first_time(engine: &Engine, is_new: bool) -> Time {
 }
 
 /// Which missed ticks matter to this program.
-fn catchup(engine: &Engine) -> Catchup {
+pub(super) fn catchup(engine: &Engine) -> Catchup {
     let nodes = engine.registry.nodes();
     let mut states = nodes.iter().filter_map(|node| node.core().state.as_ref());
     if states.any(|state| state.window().is_none()) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{ContextState, Inner, Running, StreamingContext};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How long clients are given to take their answers when all is stored.
 const ANSWERING: Duration = Duration::from_secs(2);
@@ -76,7 +76,7 @@ impl StreamingContext {
             true => running.engine.write_checkpoint_now().map(|_| ()),
             false => Ok(()),
         };
-        let closed = running.close_logs();
+        let closed = running.engine.close_logs();
         tracing::info!("stopped");
         match is_broken {
             // The logs refuse after a failure, which has been told.
@@ -103,25 +103,12 @@ impl Running {
         self.engine.space.stop();
     }
 
-    fn close_logs(&self) -> Result<()> {
-        let close = |log: &tidemill_wal::Wal, name: &str| {
-            log.close().map_err(|error| Error::Log {
-                log: name.to_owned(),
-                error: Box::new(error),
-            })
-        };
-        let intake = &self.engine.intake;
-        let closed = close(intake.tracker.log(), "the driver's log");
-        let blocks = intake.store.log();
-        closed.and(blocks.map_or(Ok(()), |log| close(log, "the block log")))
-    }
-
     /// Stops, not gracefully, where nobody can be told how it went.
     fn abandon(self) {
         tracing::warn!("the context was dropped while it ran, and stops");
         self.take_no_more(Instant::now());
         self.end_threads();
-        if let Err(error) = self.close_logs() {
+        if let Err(error) = self.engine.close_logs() {
             tracing::warn!(%error, "a log of a context that was dropped");
         }
     }

@@ -6,6 +6,7 @@ use tidemill_checkpoint::{CheckpointReader, Location, Manifest};
 
 use super::StreamingContext;
 use super::locations::{DRIVER_LOG_DIR, Locations};
+use super::recover::take_interval;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, validate};
@@ -13,13 +14,24 @@ use crate::recovery::{
     Change, Difference, Metadata, Program, StateOffer, UpgradePlan, held_states, replay_entries,
     waiting_without_input,
 };
-use crate::state::ChunkSource;
+use crate::state::{ChunkSource, StateMemory};
 use crate::time::millis;
 use crate::uid::OperatorUid;
 
 /// A checkpoint that this program may go on from, or not.
 pub(super) struct Compared {
     /// The checkpoint, in the program's names.
+    pub(super) metadata: Metadata,
+    pub(super) plan: UpgradePlan,
+}
+
+/// A checkpoint that has been read whole.
+pub(super) struct Examined {
+    /// Where it is, and its logs.
+    pub(super) locations: Locations,
+    pub(super) reader: CheckpointReader,
+    pub(super) manifest: Manifest,
+    /// What it holds, with the driver's log behind it unless it is a savepoint, in the program's names.
     pub(super) metadata: Metadata,
     pub(super) plan: UpgradePlan,
 }
@@ -70,6 +82,16 @@ impl StreamingContext {
         against: Option<&Location>,
         savepoint: Option<&str>,
     ) -> Result<Option<UpgradePlan>> {
+        let examined = self.examined(against, savepoint)?;
+        Ok(examined.map(|examined| examined.plan))
+    }
+
+    /// As [`StreamingContext::examine`]; where the plan is possible, all states have been attached.
+    pub(super) fn examined(
+        &self,
+        against: Option<&Location>,
+        savepoint: Option<&str>,
+    ) -> Result<Option<Examined>> {
         let mut settings = self.settings().clone();
         let own = Locations::of(&settings)?.checkpoint;
         let location = against.cloned().unwrap_or_else(|| own.clone());
@@ -93,28 +115,64 @@ impl StreamingContext {
             mut metadata,
             mut plan,
         } = self.compare(&settings, &location, &manifest)?;
-        if !plan.is_possible() {
-            return Ok(Some(plan));
+        let locations = Locations::of(&settings)?;
+        if plan.is_possible() {
+            take_interval(&mut metadata, &settings);
+            // A savepoint needs no log. What waits there besides is of the newest checkpoint.
+            let log = match savepoint {
+                Some(_) => None,
+                None => locations.read_log(DRIVER_LOG_DIR)?,
+            };
+            if let Some((log, place)) = log {
+                replay_entries(log.entries(), &place, &mut metadata, &plan.renames())?;
+            }
+            if let Some(bytes) = settings.state_memory {
+                self.limit_states(&self.states_of_its_own(bytes)?)?;
+            }
+            self.read_state(&reader, &manifest, &metadata, &mut plan);
         }
-        // A savepoint needs no log. What waits there besides is of the newest checkpoint.
-        let log = match savepoint {
-            Some(_) => None,
-            None => Locations::of(&settings)?.read_log(DRIVER_LOG_DIR)?,
+        Ok(Some(Examined {
+            locations,
+            reader,
+            manifest,
+            metadata,
+            plan,
+        }))
+    }
+
+    /// A limit on the memory of states, with a place for the rest that a live driver knows nothing of.
+    fn states_of_its_own(&self, bytes: u64) -> Result<StateMemory> {
+        let folder = self.0.registry.executor.cache().folder();
+        let memory = folder.map(|folder| StateMemory::new(bytes, folder.join("states")));
+        let no_folder = |error: std::io::Error| Error::System {
+            what: "make a folder for states",
+            error,
         };
-        if let Some((log, place)) = log {
-            replay_entries(log.entries(), &place, &mut metadata, &plan.renames())?;
-        }
-        plan.refusals = waiting_without_input(&metadata, &GraphDescriptor::of(&self.0.registry));
-        self.0.registry.executor.set_hash_seed(metadata.hash_seed);
+        memory
+            .map_err(no_folder)?
+            .map_err(|error| Error::Setting(error.to_string()))
+    }
+
+    /// Reads all that the checkpoint holds for the program's operators; what can't be read is a refusal.
+    fn read_state(
+        &self,
+        reader: &CheckpointReader,
+        manifest: &Manifest,
+        metadata: &Metadata,
+        plan: &mut UpgradePlan,
+    ) {
+        let registry = &self.0.registry;
+        plan.refusals = waiting_without_input(metadata, &GraphDescriptor::of(registry));
+        self.prepare_for(metadata);
         let chunks = |reference: &_| reader.read_chunk(reference);
-        if let Err(error) = self.restore_accumulators(&manifest, &chunks) {
+        if let Err(error) = self.restore_accumulators(manifest, &chunks) {
             plan.refusals.push(Difference {
                 subject: "accumulators".to_owned(),
                 message: error.to_string(),
             });
         }
         if let Err((uid, reason)) =
-            self.attach_states(Some(&manifest), &metadata, Some(&plan), &chunks)
+            self.attach_states(Some(manifest), metadata, Some(plan), &chunks)
         {
             plan.refusals.push(Difference {
                 subject: uid.to_string(),
@@ -131,7 +189,16 @@ impl StreamingContext {
                 operator.change = Change::Refuse;
             }
         }
-        Ok(Some(plan))
+    }
+
+    /// Tells the program's parts where in time they are. Comes before their state.
+    pub(super) fn prepare_for(&self, metadata: &Metadata) {
+        let registry = &self.0.registry;
+        registry.executor.set_hash_seed(metadata.hash_seed);
+        registry.set_zero_time(metadata.zero_time);
+        registry.set_complete_through(metadata.complete_through);
+        let effects = &registry.effects;
+        effects.recovered(metadata.complete_through, &metadata.completed);
     }
 
     /// What a start would do with this checkpoint.

@@ -83,7 +83,7 @@ impl DeadLetter {
     }
 
     /// As a line of a file.
-    pub(super) fn to_line(&self) -> Result<String, BoxError> {
+    pub(crate) fn to_line(&self) -> Result<String, BoxError> {
         Ok(serde_json::to_string(self)?)
     }
 

@@ -1,7 +1,7 @@
 //! [`DeadLetterOffice`]: where a program's dead letters go.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::{DeadLetter, SUFFIX, prefix};
 use crate::effects::BatchEffects;
@@ -21,6 +21,8 @@ pub(crate) struct DeadLetterOffice {
     place: Option<TextFiles>,
     /// Held while letters are put back.
     pub(crate) putting_back: Mutex<()>,
+    /// In a rehearsal: the letters that would have been committed, by batch.
+    held_back: OnceLock<Mutex<HashMap<Time, Vec<DeadLetter>>>>,
     /// The policy of each fallible operator, by its id.
     policies: Mutex<HashMap<usize, Arc<PolicyCell>>>,
 }
@@ -33,6 +35,7 @@ impl DeadLetterOffice {
             url: url.map(str::to_owned),
             place: url.map(open).transpose()?,
             putting_back: Mutex::default(),
+            held_back: OnceLock::new(),
             policies: Mutex::default(),
         })
     }
@@ -64,6 +67,20 @@ impl DeadLetterOffice {
             .cloned()
     }
 
+    /// From now on commits nothing: letters are kept for [`held_back`](Self::held_back).
+    pub(crate) fn hold_back(&self) {
+        let _ = self.held_back.set(Mutex::default());
+    }
+
+    /// The letters that a batch would have committed.
+    pub(crate) fn held_back(&self, time: Time) -> Vec<DeadLetter> {
+        let Some(held_back) = self.held_back.get() else {
+            return Vec::new();
+        };
+        let mut held_back = held_back.lock().unwrap_or_else(PoisonError::into_inner);
+        held_back.remove(&time).unwrap_or_default()
+    }
+
     /// Finds out before the start whether letters can be written.
     pub(crate) fn check(&self) -> Result<(), BoxError> {
         self.place.as_ref().map_or(Ok(()), Sink::<str>::check)
@@ -91,6 +108,11 @@ impl DeadLetterOffice {
         letters: &[DeadLetter],
         executor: &Executor,
     ) -> Result<(), BoxError> {
+        if let Some(held_back) = self.held_back.get() {
+            let mut held_back = held_back.lock().unwrap_or_else(PoisonError::into_inner);
+            held_back.insert(time, letters.to_vec());
+            return Ok(());
+        }
         let Some(place) = &self.place else {
             return Err("records were put aside, and there is no place for dead letters".into());
         };

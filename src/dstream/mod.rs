@@ -14,6 +14,7 @@ mod operation;
 mod operator;
 mod output;
 mod pairs;
+mod preview;
 mod registry;
 mod several;
 mod stateful;
@@ -38,6 +39,7 @@ pub use several::Streams;
 pub(crate) use node::StreamNode;
 pub(crate) use operation::{Job, OutputOperation};
 pub(crate) use operator::{AnyNode, NodeCore, NodeParts};
+pub(crate) use preview::{Preview, PreviewSlot};
 pub(crate) use registry::Registry;
 pub(crate) use several::{together, union_at};
 

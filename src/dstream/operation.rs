@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::preview::PreviewSlot;
 use crate::rdd::{BoxError, TaskError, contained};
 use crate::sink::{BatchIdentity, Guarantee};
 use crate::time::Time;
@@ -18,6 +19,8 @@ pub(crate) struct Job {
 }
 
 pub(super) type Generate = dyn Fn(&BatchIdentity) -> Result<Option<Work>, TaskError> + Send + Sync;
+pub(super) type GeneratePreview =
+    dyn Fn(Time, &Arc<PreviewSlot>) -> Result<Option<Work>, TaskError> + Send + Sync;
 pub(super) type Check = dyn Fn() -> Result<(), BoxError> + Send + Sync;
 
 /// An output operation.
@@ -29,6 +32,7 @@ pub(crate) struct OutputOperation {
     pub(crate) caller: &'static Location<'static>,
     pub(super) check: Box<Check>,
     pub(super) generate: Box<Generate>,
+    pub(super) preview: Box<GeneratePreview>,
 }
 
 impl OutputOperation {
@@ -48,10 +52,22 @@ impl OutputOperation {
             output: self.uid.clone(),
             time,
         };
-        let work = (self.generate)(&identity)?;
-        Ok(work.map(|work| Job {
+        Ok((self.generate)(&identity)?.map(|work| self.with(work)))
+    }
+
+    /// As [`job`](Self::job), but nothing is committed: what would be is put into `slot`.
+    pub(crate) fn preview(
+        self: &Arc<Self>,
+        time: Time,
+        slot: &Arc<PreviewSlot>,
+    ) -> Result<Option<Job>, TaskError> {
+        Ok((self.preview)(time, slot)?.map(|work| self.with(work)))
+    }
+
+    fn with(self: &Arc<Self>, work: Work) -> Job {
+        Job {
             output: Arc::clone(self),
             work,
-        }))
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::DStream;
 use super::operation::{OutputOperation, Work};
+use super::preview::{PreviewSlot, previewing};
 use crate::codec::Codec;
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError, contained};
 use crate::sink::{
@@ -32,6 +33,13 @@ impl<E: Into<BoxError>> Outcome for Result<(), E> {
     }
 }
 
+/// What an output does: before the start, with each batch, and with an element that a rehearsal shows.
+struct Steps<Check, Commit, Show> {
+    check: Check,
+    commit: Commit,
+    show: Show,
+}
+
 impl<T: ?Sized + Element> DStream<T> {
     /// Runs `f` once a batch with the batch's dataset, on the driver; the dataset's actions run on the
     /// CPU pool. A batch that is run again after a failure or a restart calls `f` again: write by batch
@@ -43,8 +51,11 @@ impl<T: ?Sized + Element> DStream<T> {
             "for_each_rdd",
             None,
             Guarantee::AtLeastOnce,
-            || Ok(()),
-            f,
+            Steps {
+                check: || Ok(()),
+                commit: f,
+                show: |_: &T| None,
+            },
             Location::caller(),
         );
     }
@@ -63,8 +74,11 @@ impl<T: ?Sized + Element> DStream<T> {
             "for_each_partition",
             None,
             Guarantee::AtLeastOnce,
-            || Ok(()),
-            f,
+            Steps {
+                check: || Ok(()),
+                commit: f,
+                show: |_: &T| None,
+            },
             Location::caller(),
         );
     }
@@ -107,8 +121,11 @@ impl<T: ?Sized + Element> DStream<T> {
             "for_each_partition",
             None,
             Guarantee::AtLeastOnce,
-            || Ok(()),
-            f,
+            Steps {
+                check: || Ok(()),
+                commit: f,
+                show: |_: &T| None,
+            },
             Location::caller(),
         );
     }
@@ -127,16 +144,13 @@ impl<T: ?Sized + Element> DStream<T> {
 
     fn sink_at(&self, sink: impl Sink<T>, uid: Option<&str>, caller: &'static Location<'static>) {
         let (kind, guarantee, sink) = (sink.kind(), sink.guarantee(), Arc::new(sink));
-        let checked = Arc::clone(&sink);
-        let commit = move |identity: &BatchIdentity, rdd: &Rdd<T>| sink.commit(identity, rdd);
-        self.output(
-            kind,
-            uid,
-            guarantee,
-            move || checked.check(),
-            commit,
-            caller,
-        );
+        let (checked, shows) = (Arc::clone(&sink), Arc::clone(&sink));
+        let steps = Steps {
+            check: move || checked.check(),
+            commit: move |identity: &BatchIdentity, rdd: &Rdd<T>| sink.commit(identity, rdd),
+            show: move |value: &T| shows.show(value),
+        };
+        self.output(kind, uid, guarantee, steps, caller);
     }
 
     fn output(
@@ -144,10 +158,18 @@ impl<T: ?Sized + Element> DStream<T> {
         kind: &'static str,
         uid: Option<&str>,
         guarantee: Guarantee,
-        check: impl Fn() -> Result<(), BoxError> + Send + Sync + 'static,
-        commit: impl Fn(&BatchIdentity, &Rdd<T>) -> Result<(), BoxError> + Send + Sync + 'static,
+        steps: Steps<
+            impl Fn() -> Result<(), BoxError> + Send + Sync + 'static,
+            impl Fn(&BatchIdentity, &Rdd<T>) -> Result<(), BoxError> + Send + Sync + 'static,
+            impl Fn(&T) -> Option<String> + Send + Sync + 'static,
+        >,
         caller: &'static Location<'static>,
     ) {
+        let Steps {
+            check,
+            commit,
+            show,
+        } = steps;
         let uid = match uid {
             Some(uid) => self.registry().new_uid(uid),
             None => self.child_uid(kind),
@@ -168,6 +190,12 @@ impl<T: ?Sized + Element> DStream<T> {
                 Box::new(move || contained(|| commit(&identity, &rdd).map_err(TaskError::Failed)));
             Ok(Some(work))
         };
+        let parent = Arc::clone(self.node());
+        let show: Arc<dyn Fn(&T) -> Option<String> + Send + Sync> = Arc::new(show);
+        let preview = move |time: Time, slot: &Arc<PreviewSlot>| {
+            let rdd = parent.get_or_compute(time)?;
+            Ok(rdd.map(|rdd| previewing(rdd, Arc::clone(slot), Arc::clone(&show))))
+        };
         self.registry().add_output(OutputOperation {
             uid,
             kind,
@@ -176,6 +204,7 @@ impl<T: ?Sized + Element> DStream<T> {
             caller,
             check: Box::new(check),
             generate: Box::new(generate),
+            preview: Box::new(preview),
         });
     }
 }

@@ -75,6 +75,31 @@ impl Engine {
         }
     }
 
+    /// Fixes what the batch at `time` holds (R3), and says how many records of each input that is. `None` when
+    /// there was no room, and the end came first.
+    pub(super) fn allocate_next(
+        &self,
+        time: Time,
+    ) -> Result<Option<BTreeMap<OperatorUid, u64>>, Error> {
+        let Plans { plans, mut records } = self.plans(time);
+        let allocation = self
+            .allocate(time, &plans)
+            .map_err(|error| error.into_fatal())?;
+        let Some(allocation) = allocation else {
+            return Ok(None);
+        };
+        for input in &self.direct {
+            if let Some(plan) = allocation.plans.get(&input.node.core().uid()) {
+                input
+                    .source
+                    .accept(plan)
+                    .map_err(|error| Error::Fatal(error.to_string()))?;
+            }
+        }
+        records.extend(allocation.records());
+        Ok(Some(records))
+    }
+
     /// A job that says whether its output found room.
     fn told_of_room(&self, job: Job) -> Job {
         let gate = Arc::clone(&self.intake.gate);
@@ -114,28 +139,15 @@ impl GenerateBatch for Engine {
         {
             return Err(error);
         }
-        let Plans { plans, mut records } = self.plans(time);
-        let allocation = self
-            .allocate(time, &plans)
-            .map_err(|error| error.into_fatal())?;
-        let Some(allocation) = allocation else {
+        let Some(records) = self.allocate_next(time)? else {
             tracing::warn!(
                 batch = time.as_millis(),
                 "no room for it; left for the next start"
             );
             return Ok(());
         };
-        for input in &self.direct {
-            if let Some(plan) = allocation.plans.get(&input.node.core().uid()) {
-                input
-                    .source
-                    .accept(plan)
-                    .map_err(|error| Error::Fatal(error.to_string()))?;
-            }
-        }
         failpoint!("engine::before_submit");
         if let Some(scheduler) = self.scheduler() {
-            records.extend(allocation.records());
             scheduler.submit(time, records);
         }
         Ok(())

@@ -10,6 +10,7 @@ mod cleanup;
 mod direct_input;
 mod effects;
 mod ownership;
+mod rehearse;
 mod savepoint;
 mod space;
 
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 pub use checkpoint_status::{CheckpointInfo, CheckpointStatus};
+pub use rehearse::{RehearsedBatch, RehearsedOutput};
 pub use space::{DiskSpace, SpaceStatus};
 
 pub(crate) use checkpointer::Checkpointer;

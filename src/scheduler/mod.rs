@@ -14,5 +14,5 @@ pub use listener::{
 };
 pub use progress::{Progress, Statistics};
 
-pub(crate) use job_generator::{Catchup, GenerateBatch, JobGenerator};
+pub(crate) use job_generator::{Catchup, GenerateBatch, JobGenerator, tick_to_run};
 pub(crate) use job_scheduler::{BatchHooks, JobScheduler, SchedulerOptions};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use super::{BatchIdentity, Guarantee, Sink, TextForm};
+use super::{BatchIdentity, Guarantee, Sink, TextForm, text_of};
 use crate::rdd::{BoxError, Element, Rdd};
 
 const RULE: &str = "-------------------------------------------";
@@ -38,6 +38,10 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for Console {
 
     fn guarantee(&self) -> Guarantee {
         Guarantee::AtLeastOnce
+    }
+
+    fn show(&self, value: &T) -> Option<String> {
+        text_of(value)
     }
 
     fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {

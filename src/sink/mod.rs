@@ -30,6 +30,7 @@ pub(crate) use part_files::{Decision, Place as PartPlace, SUCCESS, folder_of_hid
 pub use pool::{ConnectionPool, PoolStatus};
 pub use text_files::TextFiles;
 pub use text_form::TextForm;
+use text_form::text_of;
 
 use crate::rdd::{BoxError, Element, Rdd};
 use crate::time::Time;
@@ -109,6 +110,13 @@ pub trait Sink<T: ?Sized + Element>: Send + Sync + 'static {
     /// Says what is wrong and what to do.
     fn check(&self) -> Result<(), BoxError> {
         Ok(())
+    }
+
+    /// An element as people are shown it by a [rehearsal](crate::StreamingContext::rehearse), which counts what
+    /// it would have given to the sink and commits nothing; `None`, where an element has no text.
+    fn show(&self, value: &T) -> Option<String> {
+        let _ = value;
+        None
     }
 
     /// Writes a batch whole, or leaves nothing to be seen. Called again for the same identity after a

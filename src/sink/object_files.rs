@@ -101,6 +101,10 @@ impl<T: ?Sized + Element + Serialize> Sink<T> for ObjectFiles {
         self.files.check()
     }
 
+    fn show(&self, value: &T) -> Option<String> {
+        serde_json::to_string(value).ok()
+    }
+
     fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {
         self.files.commit(batch.time, rdd, &self.frames)
     }

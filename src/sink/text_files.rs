@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemill_storage::{Disk, Objects};
 
 use super::part_files::{PartFiles, PartFormat, PartWriter};
-use super::{BatchIdentity, Guarantee, Sink, TextForm};
+use super::{BatchIdentity, Guarantee, Sink, TextForm, text_of};
 use crate::codec::Codec;
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
 use crate::time::Time;
@@ -100,6 +100,10 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
     fn check(&self) -> Result<(), BoxError> {
         self.lines.codec.map_or(Ok(()), Codec::check)?;
         self.files.check()
+    }
+
+    fn show(&self, value: &T) -> Option<String> {
+        text_of(value)
     }
 
     fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {

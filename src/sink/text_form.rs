@@ -11,6 +11,12 @@ pub trait TextForm {
     fn write_text(&self, out: &mut dyn Write) -> fmt::Result;
 }
 
+/// An element's text; `None` when it can't be written.
+pub(super) fn text_of<T: ?Sized + TextForm>(value: &T) -> Option<String> {
+    let mut text = String::new();
+    value.write_text(&mut text).ok().map(|()| text)
+}
+
 macro_rules! by_display {
     ($($type:ty),*) => {$(
         impl TextForm for $type {

@@ -3,6 +3,7 @@
 //! It needs no lock and works while the log's owner is writing: what the owner is about to
 //! finish then looks like a torn tail.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
 use std::vec;
@@ -91,6 +92,31 @@ impl LogReader {
         }
     }
 
+    /// Reads one entry, and verifies it. [`Error::NotKept`] when its segment wasn't there at the opening, the
+    /// storage's error when it has gone since.
+    pub fn read(&self, position: Position) -> Result<Entry> {
+        // Segments are in the order of their first entries, which only their headers tell.
+        let (mut low, mut high) = (0, self.list.len());
+        while let Some(info) = self.list.get(low..high).and_then(middle) {
+            let header = self.segments.header(info.id)?;
+            match header.first.cmp(&position.segment) {
+                Ordering::Equal => {
+                    let segments = Arc::clone(&self.segments);
+                    return Scanner::exact(segments, info.id, header, position).only(position);
+                }
+                Ordering::Less => low += (high - low) / 2 + 1,
+                Ordering::Greater => high = low + (high - low) / 2,
+            }
+        }
+        let oldest = self.list.first().map(|info| self.segments.header(info.id));
+        Err(Error::NotKept {
+            wanted: position.sequence,
+            oldest: oldest
+                .transpose()?
+                .map_or(position.sequence, |header| header.first),
+        })
+    }
+
     /// Reads every byte and reports everything that is wrong.
     pub fn verify(&self) -> Result<Report> {
         let mut report = Report {
@@ -122,6 +148,10 @@ impl LogReader {
             problem: error.to_string(),
         })
     }
+}
+
+fn middle(list: &[SegmentInfo]) -> Option<&SegmentInfo> {
+    list.get(list.len() / 2)
 }
 
 /// The entries of a [`LogReader`].

@@ -98,6 +98,19 @@ impl Scanner {
         scanner
     }
 
+    /// The entry that a scanner of [`Scanner::exact`] starts at.
+    pub(crate) fn only(mut self, position: Position) -> Result<Entry> {
+        match self.step()? {
+            Step::Frame(entry) if entry.position == position => Ok(entry),
+            Step::Frame(_) | Step::End => {
+                let (wanted, bytes) = (position.sequence, position.len);
+                let problem = format!("no entry {wanted} of {bytes} bytes is there");
+                Err(self.damaged(position.offset, problem))
+            }
+            Step::Bad { offset, problem } => Err(self.damaged(offset, problem)),
+        }
+    }
+
     /// The number that the next frame must have.
     pub(crate) fn next_sequence(&self) -> Sequence {
         self.next

@@ -20,7 +20,7 @@ use crate::position::{Entry, Position, Sequence};
 use crate::queue::Queue;
 use crate::recover::{Recovered, recover};
 use crate::replay::Replay;
-use crate::scan::{Scanner, Step};
+use crate::scan::Scanner;
 use crate::segments::Segments;
 use crate::segments::disk::DiskSegments;
 use crate::segments::objects::ObjectSegments;
@@ -155,16 +155,8 @@ impl Wal {
         };
         drop(catalog);
         let segments = Arc::clone(&shared.segments);
-        let mut scanner = Scanner::exact(segments, segment.id, segment.header, position);
-        let read = match scanner.step() {
-            Ok(Step::Frame(entry)) if entry.position == position => Ok(entry),
-            Ok(Step::Frame(_) | Step::End) => {
-                let problem = format!("no entry {wanted} of {} bytes is there", position.len);
-                Err(scanner.damaged(position.offset, problem))
-            }
-            Ok(Step::Bad { offset, problem }) => Err(scanner.damaged(offset, problem)),
-            Err(error) => Err(error),
-        };
+        let scanner = Scanner::exact(segments, segment.id, segment.header, position);
+        let read = scanner.only(position);
         // Perhaps it was truncated away under our eyes.
         read.map_err(|error| {
             let catalog = self.catalog();

@@ -24,6 +24,19 @@ impl Place {
         self.disk.free_space(existing)
     }
 
+    /// Refuses where fewer bytes than needed are free.
+    pub(crate) fn has_room(&self, needed: u64) -> Result<(), Error> {
+        // A disk that can't be asked is no reason to refuse: what is wrong with it will show.
+        match self.free() {
+            Ok(Some(free)) if free < needed => Err(Error::NoRoom {
+                place: format!("{} ({})", self.folder.display(), self.name),
+                free,
+                needed,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// The folder, or what it will be created in.
     fn nearest_existing(&self) -> tidemill_storage::Result<&Path> {
         for folder in self.folder.ancestors() {
@@ -43,17 +56,7 @@ pub(crate) fn room_to_start(places: &[Place], reserve: Reserve) -> Result<(), Er
         return Ok(());
     }
     for place in places {
-        // A disk that can't be asked is no reason not to start: what is wrong with it will show.
-        let Ok(Some(free)) = place.free() else {
-            continue;
-        };
-        if free < needed {
-            return Err(Error::NoRoom {
-                place: format!("{} ({})", place.folder.display(), place.name),
-                free,
-                needed,
-            });
-        }
+        place.has_room(needed)?;
     }
     Ok(())
 }

@@ -63,7 +63,8 @@ impl Scratch {
         Ok(file)
     }
 
-    fn folder(&self) -> io::Result<PathBuf> {
+    /// The process's folder here, made when it is first asked for.
+    pub(super) fn folder(&self) -> io::Result<PathBuf> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = &*own {
             return Ok(own.path.clone());

@@ -82,6 +82,14 @@ impl CacheStore {
         }
     }
 
+    /// The process's own folder in the first place: it goes with the store, or with the next process.
+    pub(crate) fn folder(&self) -> std::io::Result<PathBuf> {
+        let first = self.folders().first().and_then(Option::as_ref);
+        first
+            .ok_or_else(|| std::io::Error::other("no folder for files that die with the process"))?
+            .folder()
+    }
+
     /// Bytes of partitions in memory.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> u64 {

@@ -1,0 +1,317 @@
+//! Rehearsals: the next batches, run on a fork of a checkpoint, to see how a changed program does.
+//!
+//! The fork is a location of its own, in a folder that goes with the process: an empty checkpoint store, empty
+//! logs, and copies of the blocks that the batches need. State is read where it is. Of the original nothing is
+//! written, locked or claimed; no output is called, no receiver starts, and no direct source is told that what it
+//! gave isn't needed any more.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Holder, Location, StoreOptions};
+use tidemill_storage::LocalDisk;
+use tidemill_wal::LogReader;
+
+use super::assemble::Parts;
+use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
+use super::recover::clock_for;
+use super::settings::Settings;
+use super::start::{catchup, first_time};
+use super::upgrade::Examined;
+use super::{ContextState, StreamingContext, rewind};
+use crate::block::{Block, BlockInfo, BlockStore, block_in};
+use crate::clock::wall_clock;
+use crate::engine::{Engine, Place, RehearsedBatch, Reserve, room_to_start, saved_blocks};
+use crate::error::{Error, Result};
+use crate::graph::{longest_echo, longest_memory, resolve_remember, validate};
+use crate::recovery::{Metadata, UpgradePlan, replay_entries};
+use crate::scheduler::{GenerateBatch, tick_to_run};
+use crate::time::Time;
+use crate::uid::OperatorUid;
+
+/// Bytes to be copied of which people are told first.
+const LARGE: u64 = 256 << 20;
+
+/// The folder of a fork, below the process's own.
+const FOLDER: &str = "rehearsal";
+
+/// How a [rehearsal](StreamingContext::rehearse) went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rehearsal {
+    /// What a restart would do with the checkpoint.
+    pub plan: UpgradePlan,
+    /// Bytes of received data that were copied for the batches, and are gone again.
+    pub copied_bytes: u64,
+    /// The batches that were run, up to the first that failed; none when the restart would be refused.
+    pub batches: Vec<RehearsedBatch>,
+}
+
+impl Rehearsal {
+    /// Whether the restart would be made, and every batch went well.
+    pub fn succeeded(&self) -> bool {
+        self.plan.is_possible() && self.batches.iter().all(RehearsedBatch::succeeded)
+    }
+}
+
+impl StreamingContext {
+    /// Runs the next `batches` batches on a fork of the newest checkpoint, committing nothing: those that it
+    /// holds unfinished, then new ones at once. Outputs aren't called; what each would have been given is
+    /// computed and counted. Receivers don't start, so new batches hold what waits there, and what direct
+    /// sources plan. See `docs/upgrades.md`.
+    ///
+    /// Looks only: nothing of the location, its logs and the program's outputs is written, and a driver may be live
+    /// meanwhile. Closures of operators do run, so what they do to the world they do. The context is
+    /// used up by it: it can't be started. Nothing of the kind is in Spark.
+    ///
+    /// # Errors
+    /// When the program is wrong by itself, there is no checkpoint, it or a log can't be read, or there is no
+    /// room for the fork. A batch that fails is in the result.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # fn program() -> tidemill::Result<StreamingContext> {
+    /// #     let context = StreamingContext::builder("totals", Duration::from_secs(1))
+    /// #         .checkpoint("memory:doc-rehearse").disk_reserve(0).build()?;
+    /// #     let (words, _queue) = context.queue_stream::<str>();
+    /// #     words.count_by_value().print();
+    /// #     Ok(context)
+    /// # }
+    /// # fn main() -> tidemill::Result<()> {
+    /// # let context = program()?;
+    /// # context.start()?;
+    /// # context.stop(true)?;
+    /// let rehearsal = program()?.rehearse(2)?;
+    /// assert!(rehearsal.succeeded());
+    /// assert_eq!(rehearsal.batches.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rehearse(&self, batches: usize) -> Result<Rehearsal> {
+        let settings = self.settings().clone();
+        let savepoint = settings.savepoint.as_deref();
+        self.rehearse_on(None, savepoint, batches)?.ok_or_else(|| {
+            let place = settings.checkpoint.as_deref().unwrap_or("nowhere");
+            Error::Setting(format!(
+                "there is no checkpoint to rehearse with at {place}: a start would begin with nothing"
+            ))
+        })
+    }
+
+    /// As [`StreamingContext::rehearse`], on the checkpoint of another location or a savepoint. `None` when there
+    /// is none.
+    pub(crate) fn rehearse_on(
+        &self,
+        against: Option<&Location>,
+        savepoint: Option<&str>,
+        batches: usize,
+    ) -> Result<Option<Rehearsal>> {
+        {
+            let mut life = self.life();
+            if life.state != ContextState::Initialized {
+                return Err(Error::WrongState(
+                    "a context that has been started can't rehearse; make a new one",
+                ));
+            }
+            life.state = ContextState::Stopped;
+        }
+        let settings = self.settings().clone();
+        let registry = &self.0.registry;
+        registry.seal();
+        validate(registry, settings.checkpoint.is_some())?;
+        resolve_remember(registry, settings.remember);
+        registry.dead_letters.hold_back();
+        let Some(examined) = self.examined(against, savepoint)? else {
+            return Ok(None);
+        };
+        let mut rehearsal = Rehearsal {
+            plan: examined.plan.clone(),
+            copied_bytes: 0,
+            batches: Vec::new(),
+        };
+        if rehearsal.plan.is_possible() {
+            self.run_on_fork(
+                &settings,
+                examined,
+                savepoint.is_some(),
+                batches,
+                &mut rehearsal,
+            )?;
+        }
+        Ok(Some(rehearsal))
+    }
+
+    fn run_on_fork(
+        &self,
+        settings: &Settings,
+        examined: Examined,
+        is_savepoint: bool,
+        batches: usize,
+        rehearsal: &mut Rehearsal,
+    ) -> Result<()> {
+        let since = match is_savepoint {
+            true => life_since(&examined)?,
+            false => None,
+        };
+        let Examined {
+            locations: original,
+            reader,
+            manifest,
+            mut metadata,
+            ..
+        } = examined;
+        let clock = clock_for(settings, since.as_ref().or(Some(&metadata)));
+        if is_savepoint {
+            rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
+        }
+        let saved = saved_blocks(&manifest, &|reference: &_| reader.read_chunk(reference));
+        let saved = saved.map_err(|reason| Error::Unreadable {
+            place: format!("the blocks of the savepoint at {}", original.checkpoint),
+            reason,
+        })?;
+        self.forget_what_isnt_read(&mut metadata);
+        let logged = metadata.tracker.blocks().map(|(_, block)| block);
+        rehearsal.copied_bytes = logged
+            .filter(|block| block.position.is_some())
+            .map(|block| block.bytes)
+            .sum();
+
+        let scratch = &self.0.registry.executor.cache();
+        let no_folder = |error| Error::System {
+            what: "make a folder for the rehearsal",
+            error,
+        };
+        let folder = scratch.folder().map_err(no_folder)?.join(FOLDER);
+        let place = Place {
+            name: "the rehearsal's copies",
+            folder: folder.clone(),
+            disk: Arc::new(LocalDisk),
+        };
+        let reserve = Reserve(settings.reserve);
+        room_to_start(std::slice::from_ref(&place), reserve)?;
+        place.has_room(rehearsal.copied_bytes.saturating_add(settings.reserve))?;
+        if rehearsal.copied_bytes >= LARGE {
+            tracing::warn!(
+                bytes = rehearsal.copied_bytes,
+                folder = %folder.display(),
+                "received data is copied for the rehearsal"
+            );
+        }
+        let fork = Locations::in_folder(&folder);
+        let holder = Holder::current(&settings.name, wall_clock().as_millis());
+        let store = CheckpointStore::open(&fork.checkpoint, StoreOptions::new(holder))?;
+        let epoch = store.epoch().0;
+        let open = |name, kind| fork.open_log(settings, name, kind, epoch, 0);
+        let (driver_log, _) = open(DRIVER_LOG_DIR, DRIVER_LOG_KIND)?;
+        let (block_log, _) = open(BLOCK_LOG_DIR, BLOCK_LOG_KIND)?;
+        let blocks = BlockStore::new(Some(block_log), settings.receiver.memory_bytes);
+        let mut saved = rewind::from_savepoint(saved);
+        let log = original.read_log(BLOCK_LOG_DIR)?;
+        let find = |uid: &OperatorUid, info: &BlockInfo| match saved(uid, info)? {
+            Some(block) => Ok(Some(block)),
+            None => logged_block(log.as_ref(), uid, info),
+        };
+        rewind::take_back(&mut metadata, find, &blocks)?;
+        let unfinished = metadata.unfinished();
+        // What the fork becomes is of no use to anybody.
+        let settings = Settings {
+            checkpoint_interval: Some(Duration::MAX),
+            ..settings.clone()
+        };
+        let engine = self.assemble(Parts {
+            settings: &settings,
+            locations: &fork,
+            metadata,
+            is_new: false,
+            savepoint: None,
+            skipped: Vec::new(),
+            clock,
+            store,
+            driver_log,
+            blocks,
+            log_lock: None,
+        })?;
+        // Nobody frees the disk for it.
+        engine.intake.gate.wait_no_longer_than(Instant::now());
+        rehearsal.batches = run(&engine, &unfinished, batches);
+        let closed = engine.close_logs();
+        drop(engine);
+        if let Err(error) = std::fs::remove_dir_all(&folder) {
+            tracing::warn!(%error, folder = %folder.display(), "what was copied is removed later");
+        }
+        closed
+    }
+
+    /// Lets go of complete batches that no window of the program looks back on, as a clean-up would.
+    fn forget_what_isnt_read(&self, metadata: &mut Metadata) {
+        let registry = &self.0.registry;
+        let memory = longest_memory(registry).max(longest_echo(registry));
+        let unfinished = metadata.unfinished();
+        let through = metadata.complete_through;
+        let allocated = &mut metadata.tracker.allocated;
+        allocated.retain(|time, _| unfinished.contains(time) || time.plus(memory) > through);
+    }
+}
+
+/// What there is of the life after a savepoint.
+fn life_since(examined: &Examined) -> Result<Option<Metadata>> {
+    let (reader, locations): (&CheckpointReader, _) = (&examined.reader, &examined.locations);
+    let newest = match reader.newest_whole() {
+        Err(tidemill_checkpoint::Error::NoneVerifies { .. }) => None,
+        other => other?.manifest,
+    };
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    let place = format!("checkpoint {} at {}", newest.id, locations.checkpoint);
+    let mut since = Metadata::decode(&newest.metadata, &place)?;
+    let renames = examined.plan.renames();
+    renames.apply(&mut since);
+    if let Some((log, place)) = locations.read_log(DRIVER_LOG_DIR)? {
+        replay_entries(log.entries(), &place, &mut since, &renames)?;
+    }
+    Ok(Some(since))
+}
+
+/// A block, from the original's log. What was in memory only is nowhere to be had.
+fn logged_block(
+    log: Option<&(LogReader, String)>,
+    uid: &OperatorUid,
+    info: &BlockInfo,
+) -> Result<Option<Block>> {
+    let (Some((log, place)), Some(position)) = (log, info.position) else {
+        return Ok(None);
+    };
+    let entry = log.read(position).map_err(|error| Error::Log {
+        log: format!("{place} (a live driver may have cleaned it up meanwhile: try again)"),
+        error: Box::new(error),
+    })?;
+    let block = block_in(entry, uid, info).map_err(|error| Error::Unreadable {
+        place: place.clone(),
+        reason: error.to_string(),
+    })?;
+    Ok(Some(block))
+}
+
+/// Runs so many batches, as long as all goes well.
+fn run(engine: &Engine, unfinished: &[Time], batches: usize) -> Vec<RehearsedBatch> {
+    let mut ran: Vec<RehearsedBatch> = Vec::new();
+    let (interval, catchup) = (engine.identity.batch_interval, catchup(engine));
+    let mut next = first_time(engine, false);
+    while ran.len() < batches && ran.iter().all(RehearsedBatch::succeeded) {
+        ran.push(match unfinished.get(ran.len()) {
+            Some(time) => engine.rehearse_unfinished(*time),
+            None => {
+                // One whose time is to come isn't waited for.
+                let now = engine.clock.now().max(next);
+                let filled = engine.last_filled();
+                let time = tick_to_run(catchup, next, now, filled, interval).unwrap_or(next);
+                next = time.plus(interval);
+                engine.rehearse_next(time)
+            }
+        });
+    }
+    ran
+}
