@@ -24,7 +24,7 @@ use crate::block::{Block, BlockInfo, BlockStore, block_in};
 use crate::clock::wall_clock;
 use crate::engine::{Engine, Place, RehearsedBatch, Reserve, room_to_start, saved_blocks};
 use crate::error::{Error, Result};
-use crate::graph::{longest_echo, longest_memory, resolve_remember, validate};
+use crate::graph::{GraphDescriptor, longest_echo, longest_memory, resolve_remember, validate};
 use crate::recovery::{Metadata, UpgradePlan, replay_entries};
 use crate::scheduler::{GenerateBatch, tick_to_run};
 use crate::time::Time;
@@ -211,7 +211,7 @@ impl StreamingContext {
         let log = original.read_log(BLOCK_LOG_DIR)?;
         let find = |uid: &OperatorUid, info: &BlockInfo| match saved(uid, info)? {
             Some(block) => Ok(Some(block)),
-            None => logged_block(log.as_ref(), uid, info),
+            None => logged_block(log.as_ref(), uid, info, is_savepoint),
         };
         rewind::take_back(&mut metadata, find, &blocks)?;
         let unfinished = metadata.unfinished();
@@ -247,7 +247,12 @@ impl StreamingContext {
     /// Lets go of complete batches that no window of the program looks back on, as a clean-up would.
     fn forget_what_isnt_read(&self, metadata: &mut Metadata) {
         let registry = &self.0.registry;
-        let memory = longest_memory(registry).max(longest_echo(registry));
+        let echo = longest_echo(registry);
+        let looks_back = echo > Duration::ZERO || GraphDescriptor::of(registry).reads_the_past();
+        let memory = match looks_back {
+            true => longest_memory(registry).max(echo),
+            false => Duration::ZERO,
+        };
         let unfinished = metadata.unfinished();
         let through = metadata.complete_through;
         let allocated = &mut metadata.tracker.allocated;
@@ -275,19 +280,24 @@ fn life_since(examined: &Examined) -> Result<Option<Metadata>> {
     Ok(Some(since))
 }
 
-/// A block, from the original's log. What was in memory only is nowhere to be had.
+/// A block, from the original's log. What was in memory only is nowhere to be had; nor, for a program that
+/// looks back further than that of the savepoint did, is what has been cleaned up since.
 fn logged_block(
     log: Option<&(LogReader, String)>,
     uid: &OperatorUid,
     info: &BlockInfo,
+    is_savepoint: bool,
 ) -> Result<Option<Block>> {
     let (Some((log, place)), Some(position)) = (log, info.position) else {
         return Ok(None);
     };
-    let entry = log.read(position).map_err(|error| Error::Log {
-        log: format!("{place} (a live driver may have cleaned it up meanwhile: try again)"),
-        error: Box::new(error),
-    })?;
+    let entry = match log.read(position) {
+        Err(tidemill_wal::Error::NotKept { .. }) if is_savepoint => return Ok(None),
+        read => read.map_err(|error| Error::Log {
+            log: format!("{place} (a live driver may have cleaned up meanwhile: try again)"),
+            error: Box::new(error),
+        })?,
+    };
     let block = block_in(entry, uid, info).map_err(|error| Error::Unreadable {
         place: place.clone(),
         reason: error.to_string(),

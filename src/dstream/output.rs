@@ -191,7 +191,7 @@ impl<T: ?Sized + Element> DStream<T> {
             Ok(Some(work))
         };
         let parent = Arc::clone(self.node());
-        let show: Arc<dyn Fn(&T) -> Option<String> + Send + Sync> = Arc::new(show);
+        let show = Arc::new(show);
         let preview = move |time: Time, slot: &Arc<PreviewSlot>| {
             let rdd = parent.get_or_compute(time)?;
             Ok(rdd.map(|rdd| previewing(rdd, Arc::clone(slot), Arc::clone(&show))))

@@ -59,7 +59,7 @@ impl Preview {
 pub(super) fn previewing<T: ?Sized + Element>(
     rdd: Rdd<T>,
     slot: Arc<PreviewSlot>,
-    show: Arc<dyn Fn(&T) -> Option<String> + Send + Sync>,
+    show: Arc<impl Fn(&T) -> Option<String> + Send + Sync + 'static>,
 ) -> Work {
     Box::new(move || {
         let parts = rdd.run_partitions(|partition| {

@@ -115,7 +115,22 @@ fn numbers_go_on_over_restarts_and_each_restart_has_its_segment() {
         wal.replay(Sequence(7)),
         Err(Error::BeyondEnd { .. })
     ));
+    let all: Vec<_> = wal
+        .replay(Sequence(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let reader = LogReader::open(Arc::new(disk), Path::new(DIR)).unwrap();
+    for entry in &all {
+        assert_eq!(&reader.read(entry.position).unwrap(), entry);
+        // Nothing begins there.
+        let mut wrong = entry.position;
+        wrong.offset += 1;
+        assert!(matches!(reader.read(wrong), Err(Error::Corrupt { .. })));
+        wrong = entry.position;
+        wrong.segment = Sequence(wrong.segment.0 + 7);
+        assert!(matches!(reader.read(wrong), Err(Error::NotKept { .. })));
+    }
     let epochs: Vec<u64> = reader
         .headers()
         .map(|header| header.unwrap().epoch)

@@ -169,10 +169,17 @@ fn small_segments_are_put_together_and_nothing_reads_differently() {
     let report = reader.verify().unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     assert_eq!(report.entries, 23);
+    for (position, expected) in positions.iter().zip(&all) {
+        assert_eq!(text(&reader.read(*position).unwrap()), *expected);
+    }
     // In the middle of a run, then behind it.
     assert_eq!(wal.truncate_before(Sequence(2)).unwrap().segments, 2);
     assert_eq!(texts(&wal, 2), all[2..]);
     assert!(matches!(wal.read(positions[1]), Err(Error::NotKept { .. })));
+    let reader = LogReader::open_objects(Arc::clone(&objects), PREFIX, PLACE).unwrap();
+    assert_eq!(text(&reader.read(positions[2]).unwrap()), all[2]);
+    let gone = reader.read(positions[1]);
+    assert!(matches!(gone, Err(Error::NotKept { .. })), "{gone:?}");
     drop(wal);
     let wal = open(&objects, 3);
     assert_eq!(texts(&wal, 2), all[2..]);
