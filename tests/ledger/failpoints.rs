@@ -22,19 +22,20 @@ const NEVER: Duration = Duration::from_secs(2);
 
 /// Kills a daemon of its own at each of `points`.
 fn kill_at_each(points: &[&str], store: Store) {
-    kill_at_each_with(points, store, seed());
+    kill_at_each_with(points, pipeline_on(store), store, seed());
 }
 
 /// The same with a seed of its own; says what was done.
-pub fn kill_at_each_with(points: &[&str], store: Store, seed: u64) -> Tally {
+pub fn kill_at_each_with(points: &[&str], pipeline: Pipeline, store: Store, seed: u64) -> Tally {
     println!(
-        "{} failpoints on {store:?}: TIDEMILL_SEED={seed}",
+        "{} failpoints of {pipeline:?} on {store:?}: TIDEMILL_SEED={seed}",
         points.len()
     );
     let mut tally = Tally::default();
     for (number, point) in points.iter().enumerate() {
         tally.absorb(&kill_at(
             point,
+            pipeline,
             store,
             seed,
             &Rng::new(seed).part(number as u64),
@@ -44,7 +45,7 @@ pub fn kill_at_each_with(points: &[&str], store: Store, seed: u64) -> Tally {
 }
 
 /// With state every batch that was missed is run, and a slow server makes for many.
-fn pipeline_on(store: Store) -> Pipeline {
+pub fn pipeline_on(store: Store) -> Pipeline {
     match store {
         Store::Bucket => Pipeline::WordCount,
         Store::Sled | Store::File => Pipeline::Stateful,
@@ -61,11 +62,12 @@ fn limit_of(store: Store) -> Duration {
 /// In which life of the location a point kills.
 const PHASES: [&str; 3] = ["first run", "recovery", "recovery of the recovery"];
 
-fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
-    let name = format!("{}-{store:?}", point.replace("::", "-"));
+fn kill_at(point: &str, pipeline: Pipeline, store: Store, seed: u64, rng: &Rng) -> Tally {
+    let name = format!("{}-{pipeline:?}-{store:?}", point.replace("::", "-"));
     let mut dice = rng.part(1);
     let mut tally = Tally::default();
-    let mut trial = Trial::new(&name, pipeline_on(store), store, seed, rng);
+    let mut trial = Trial::new(&name, pipeline, store, seed, rng);
+    let asking = trial.keep_putting_back();
     let needs_torn_log = reach::needs_torn_log(point);
     if needs_torn_log {
         let mut daemon = trial.launch.start(None);
@@ -113,6 +115,7 @@ fn kill_at(point: &str, store: Store, seed: u64, rng: &Rng) -> Tally {
         end(daemon);
         trial.look();
     }
+    drop(asking);
     trial.finish();
     tally
 }
@@ -178,15 +181,36 @@ fn kills_at_failpoints_bucket() {
         tidemill::FAILPOINTS,
     ]
     .concat();
-    let mut points: Vec<&str> = all
+    let points: Vec<&str> = all
         .into_iter()
         .filter(|point| reach::is_passed(point, Store::Bucket))
         .filter(|point| !reach::is_passed(point, Store::File))
         .collect();
+    let points = some(points, 5, seed);
+    kill_at_each_with(&points, pipeline_on(Store::Bucket), Store::Bucket, seed);
+}
+
+/// A few while dead letters are put back; `make torture` takes all.
+#[test]
+fn kills_at_failpoints_wide() {
+    let seed = seed();
+    let points = [
+        tidemill_wal::FAILPOINTS,
+        tidemill_checkpoint::FAILPOINTS,
+        tidemill::FAILPOINTS,
+    ]
+    .concat();
+    let passed = |point: &&str| reach::is_passed(point, Store::File);
+    let points = some(points.into_iter().filter(passed).collect(), 2, seed);
+    kill_at_each_with(&points, Pipeline::Wide, Store::File, seed);
+}
+
+/// So many of the points.
+fn some(mut points: Vec<&str>, count: usize, seed: u64) -> Vec<&str> {
     let mut dice = Rng::new(seed);
-    while points.len() > 5 {
+    while points.len() > count {
         let out = dice.below(0..points.len() as u64) as usize;
         points.swap_remove(out);
     }
-    kill_at_each_with(&points, Store::Bucket, seed);
+    points
 }

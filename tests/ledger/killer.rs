@@ -40,9 +40,11 @@ pub fn kill_with_seed(
     failpoints: Option<&str>,
 ) {
     // Requests to a server take longer than writes to a disk.
-    let usual = match store {
-        Store::Bucket => KILLS / 3,
-        Store::Sled | Store::File => KILLS,
+    let usual = match (store, pipeline) {
+        (Store::Bucket, _) => KILLS / 3,
+        // It ends with more starts and kills of its own.
+        (_, Pipeline::Wide) => KILLS / 2,
+        (Store::Sled | Store::File, _) => KILLS,
     };
     let kills = std::env::var("TIDEMILL_KILLS").map_or(usual, |kills| kills.parse().unwrap());
     println!("{name}: {kills} kills, TIDEMILL_SEED={seed}");

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::failpoints::kill_at_each_with;
+use super::failpoints::{kill_at_each_with, pipeline_on};
 use super::fencing::random_moves;
 use super::killer::{SLOW_DISK, kill_so_often};
 use super::object_servers::Protocol;
@@ -148,7 +148,13 @@ fn every_failpoint(stores: &[Store]) {
                         // Trials that run at once need ports and words of their own.
                         let own_seed = seed + number * 8 + half * 4 + store as u64;
                         let what = format!("{point} on {store:?}, seed {own_seed}");
-                        run.attempt(&what, || kill_at_each_with(&[point], store, own_seed));
+                        let kill =
+                            |pipeline| kill_at_each_with(&[point], pipeline, store, own_seed);
+                        run.attempt(&what, || kill(pipeline_on(store)));
+                        if store == Store::File {
+                            let what = format!("{what}, letters put back");
+                            run.attempt(&what, || kill(Pipeline::Wide));
+                        }
                     }
                 });
             }
