@@ -4,6 +4,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
+use super::asking::Asking;
 use super::daemon::{Daemon, PATIENCE};
 use super::reach;
 use super::rng::{Rng, seed};
@@ -67,7 +68,8 @@ fn kill_at(point: &str, pipeline: Pipeline, store: Store, seed: u64, rng: &Rng) 
     let mut dice = rng.part(1);
     let mut tally = Tally::default();
     let mut trial = Trial::new(&name, pipeline, store, seed, rng);
-    let asking = trial.keep_putting_back();
+    let address = trial.launch.address();
+    let asking = trial.has_letters().then(|| Asking::start(address));
     let needs_torn_log = reach::needs_torn_log(point);
     if needs_torn_log {
         let mut daemon = trial.launch.start(None);

@@ -17,6 +17,8 @@
     reason = "tests, helpers included"
 )]
 
+#[cfg(feature = "failpoints")]
+mod asking;
 mod checker;
 mod daemon;
 #[cfg(feature = "failpoints")]

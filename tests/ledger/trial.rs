@@ -157,12 +157,6 @@ impl Trial {
         self.beside.is_some()
     }
 
-    /// Has letters put back all the while, whoever runs, until what is returned is dropped.
-    pub fn keep_putting_back(&self) -> Option<wide::Asking> {
-        let address = self.launch.address();
-        self.has_letters().then(|| wide::Asking::start(address))
-    }
-
     /// Kills a daemon that is being asked to put letters back.
     pub fn requeue_and_kill(&self, daemon: Daemon, dice: &mut Rng) {
         let address = self.launch.address();

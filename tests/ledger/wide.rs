@@ -6,9 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tidemill::dead_letters::{self, DeadLetter};
@@ -25,9 +22,6 @@ pub const INTERVAL_MS: u64 = 200;
 pub const WINDOW_LENGTH_MS: u64 = 800;
 pub const WINDOW_SLIDE_MS: u64 = 400;
 const TIMEOUT_MS: u64 = 1000;
-
-/// How long somebody waits who has letters put back all the while: they become letters again.
-const ASK_AGAIN: Duration = Duration::from_millis(150);
 
 /// The pipeline's file.
 pub const TEXT: &str = include_str!("wide.toml");
@@ -57,47 +51,6 @@ pub fn requeue(address: SocketAddr) -> Option<Result<serde_json::Value, String>>
         // It recovers, or is about to end.
         404 | 409 | 503 => None,
         _ => Some(Err(format!("letters put back: {status}, {body}"))),
-    }
-}
-
-/// Somebody who asks for letters to be put back as long as this is there.
-#[cfg(feature = "failpoints")]
-pub struct Asking {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[cfg(feature = "failpoints")]
-impl Asking {
-    pub fn start(address: SocketAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let is_over = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            while !is_over.load(Ordering::Acquire) {
-                if let Some(Err(wrong)) = requeue(address) {
-                    panic!("{wrong}");
-                }
-                std::thread::sleep(ASK_AGAIN);
-            }
-        });
-        Self {
-            stop,
-            thread: Some(thread),
-        }
-    }
-}
-
-#[cfg(feature = "failpoints")]
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        let asked = self.thread.take().map(JoinHandle::join);
-        if !std::thread::panicking() {
-            assert!(
-                asked.is_none_or(|ended| ended.is_ok()),
-                "letters aren't put back"
-            );
-        }
     }
 }
 
