@@ -72,8 +72,8 @@ fn random_kills_slow_windowed_sled() {
 
 #[cfg(feature = "failpoints")]
 #[test]
-fn random_kills_slow_wide_file() {
-    killer::random_kills_on_slow_disk("slow-wide-file", Pipeline::Wide, Store::File);
+fn random_kills_slow_wide_sled() {
+    killer::random_kills_on_slow_disk("slow-wide-sled", Pipeline::Wide, Store::Sled);
 }
 
 /// Seeds that once found something.
@@ -143,11 +143,6 @@ fn random_kills_windowed_sled() {
 #[test]
 fn random_kills_windowed_file() {
     random_kills("windowed-file", Pipeline::Windowed, Store::File);
-}
-
-#[test]
-fn random_kills_wide_sled() {
-    random_kills("wide-sled", Pipeline::Wide, Store::Sled);
 }
 
 #[test]
