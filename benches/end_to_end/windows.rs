@@ -39,7 +39,10 @@ fn records(batch: u64) -> Vec<(String, u64)> {
 fn batches(with: Run<'_>, count: u64, program: impl Fn(&Pairs) -> Pairs) -> Vec<f64> {
     let clock = ManualClock::new(Time::from_millis(1_000_000));
     let context = StreamingContext::builder("windows", BATCH)
-        .checkpoint(format!("sled:{}", with.dir.join("windows/checkpoint").display()))
+        .checkpoint(format!(
+            "sled:{}",
+            with.dir.join("windows/checkpoint").display()
+        ))
         .clock(clock.clone())
         .parallelism(with.cores)
         .default_partitions(PIECES as usize)

@@ -237,7 +237,7 @@ impl StreamingContext {
         if !compared.plan.is_possible() {
             return Err(refused(compared.plan));
         }
-        take_interval(&mut compared.metadata, settings);
+        compared.metadata.take_interval(settings.batch_interval);
         Ok(compared)
     }
 
@@ -277,17 +277,6 @@ pub(super) struct Recovered {
     pub(super) is_new: bool,
     /// Whether it goes back to a savepoint.
     pub(super) is_rewound: bool,
-}
-
-/// Has what a checkpoint holds go on at the program's batch interval.
-pub(super) fn take_interval(held: &mut Metadata, settings: &Settings) {
-    let interval_ms = millis(settings.batch_interval);
-    if held.batch_interval_ms != interval_ms {
-        // Nothing is in phase with the old interval, or it would have been refused.
-        let last = held.tracker.last_allocated.unwrap_or(held.zero_time);
-        held.zero_time = last.floor(settings.batch_interval);
-        held.batch_interval_ms = interval_ms;
-    }
 }
 
 /// The clock given, or the machine's; one that goes on from the last batch when the machine's is far

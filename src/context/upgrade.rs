@@ -6,7 +6,6 @@ use tidemill_checkpoint::{CheckpointReader, Location, Manifest};
 
 use super::StreamingContext;
 use super::locations::{DRIVER_LOG_DIR, Locations};
-use super::recover::take_interval;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, validate};
@@ -117,7 +116,7 @@ impl StreamingContext {
         } = self.compare(&settings, &location, &manifest)?;
         let locations = Locations::of(&settings)?;
         if plan.is_possible() {
-            take_interval(&mut metadata, &settings);
+            metadata.take_interval(settings.batch_interval);
             // A savepoint needs no log. What waits there besides is of the newest checkpoint.
             let log = match savepoint {
                 Some(_) => None,

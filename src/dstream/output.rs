@@ -194,7 +194,8 @@ impl<T: ?Sized + Element> DStream<T> {
         let show = Arc::new(show);
         let preview = move |time: Time, slot: &Arc<PreviewSlot>| {
             let rdd = parent.get_or_compute(time)?;
-            Ok(rdd.map(|rdd| previewing(rdd, Arc::clone(slot), Arc::clone(&show))))
+            let work = |rdd| previewing(rdd, Arc::clone(slot), Arc::clone(&show));
+            Ok(rdd.map(|rdd| -> Work { Box::new(work(rdd)) }))
         };
         self.registry().add_output(OutputOperation {
             uid,

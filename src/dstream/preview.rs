@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::operation::Work;
 use crate::rdd::{Element, Rdd, TaskError};
 
 /// How many characters of an element are shown.
@@ -60,8 +59,8 @@ pub(super) fn previewing<T: ?Sized + Element>(
     rdd: Rdd<T>,
     slot: Arc<PreviewSlot>,
     show: Arc<impl Fn(&T) -> Option<String> + Send + Sync + 'static>,
-) -> Work {
-    Box::new(move || {
+) -> impl Fn() -> Result<(), TaskError> + Send + Sync + 'static {
+    move || {
         let parts = rdd.run_partitions(|partition| {
             let mut part = Preview::default();
             partition.for_each(|value| part.add(slot.most, || show(value)))?;
@@ -75,7 +74,7 @@ pub(super) fn previewing<T: ?Sized + Element>(
         whole.first.truncate(slot.most);
         slot.fill(whole);
         Ok(())
-    })
+    }
 }
 
 fn shortened(mut text: String) -> String {

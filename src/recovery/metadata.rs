@@ -1,6 +1,7 @@
 //! [`Metadata`]: the engine's part of a checkpoint (R6), written as MessagePack with field names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::block::{BlockInfo, TrackerSnapshot};
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
 use crate::messagepack;
-use crate::time::Time;
+use crate::time::{Time, millis};
 use crate::uid::OperatorUid;
 
 /// Names of the logs in a checkpoint's low-water marks.
@@ -110,6 +111,17 @@ impl Metadata {
         let all = batches.chain(waiting);
         all.map(|(uid, block)| (uid.clone(), block.clone()))
             .collect()
+    }
+
+    /// Goes on at another batch interval.
+    pub(crate) fn take_interval(&mut self, batch_interval: Duration) {
+        let interval_ms = millis(batch_interval);
+        if self.batch_interval_ms != interval_ms {
+            // Nothing is in phase with the old interval, or it would have been refused.
+            let last = self.tracker.last_allocated.unwrap_or(self.zero_time);
+            self.zero_time = last.floor(batch_interval);
+            self.batch_interval_ms = interval_ms;
+        }
     }
 
     /// The batches that are allocated and aren't complete.
