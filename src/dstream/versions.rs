@@ -9,9 +9,9 @@ use crate::rdd::Element;
 use crate::state::{Migrations, Part};
 
 impl<T: ?Sized + Element> DStream<T> {
-    /// Says which version of its key and value types this operator's state has [1]. Raise it by one whenever a
-    /// type changes in a way that serde can't bridge by itself, and register how a state of the version before
-    /// becomes one of this: [`DStream::migrate_state`], [`DStream::migrate_keys`].
+    /// Says which version of its key and value types this operator's state has (1 where nothing is said).
+    /// Raise it by one whenever a type changes in a way that serde can't bridge by itself, and register how
+    /// a state of the version before becomes one of this: [`DStream::migrate_state`], [`DStream::migrate_keys`].
     ///
     /// Structs are written as maps with field names, so a field that is added with `#[serde(default)]` and one
     /// that is left out need neither. Nothing of the kind is in Spark, where a checkpoint holds serialised

@@ -137,7 +137,8 @@ impl<C: Send + 'static> ConnectionPool<C> {
         self.with_rule(|rules| rules.max_size = connections.max(1))
     }
 
-    /// At most so many connections are kept that nobody uses [8]; further ones are closed after their use.
+    /// At most so many connections are kept that nobody uses (8 where nothing is said); further ones are
+    /// closed after their use.
     ///
     /// ```
     /// use tidemill::sink::{ConnectionPool, PoolStatus};
