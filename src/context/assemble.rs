@@ -113,6 +113,7 @@ impl StreamingContext {
                 complete_through: metadata.complete_through,
                 completed: metadata.completed,
                 released_through: Time::default(),
+                is_taking_effect: false,
             }),
             troubles: Troubles(Arc::new(on_trouble)),
         })

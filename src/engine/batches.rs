@@ -230,6 +230,7 @@ impl Engine {
         self.commit_dead_letters(time)?;
         failpoint!("engine::before_state_merge");
         let mut boundary = self.boundary();
+        boundary.is_taking_effect = true;
         for state in stateful().filter_map(|node| node.core().state.as_ref()) {
             state
                 .merge(time, &self.registry.executor)
@@ -237,6 +238,7 @@ impl Engine {
         }
         let mut left = self.registry.effects.close(time);
         self.registry.accumulators.take_in(&mut left);
+        boundary.is_taking_effect = false;
         boundary.complete(time, &self.intake.tracker.allocated_times());
         self.registry
             .effects

@@ -389,6 +389,13 @@ impl Engine {
     pub(crate) fn write_checkpoint_now(&self) -> Result<CheckpointInfo, Error> {
         let cut = {
             let boundary = self.boundary();
+            if boundary.is_taking_effect {
+                return Err(Error::Fatal(
+                    "no checkpoint can be written: a batch that fails has taken effect only in part; the next \
+                     start goes on from the checkpoint before it"
+                        .to_owned(),
+                ));
+            }
             self.checkpointer.status().last_cut = boundary.complete_through;
             self.take_cut(&boundary)
         };

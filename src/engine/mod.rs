@@ -83,6 +83,8 @@ pub(crate) struct Boundary {
     pub(crate) completed: BTreeSet<Time>,
     /// Blocks of complete batches up to this one are out of memory.
     pub(crate) released_through: Time,
+    /// A batch's changes are in some states and not in all: what is cut now would hold half a batch.
+    pub(crate) is_taking_effect: bool,
 }
 
 impl Boundary {

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod half_done;
 mod map_with_state;
 mod models;
 mod refused;
