@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use support::{Collected, Feed, builder, clock_at, pairs, run_to};
+use support::{Collected, Feed, builder, clock_at, pairs, run_to, totals};
 use tidemill::clock::ManualClock;
 use tidemill::{Error, StreamingContext};
 use tidemill_storage::{
@@ -43,18 +43,7 @@ fn program(name: &str, clock: &ManualClock) -> (StreamingContext, Feed, Collecte
     let builder = builder(&format!("memory:{name}"), clock)
         .segment_bytes(700)
         .checkpoint_retain(2);
-    let context = builder.build().unwrap();
-    let (feed, fed) = support::feed();
-    let lines = context.receiver_stream_with("lines", fed, Default::default());
-    let totals = lines
-        .count_by_value()
-        .update_state_by_key(|new: &[u64], total: Option<&u64>| {
-            Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
-        })
-        .uid("totals");
-    let seen = Collected::new();
-    seen.collect(&totals);
-    (context, feed, seen)
+    totals(builder)
 }
 
 /// Lives, and stops with two lines acknowledged that are in no batch yet.

@@ -14,25 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use support::{Collected, Feed, SECOND, builder, clock_at, eventually, pairs, run_to};
+use support::{Feed, SECOND, builder, clock_at, eventually, pairs, run_to, totals};
 use tidemill::clock::ManualClock;
-use tidemill::{Builder, ErrorKind, StreamingContext};
+use tidemill::{ErrorKind, StreamingContext};
 use tidemill_storage::{Fault, OperationKind, memory_disk};
-
-fn totals(builder: Builder) -> (StreamingContext, Feed, Collected<(String, u64)>) {
-    let context = builder.build().unwrap();
-    let (feed, fed) = support::feed();
-    let lines = context.receiver_stream_with("lines", fed, Default::default());
-    let totals = lines
-        .count_by_value()
-        .update_state_by_key(|new: &[u64], total: Option<&u64>| {
-            Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
-        })
-        .uid("totals");
-    let seen = Collected::new();
-    seen.collect(&totals);
-    (context, feed, seen)
-}
 
 /// Runs `seconds` batches, each with a line `a`, and waits until each one's checkpoint is durable.
 fn run_batches(

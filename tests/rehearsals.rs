@@ -8,36 +8,22 @@
     clippy::panic
 )]
 
+#[path = "support/files.rs"]
+mod files;
 mod support;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use files::bytes_of;
 use support::{Collected, Feed, builder, clock_at, pairs, run_to};
 use tidemill::clock::ManualClock;
 use tidemill::rdd::{BoxError, ErrorPolicy};
 use tidemill::{Builder, Change, Error, RehearsedBatch, StreamingContext};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Every file below a folder with its bytes.
-fn bytes_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => drop(files.insert(path.clone(), std::fs::read(&path).unwrap())),
-            }
-        }
-    }
-    files
-}
 
 struct Program {
     context: StreamingContext,

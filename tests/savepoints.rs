@@ -11,25 +11,9 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Collected, Feed, builder, clock_at, pairs, run_to};
-use tidemill::{Builder, StreamingContext};
+use support::{Collected, builder, clock_at, pairs, run_to, totals};
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-fn totals(builder: Builder) -> (StreamingContext, Feed, Collected<(String, u64)>) {
-    let context = builder.build().unwrap();
-    let (feed, fed) = support::feed();
-    let lines = context.receiver_stream_with("lines", fed, Default::default());
-    let totals = lines
-        .count_by_value()
-        .update_state_by_key(|new: &[u64], total: Option<&u64>| {
-            Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
-        })
-        .uid("totals");
-    let seen = Collected::new();
-    seen.collect(&totals);
-    (context, feed, seen)
-}
 
 #[test]
 fn state_and_waiting_data_are_as_they_were_and_what_was_never_processed_is_kept() {

@@ -8,28 +8,12 @@
 )]
 
 mod cli_support;
-
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+#[path = "support/files.rs"]
+mod files;
 
 use cli_support::{Place, eventually, stderr, stdout};
+use files::bytes_of;
 use serde_json::Value;
-
-/// Every file below a folder with its bytes.
-fn bytes_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => drop(files.insert(path.clone(), std::fs::read(&path).unwrap())),
-            }
-        }
-    }
-    files
-}
 
 /// A place where running totals of words were counted and the daemon has stopped.
 fn totals(store: &str) -> Place {

@@ -14,7 +14,7 @@ use super::{Accumulable, Accumulator, AnyAccumulator, Changes};
 use crate::effects::Effects;
 use crate::messagepack;
 use crate::rdd::BoxError;
-use crate::state::{ChunkSource, PendingChanges, STATE_FORMAT};
+use crate::state::{ChunkSource, PendingChanges, STATE_FORMAT, check_format};
 
 /// The name of the series in checkpoints. No operator is called so: uids hold no slash of their own making.
 pub(crate) const SERIES: &str = "tidemill/accumulators";
@@ -73,13 +73,7 @@ impl AccumulatorBook {
         series: &Series,
         chunks: &ChunkSource<'_>,
     ) -> Result<(), BoxError> {
-        if series.format != STATE_FORMAT {
-            return Err(format!(
-                "they are written in format {}; this release reads format {STATE_FORMAT}",
-                series.format
-            )
-            .into());
-        }
+        check_format(series, STATE_FORMAT, "they are")?;
         self.is_held.store(true, Ordering::Relaxed);
         let mut held = read(series, chunks)?;
         for accumulator in self.declared().iter() {

@@ -47,17 +47,7 @@ impl<T: ?Sized + Element> DStream<T> {
     #[track_caller]
     pub fn for_each_rdd<R: Outcome>(&self, f: impl Fn(&Rdd<T>, Time) -> R + Send + Sync + 'static) {
         let f = move |identity: &BatchIdentity, rdd: &Rdd<T>| f(rdd, identity.time).into_result();
-        self.output(
-            "for_each_rdd",
-            None,
-            Guarantee::AtLeastOnce,
-            Steps {
-                check: || Ok(()),
-                commit: f,
-                show: |_: &T| None,
-            },
-            Location::caller(),
-        );
+        self.closure("for_each_rdd", f, Location::caller());
     }
 
     /// Runs `f` on each partition of each batch, on the CPU pool.
@@ -70,17 +60,7 @@ impl<T: ?Sized + Element> DStream<T> {
             rdd.for_each_partition(|partition| f(partition, identity.time).into_result())
                 .map_err(BoxError::from)
         };
-        self.output(
-            "for_each_partition",
-            None,
-            Guarantee::AtLeastOnce,
-            Steps {
-                check: || Ok(()),
-                commit: f,
-                show: |_: &T| None,
-            },
-            Location::caller(),
-        );
+        self.closure("for_each_partition", f, Location::caller());
     }
 
     /// Runs `f` on each partition of each batch, on the CPU pool, with a connection of `pool`, which keeps
@@ -117,17 +97,22 @@ impl<T: ?Sized + Element> DStream<T> {
             })
             .map_err(BoxError::from)
         };
-        self.output(
-            "for_each_partition",
-            None,
-            Guarantee::AtLeastOnce,
-            Steps {
-                check: || Ok(()),
-                commit: f,
-                show: |_: &T| None,
-            },
-            Location::caller(),
-        );
+        self.closure("for_each_partition", f, Location::caller());
+    }
+
+    /// An output of a closure: asked nothing beforehand, and given a batch again when it is run again.
+    fn closure(
+        &self,
+        kind: &'static str,
+        commit: impl Fn(&BatchIdentity, &Rdd<T>) -> Result<(), BoxError> + Send + Sync + 'static,
+        caller: &'static Location<'static>,
+    ) {
+        let steps = Steps {
+            check: || Ok(()),
+            commit,
+            show: |_: &T| None,
+        };
+        self.output(kind, None, Guarantee::AtLeastOnce, steps, caller);
     }
 
     /// Commits each batch to `sink`.

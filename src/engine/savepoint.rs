@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tidemill_checkpoint::{ChunkBuilder, Manifest, PartitionChanges, SeriesChanges};
 
 use crate::block::{Block, BlockId, BlockInfo, BlockStore};
-use crate::state::ChunkSource;
+use crate::state::{ChunkSource, check_format};
 use crate::uid::OperatorUid;
 
 /// The series of a savepoint's blocks: no operator can have this uid and state.
@@ -56,12 +56,7 @@ pub(crate) fn saved_blocks(
     let Some(series) = manifest.series(BLOCKS_SERIES) else {
         return Ok(blocks);
     };
-    if series.format != FORMAT {
-        return Err(format!(
-            "its blocks are written in format {}; this release reads format {FORMAT}",
-            series.format
-        ));
-    }
+    check_format(series, FORMAT, "its blocks are")?;
     for reference in series.partitions.iter().flat_map(|chain| chain.chunks()) {
         let chunk = chunks(reference).map_err(|error| error.to_string())?;
         for value in chunk.iter().filter_map(|(_, value)| value) {

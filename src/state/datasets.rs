@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidemill_checkpoint::{ChunkBuilder, PartitionChanges, Series};
 
-use super::{AnyState, ChunkSource, PendingChanges, STATE_FORMAT};
+use super::{AnyState, ChunkSource, PendingChanges, STATE_FORMAT, check_format};
 use crate::object_file::{Reader, Writer};
 use crate::rdd::{
     BoxError, Buffer, Chunk, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError,
@@ -237,13 +237,11 @@ where
         chunks: &ChunkSource<'_>,
         executor: &Executor,
     ) -> Result<(), BoxError> {
-        if series.format != STATE_FORMAT {
-            return Err(format!(
-                "the datasets of `{}` are written in format {}; this release reads format {STATE_FORMAT}",
-                series.name, series.format
-            )
-            .into());
-        }
+        check_format(
+            series,
+            STATE_FORMAT,
+            &format!("the datasets of `{}` are", series.name),
+        )?;
         let mut entries = BTreeMap::new();
         for chain in &series.partitions {
             for chunk in chain.base.iter().chain(&chain.deltas) {

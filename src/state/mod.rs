@@ -63,6 +63,18 @@ impl<S: Data + PartialEq + Serialize + DeserializeOwned> StateValue for S {}
 /// Version of how keys and values are written: MessagePack, structs as maps with field names.
 pub(crate) const STATE_FORMAT: u32 = 1;
 
+/// Refuses what a checkpoint holds in another format than `reads`. `whose` begins the message: "the state
+/// `x` is".
+pub(crate) fn check_format(series: &Series, reads: u32, whose: &str) -> Result<(), String> {
+    match series.format == reads {
+        true => Ok(()),
+        false => Err(format!(
+            "{whose} written in format {}; this release reads format {reads}",
+            series.format
+        )),
+    }
+}
+
 /// What changed since the last checkpoint, yet to be encoded: done on the checkpoint's thread.
 pub(crate) type PendingChanges =
     Box<dyn FnOnce() -> Result<Vec<PartitionChanges>, BoxError> + Send>;

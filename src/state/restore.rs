@@ -7,7 +7,7 @@ use tidemill_checkpoint::{Chain, Chunk, ChunkRef, Series};
 use super::keyed::KeyedState;
 use super::mark::Mark;
 use super::shelves::Held;
-use super::{STATE_FORMAT, StateKey, StateValue, finished};
+use super::{STATE_FORMAT, StateKey, StateValue, check_format, finished};
 use crate::rdd::{BoxError, Entry, Executor, KeyHasher, TaskError, until_enough};
 use crate::time::Time;
 
@@ -26,13 +26,11 @@ pub(super) fn restore<K: StateKey, S: StateValue, M: Mark>(
     chunks: &ChunkSource<'_>,
     executor: &Executor,
 ) -> Result<(), BoxError> {
-    if series.format != STATE_FORMAT {
-        return Err(format!(
-            "the state `{}` is written in format {}; this release reads format {STATE_FORMAT}",
-            series.name, series.format
-        )
-        .into());
-    }
+    check_format(
+        series,
+        STATE_FORMAT,
+        &format!("the state `{}` is", series.name),
+    )?;
     let hasher = executor.hasher();
     // Whether a key lies in another partition than when it was written: their number or the partitioner
     // changed.

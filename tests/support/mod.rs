@@ -163,6 +163,22 @@ impl<T: Clone + Ord + Send + Sync + 'static> Collected<T> {
     }
 }
 
+/// A program that collects the running totals of the lines it is fed; its state is `totals`.
+pub fn totals(builder: Builder) -> (StreamingContext, Feed, Collected<(String, u64)>) {
+    let context = builder.build().unwrap();
+    let (feed, fed) = feed();
+    let lines = context.receiver_stream_with("lines", fed, Default::default());
+    let totals = lines
+        .count_by_value()
+        .update_state_by_key(|new: &[u64], total: Option<&u64>| {
+            Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
+        })
+        .uid("totals");
+    let seen = Collected::new();
+    seen.collect(&totals);
+    (context, feed, seen)
+}
+
 /// Moves the clock to a whole number of seconds, and waits until the batch then is complete.
 pub fn run_to(context: &StreamingContext, clock: &ManualClock, seconds: u64) {
     use tidemill::clock::Clock;

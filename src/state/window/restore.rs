@@ -12,7 +12,7 @@ use super::delta::Row;
 use super::method::Method;
 use super::partition::Partition;
 use crate::rdd::{BoxError, Executor, KeyHasher, Partitioning, TaskError};
-use crate::state::{ChunkSource, STATE_FORMAT, StateKey, StateValue};
+use crate::state::{ChunkSource, STATE_FORMAT, StateKey, StateValue, check_format};
 use crate::time::Time;
 
 /// What a checkpoint holds of one partition.
@@ -59,13 +59,11 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
     chunks: &ChunkSource<'_>,
     executor: &Executor,
 ) -> Result<(), BoxError> {
-    if series.format != STATE_FORMAT {
-        return Err(format!(
-            "the window `{}` is written in format {}; this release reads format {STATE_FORMAT}",
-            series.name, series.format
-        )
-        .into());
-    }
+    check_format(
+        series,
+        STATE_FORMAT,
+        &format!("the window `{}` is", series.name),
+    )?;
     let loaded = executor.run(series.partitions.len(), |partition| {
         match series.partitions.get(partition) {
             Some(chain) => load::<K, V>(chain, chunks),
