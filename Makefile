@@ -29,7 +29,8 @@ SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
-	@echo 'make torture the long form: 10,000 kills, every failed I/O, power cuts; ends with a table'
+	@echo 'make torture the long form: 10,000 kills, every failed I/O, power cuts; ends with a table.'
+	@echo '             TIDEMILL_TORTURE=short takes minutes; tests/torture.sh lists the amounts that can be set'
 	@echo 'make fuzz    the fuzz targets for longer: TIDEMILL_FUZZ_CASES=N for each, TIDEMILL_SEED repeats'
 	@echo 'make lint    format, clippy, rustdoc, licences and advisories of dependencies'
 	@echo 'make bench   all benchmarks'

@@ -12,117 +12,30 @@
 mod cli_support;
 #[path = "support/object_servers/mod.rs"]
 mod object_servers;
+#[path = "cli_support/remote.rs"]
+mod remote;
 
-use std::fs;
 use std::process::Output;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use cli_support::{Daemon, Place, eventually, stderr, stdout};
-use object_servers::{Bucket, Protocol, bucket};
+use cli_support::{eventually, stderr, stdout};
+use remote::Remote;
 use serde_json::Value;
-use tidemill_storage::{Objects, RemoteOptions, open_objects_with};
 
-/// A pipeline that keeps everything in a bucket.
-struct Remote {
-    place: Place,
-    bucket: Bucket,
-    objects: Arc<dyn Objects>,
+/// A pipeline that cuts checkpoints only when it is asked to.
+fn hourly(batch_interval: &str) -> Remote {
+    Remote::new(|text| {
+        text.replace("\"1s\"", "\"1h\"")
+            .replace("\"100ms\"", &format!("\"{batch_interval}\""))
+    })
 }
 
 impl Remote {
-    fn new(batch_interval: &str) -> Self {
-        let (place, bucket) = (Place::new(), bucket(Protocol::S3));
-        let text = fs::read_to_string(place.path("p.toml")).unwrap();
-        let text = text
-            .replace(
-                "sled:data/checkpoint",
-                &format!("{}/app/checkpoint", bucket.url),
-            )
-            .replace("out/counts", &format!("{}/app/out/counts", bucket.url))
-            .replace("\"1s\"", "\"1h\"")
-            .replace("\"100ms\"", &format!("\"{batch_interval}\""));
-        fs::write(place.path("p.toml"), text).unwrap();
-        let options = RemoteOptions {
-            variables: bucket.variables.clone(),
-            ..RemoteOptions::default()
-        };
-        let url = format!("{}/app", bucket.url);
-        let objects = open_objects_with(&url.parse().unwrap(), &options).unwrap();
-        Self {
-            place,
-            bucket,
-            objects,
-        }
-    }
-
-    fn start(&self) -> Daemon {
-        let mut command = self.place.command(&["run", "p.toml"]);
-        command.envs(self.bucket.variables.clone());
-        Daemon::spawn(command)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.run_with(arguments, &[])
-    }
-
-    fn run_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
-        let mut command = self.place.command(arguments);
-        command.envs(self.bucket.variables.clone());
-        command.envs(more.iter().copied()).output().unwrap()
-    }
-
-    fn names(&self, folder: &str) -> Vec<String> {
-        let listed = self.objects.list(folder).unwrap();
-        listed.into_iter().map(|(name, _)| name).collect()
-    }
-
-    fn get(&self, name: &str) -> Bytes {
-        self.objects.get(name).unwrap().expect(name)
-    }
-
-    fn flip(&self, name: &str, at: usize) {
-        let mut bytes = self.get(name).to_vec();
-        bytes[at] ^= 4;
-        self.objects.put(name, bytes.into()).unwrap();
-    }
-
-    fn output_lines(&self) -> Vec<String> {
-        let names = self.names("out");
-        let parts = names.iter().filter(|name| {
-            let folder = name.rsplit_once('/').unwrap().0;
-            name.contains("/part-") && names.contains(&format!("{folder}/_SUCCESS"))
-        });
-        let mut lines = Vec::new();
-        for part in parts {
-            let text = String::from_utf8(self.get(part).to_vec()).unwrap();
-            lines.extend(text.lines().map(str::to_owned));
-        }
-        lines.sort();
-        lines
-    }
-
     /// The slots of a log that hold entries.
     fn groups(&self, log: &str) -> Vec<String> {
         let listed = self.objects.list(&format!("wal/{log}/slot")).unwrap();
         let groups = listed.into_iter().filter(|(_, bytes)| *bytes > 40);
         groups.map(|(name, _)| name).collect()
-    }
-
-    fn snapshot(&self) -> Vec<(String, Bytes)> {
-        let names = self.names("").into_iter();
-        names.map(|name| (name.clone(), self.get(&name))).collect()
-    }
-
-    fn restore(&self, snapshot: &[(String, Bytes)]) {
-        for name in self.names("") {
-            if !snapshot.iter().any(|(kept, _)| *kept == name) {
-                self.objects.delete(&name).unwrap();
-            }
-        }
-        for (name, bytes) in snapshot {
-            self.objects.put(name, bytes.clone()).unwrap();
-        }
     }
 
     fn fsck(&self) -> (i32, Value) {
@@ -161,7 +74,7 @@ const QUARANTINE: [&str; 3] = ["--quarantine", "--yes", "--driver-is-stopped"];
 
 /// A pipeline that has counted some lines and was stopped.
 fn counted() -> Remote {
-    let remote = Remote::new("1s");
+    let remote = hourly("1s");
     let daemon = remote.start();
     for (number, pair) in [["one", "two"], ["three", "four"]].iter().enumerate() {
         pair.iter()
@@ -279,7 +192,7 @@ fn each_damage_in_a_bucket_is_told_with_its_place() {
 
 /// A daemon takes three lines that no batch reads before it is killed.
 fn three_lines_and_a_kill() -> Remote {
-    let remote = Remote::new("1h");
+    let remote = hourly("1h");
     let daemon = remote.start();
     for line in ["one\n", "two\n", "three\n"] {
         daemon.feed(line);

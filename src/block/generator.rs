@@ -515,6 +515,9 @@ fn add<'a, T: ?Sized + Record>(
     info: BlockInfo,
 ) -> impl Future<Output = Result<(), PushError>> + use<'a, T> {
     failpoint!("block::before_addition");
+    if info.requeued.is_some() {
+        failpoint!("dead_letters::before_addition");
+    }
     let mut adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
     async move {
         let mut refusals = 0;

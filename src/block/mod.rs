@@ -19,6 +19,7 @@ mod tracker;
 mod tracker_suite_tests;
 #[cfg(test)]
 mod tracker_tests;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use tidemill_wal::{Append, Position, Wal};
 
 use super::events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
 use super::in_flight::InFlight;
-use super::{BlockId, BlockInfo};
+use super::{BlockId, BlockInfo, waiting};
 use crate::error::Error;
 use crate::time::Time;
 use crate::uid::OperatorUid;
@@ -107,6 +107,8 @@ struct Known {
     allocated: BTreeMap<Time, Allocation>,
     last_allocated: Option<Time>,
     requeued: BTreeMap<OperatorUid, BTreeSet<Time>>,
+    /// The blocks of each stream that are being added. What was received after one isn't in a batch before it.
+    adding: BTreeMap<OperatorUid, BTreeSet<BlockId>>,
     /// Entries that were appended but haven't changed memory yet.
     in_flight: InFlight,
     /// Entries that have changed memory, though an older one is still in flight.
@@ -114,6 +116,23 @@ struct Known {
 }
 
 impl Known {
+    /// The addition of a block has come to its end.
+    fn land_block(
+        &mut self,
+        sequence: u64,
+        result: &Result<Position, tidemill_wal::Error>,
+        stream: &OperatorUid,
+        block: BlockId,
+    ) {
+        self.land(sequence, result);
+        // Behind any other error nothing is added.
+        if matches!(result, Ok(_) | Err(tidemill_wal::Error::Full { .. }))
+            && let Some(adding) = self.adding.get_mut(stream)
+        {
+            adding.remove(&block);
+        }
+    }
+
     /// An entry has come to its end, and is about to change memory if it is durable.
     fn land(&mut self, sequence: u64, result: &Result<Position, tidemill_wal::Error>) {
         match result {
@@ -133,11 +152,11 @@ impl Known {
         }
     }
 
-    /// Takes the blocks of an allocation from those that wait: the first, since others only come behind.
-    fn remove_first(&mut self, allocation: &Allocation) {
+    /// Takes the blocks of an allocation from those that wait.
+    fn take_out(&mut self, allocation: &Allocation) {
         for (stream, blocks) in &allocation.blocks {
             if let Some(queue) = self.unallocated.get_mut(stream) {
-                queue.drain(..blocks.len().min(queue.len()));
+                waiting::take_out(queue, blocks);
             }
         }
     }
@@ -154,8 +173,13 @@ pub(crate) struct Tracker {
 impl Tracker {
     /// A tracker that goes on from a snapshot.
     pub(crate) fn new(log: Wal, snapshot: TrackerSnapshot) -> Self {
+        let mut unallocated = snapshot.unallocated;
+        // An older version's may be in another order.
+        for blocks in unallocated.values_mut() {
+            blocks.make_contiguous().sort_by_key(|block| block.id);
+        }
         let known = Known {
-            unallocated: snapshot.unallocated,
+            unallocated,
             allocated: snapshot.allocated,
             last_allocated: snapshot.last_allocated,
             requeued: snapshot.requeued,
@@ -182,29 +206,35 @@ impl Tracker {
             stream: stream.clone(),
             block,
         };
-        let appended = self.append(&Event::BlockAddition(event.clone()));
+        let appended = self.append_addition(&event);
         async move {
             let (append, sequence) = appended?;
             let result = append.await;
             failpoint!("tracker::after_block_addition");
             let mut known = self.known();
-            known.land(sequence, &result);
+            known.land_block(sequence, &result, &event.stream, event.block.id);
             result?;
             if let Some(letters_of) = event.block.requeued {
                 let of_stream = known.requeued.entry(event.stream.clone()).or_default();
                 of_stream.insert(letters_of);
             }
-            known
-                .unallocated
-                .entry(event.stream)
-                .or_default()
-                .push_back(event.block.clone());
+            let queue = known.unallocated.entry(event.stream).or_default();
+            waiting::put(queue, event.block.clone());
             Ok(event.block)
         }
     }
 
+    fn append_addition(&self, event: &BlockAdditionEvent) -> Result<(Append, u64), TrackerError> {
+        let mut known = self.known();
+        let appended = append_to(&self.log, &mut known, &Event::BlockAddition(event.clone()))?;
+        let adding = known.adding.entry(event.stream.clone()).or_default();
+        adding.insert(event.block.id);
+        Ok(appended)
+    }
+
     /// Makes all blocks that are in no batch the batch at `time`, with what direct sources plan for it. A
-    /// batch that is allocated already stays as it is.
+    /// batch that is allocated already stays as it is. A block that was received after one that is still being
+    /// added waits for it, so that a stream's blocks are in batches in the order in which they were received.
     pub(crate) fn allocate(
         &self,
         time: Time,
@@ -224,7 +254,7 @@ impl Tracker {
         let mut known = self.known();
         known.land(sequence, &result);
         result?;
-        known.remove_first(&allocation);
+        known.take_out(&allocation);
         known.allocated.insert(time, allocation.clone());
         known.last_allocated = known.last_allocated.max(Some(time));
         Ok(allocation)
@@ -238,13 +268,12 @@ impl Tracker {
         plans: BTreeMap<OperatorUid, Vec<u8>>,
     ) -> Result<(Allocation, Append, u64), TrackerError> {
         let mut known = self.known();
-        let waiting = known
-            .unallocated
-            .iter()
-            .filter(|(_, blocks)| !blocks.is_empty());
-        let blocks = waiting
-            .map(|(stream, blocks)| (stream.clone(), blocks.iter().cloned().collect()))
-            .collect();
+        let ready = known.unallocated.iter().map(|(stream, blocks)| {
+            let first_adding = known.adding.get(stream).and_then(BTreeSet::first);
+            let ready = waiting::before(blocks, first_adding.copied());
+            (stream.clone(), ready)
+        });
+        let blocks = ready.filter(|(_, blocks)| !blocks.is_empty()).collect();
         let plans = plans
             .into_iter()
             .map(|(uid, plan)| (uid, ByteBuf::from(plan)))
@@ -383,7 +412,7 @@ impl TrackerSnapshot {
                     let of_stream = self.requeued.entry(stream.clone()).or_default();
                     of_stream.insert(letters_of);
                 }
-                self.unallocated.entry(stream).or_default().push_back(block);
+                waiting::put(self.unallocated.entry(stream).or_default(), block);
             }
             Event::BatchAllocation(BatchAllocationEvent {
                 time,

@@ -208,18 +208,14 @@ proptest! {
             end(&tracker, &uid, &mut begun, 0, &mut added);
         }
         prop_assert_eq!(added.len() as u64, count);
-        // Which of two waiting blocks was logged first, memory doesn't say.
-        let sorted = |snapshot: &TrackerSnapshot| {
-            let mut contents = contents(snapshot);
-            for blocks in contents.unallocated.values_mut() {
-                blocks.make_contiguous().sort_by_key(|block| block.id);
-            }
-            contents
-        };
-        let now = sorted(&tracker.snapshot());
+        let now = contents(&tracker.snapshot());
+        let in_batches = now.allocated.values().flat_map(|batch| batch.blocks.values());
+        for blocks in in_batches.map(numbers).chain(now.unallocated.values().map(numbers)) {
+            prop_assert!(blocks.is_sorted(), "{:?}", blocks);
+        }
         for snapshot in snapshots {
             let replayed = recovered(&log, snapshot, at(u64::MAX));
-            prop_assert_eq!(sorted(&replayed), now.clone());
+            prop_assert_eq!(contents(&replayed), now.clone());
         }
     }
 }
@@ -251,14 +247,45 @@ fn an_entry_applied_ahead_of_an_older_one_is_applied_once() {
     );
     futures_executor(first).unwrap();
     let replayed = recovered(&log, snapshot, at(0));
-    let ids: BTreeSet<_> = replayed.unallocated[&uid]
-        .iter()
-        .map(|block| block.id.number)
+    assert_eq!(numbers(&replayed.unallocated[&uid]), [1, 2]);
+}
+
+fn numbers<'a>(blocks: impl IntoIterator<Item = &'a BlockInfo>) -> Vec<u64> {
+    blocks.into_iter().map(|block| block.id.number).collect()
+}
+
+#[test]
+fn blocks_are_in_batches_in_the_order_in_which_they_were_received() {
+    let log = open(&SimDisk::new());
+    let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
+    let (uid, other) = (OperatorUid::new("lines"), OperatorUid::new("others"));
+    let mut begun: BTreeMap<u64, _> = (1..=4)
+        .map(|number| (number, tracker.add(&uid, block(number)).boxed()))
         .collect();
-    assert_eq!(
-        (ids, replayed.unallocated[&uid].len()),
-        (BTreeSet::from([1, 2]), 2)
-    );
+    let mut ends = |number| futures_executor(begun.remove(&number).unwrap()).unwrap();
+    let allocate = |ms, stream| {
+        let allocation = tracker.allocate(at(ms), BTreeMap::new()).unwrap();
+        numbers(allocation.blocks.get(stream).into_iter().flatten())
+    };
+    ends(3);
+    ends(2);
+    futures_executor(tracker.add(&other, block(9))).unwrap();
+    // All are durable, and the first hasn't come to its end: the others of its stream wait for it.
+    let early = tracker.snapshot();
+    assert_eq!(allocate(10, &uid), [] as [u64; 0]);
+    assert_eq!(tracker.allocation(at(10)).unwrap().blocks.len(), 1);
+    ends(1);
+    assert_eq!(allocate(20, &uid), [1, 2, 3]);
+    ends(4);
+    assert_eq!(numbers(&tracker.snapshot().unallocated[&uid]), [4]);
+    for snapshot in [TrackerSnapshot::default(), early] {
+        let replayed = recovered(&log, snapshot, at(0));
+        assert_eq!(contents(&replayed), contents(&tracker.snapshot()));
+        assert_eq!(
+            numbers(&replayed.allocated[&at(20)].blocks[&uid]),
+            [1, 2, 3]
+        );
+    }
 }
 
 #[test]

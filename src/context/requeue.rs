@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
+use tidemill_storage::failpoint;
 
 use super::StreamingContext;
 use crate::dead_letters::{DeadLetter, read};
@@ -73,12 +74,14 @@ impl StreamingContext {
                     done.already.push(source);
                     continue;
                 }
+                failpoint!("dead_letters::before_put_back");
                 let put_back = runtime.block_on(way_in.put_back(time, &records));
                 put_back.map_err(|error| {
                     Error::Fatal(format!(
                         "the dead letters of `{source}` aren't put back: {error}"
                     ))
                 })?;
+                failpoint!("dead_letters::after_put_back");
                 done.records += records.len() as u64;
             }
             all.push(done);

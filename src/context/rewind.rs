@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use tidemill_checkpoint::{CheckpointStore, Manifest, Newest};
 
 use super::settings::Settings;
-use crate::block::{Block, BlockId, BlockInfo, BlockStore};
+use crate::block::{Block, BlockId, BlockInfo, BlockStore, TrackerSnapshot};
 use crate::engine::SavedBlocks;
 use crate::error::{Error, Result};
 use crate::recovery::Metadata;
@@ -78,6 +78,8 @@ pub(super) fn carry_over(saved: &mut Metadata, since: Option<&Metadata>, now: Ti
         Some(since) => {
             for (uid, blocks) in &since.tracker.unallocated {
                 let blocks = blocks.iter().filter(|block| is_new(uid, block)).cloned();
+                let blocks: Vec<BlockInfo> = blocks.collect();
+                note_put_back(&mut saved.tracker, uid, &blocks);
                 let queue = saved.tracker.unallocated.entry(uid.clone()).or_default();
                 queue.extend(blocks);
             }
@@ -90,6 +92,7 @@ pub(super) fn carry_over(saved: &mut Metadata, since: Option<&Metadata>, now: Ti
                 };
                 for (uid, blocks) in &mut batch.blocks {
                     blocks.retain(|block| is_new(uid, block));
+                    note_put_back(&mut saved.tracker, uid, blocks);
                 }
                 // Direct sources go back, and plan anew.
                 batch.plans.clear();
@@ -100,6 +103,14 @@ pub(super) fn carry_over(saved: &mut Metadata, since: Option<&Metadata>, now: Ti
         None => last = last.max(Some(now)),
     }
     saved.tracker.last_allocated = last;
+}
+
+/// Dead letters that were put back since, and are kept, aren't to be put back again.
+fn note_put_back(tracker: &mut TrackerSnapshot, uid: &OperatorUid, blocks: &[BlockInfo]) {
+    for letters_of in blocks.iter().filter_map(|block| block.requeued) {
+        let of_stream = tracker.requeued.entry(uid.clone()).or_default();
+        of_stream.insert(letters_of);
+    }
 }
 
 /// The blocks of a savepoint, each to be had once.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use tidemill_storage::failpoint;
+
 use super::{DeadLetter, SUFFIX, prefix};
 use crate::effects::BatchEffects;
 use crate::rdd::fallible::{Aside, PolicyCell, aside_id};
@@ -125,6 +127,9 @@ impl DeadLetterOffice {
             output: Self::uid(),
             time,
         };
-        place.commit(&identity, &Rdd::<str>::in_memory(vec![lines], executor))
+        failpoint!("dead_letters::before_commit");
+        place.commit(&identity, &Rdd::<str>::in_memory(vec![lines], executor))?;
+        failpoint!("dead_letters::after_commit");
+        Ok(())
     }
 }

@@ -32,6 +32,8 @@ pub struct Launch {
     pub port: u16,
     /// Which machine: each has a working folder of its own.
     pub machine: u32,
+    /// The savepoint that it goes back to, and goes on from.
+    pub from: Option<String>,
 }
 
 impl Launch {
@@ -45,6 +47,9 @@ impl Launch {
         std::fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new(binary());
         command.current_dir(folder).arg("run").arg(file);
+        if let Some(savepoint) = &self.from {
+            command.args(["--from", savepoint]);
+        }
         for setting in self.places.settings(self.port) {
             command.arg("--set").arg(setting);
         }
@@ -69,6 +74,24 @@ impl Launch {
             }
         }
         Ok(())
+    }
+
+    /// What the command line says of checkpoints.
+    pub fn checkpoint(&self, what: &str, more: &[&str]) -> Result<serde_json::Value, String> {
+        let mut command = Command::new(binary());
+        command.envs(self.places.environment());
+        command.args(["checkpoint", what, &self.places.checkpoint_url(), "--json"]);
+        let output = command.args(more).output().unwrap();
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("checkpoint {what}: {error}: {output:?}"))
+    }
+
+    /// The savepoints that there are.
+    pub fn savepoints(&self) -> Result<Vec<String>, String> {
+        let list = self.checkpoint("list", &[])?;
+        let all = list["checkpoints"].as_array().into_iter().flatten();
+        let names = all.filter_map(|checkpoint| checkpoint["name"].as_str());
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// Starts a daemon, with failpoints armed as the crate `fail` writes them.

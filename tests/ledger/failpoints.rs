@@ -78,7 +78,7 @@ fn kill_at(point: &str, pipeline: Pipeline, store: Store, seed: u64, rng: &Rng) 
         daemon.kill();
     }
     let at_once = format!("{point}=return");
-    let is_reachable = reach::is_passed(point, store);
+    let is_reachable = reach::is_passed(point, pipeline, store);
     for phase in PHASES {
         if needs_torn_log {
             tear_logs(&trial.launch.places.wal(), &mut dice);
@@ -185,11 +185,19 @@ fn kills_at_failpoints_bucket() {
     .concat();
     let points: Vec<&str> = all
         .into_iter()
-        .filter(|point| reach::is_passed(point, Store::Bucket))
-        .filter(|point| !reach::is_passed(point, Store::File))
+        .filter(|point| reach::is_passed(point, pipeline_on(Store::Bucket), Store::Bucket))
+        .filter(|point| !reach::is_passed(point, pipeline_on(Store::File), Store::File))
         .collect();
     let points = some(points, 5, seed);
     kill_at_each_with(&points, pipeline_on(Store::Bucket), Store::Bucket, seed);
+}
+
+/// Some of those that only dead letters and savepoints pass; `make torture` takes all.
+#[test]
+fn kills_at_failpoints_of_letters_and_savepoints() {
+    let seed = seed();
+    let points = some(reach::ONLY_WIDE.to_vec(), 3, seed);
+    kill_at_each_with(&points, Pipeline::Wide, Store::Sled, seed);
 }
 
 /// A few while dead letters are put back; `make torture` takes all.
@@ -202,13 +210,13 @@ fn kills_at_failpoints_wide() {
         tidemill::FAILPOINTS,
     ]
     .concat();
-    let passed = |point: &&str| reach::is_passed(point, Store::File);
+    let passed = |point: &&str| reach::is_passed(point, Pipeline::Wide, Store::File);
     let points = some(points.into_iter().filter(passed).collect(), 2, seed);
     kill_at_each_with(&points, Pipeline::Wide, Store::File, seed);
 }
 
 /// So many of the points.
-fn some(mut points: Vec<&str>, count: usize, seed: u64) -> Vec<&str> {
+pub fn some(mut points: Vec<&str>, count: usize, seed: u64) -> Vec<&str> {
     let mut dice = Rng::new(seed);
     while points.len() > count {
         let out = dice.below(0..points.len() as u64) as usize;

@@ -81,8 +81,8 @@ fn move_with_seed(
 #[cfg(feature = "failpoints")]
 pub fn random_moves(protocol: Protocol, seed: u64, moves: u64) -> super::tally::Tally {
     let mut dice = Rng::new(seed).part(protocol as u64);
-    let pipelines = [Pipeline::WordCount, Pipeline::Stateful];
-    let pipeline = pipelines[dice.below(0..2) as usize];
+    let pipelines = [Pipeline::WordCount, Pipeline::Stateful, Pipeline::Wide];
+    let pipeline = pipelines[dice.below(0..3) as usize];
     let kinds = [Before::Dead, Before::Alive, Before::HeldUp];
     let befores: Vec<Before> = (0..moves)
         .map(|_| kinds[dice.below(0..3) as usize])
@@ -109,6 +109,14 @@ fn a_pipeline_moves_between_machines_by_s3() {
         Protocol::S3,
         &[HeldUp, Dead, Alive, HeldUp],
     );
+}
+
+/// With letters that are put back and savepoints that are made meanwhile.
+#[test]
+fn a_wide_pipeline_moves_between_machines() {
+    use Before::{Alive, HeldUp};
+    let befores = [Alive, HeldUp];
+    moves("moves-wide", Pipeline::Wide, Protocol::Gcs, &befores);
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod records;
 mod report;
 mod rng;
 mod rules;
+mod savepoints;
 mod tally;
 mod torn;
 #[cfg(feature = "failpoints")]

@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use super::place::OutputPlace;
 use super::records::Record;
+use super::savepoints::Gone;
 
 /// The words that a batch's folder counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,7 +18,7 @@ pub struct Counts {
 }
 
 /// All folders seen so far, by batch time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outputs {
     place: OutputPlace,
     run: u64,
@@ -74,6 +75,13 @@ impl Outputs {
                 self.place.path("")
             )),
         }
+    }
+
+    /// These without the batches that a program left behind when it went back.
+    pub fn without(&self, gone: Gone) -> Self {
+        let mut left = self.clone();
+        left.batches.retain(|time, _| !gone.holds(*time));
+        left
     }
 
     pub fn last_time(&self) -> Option<u64> {

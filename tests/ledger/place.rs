@@ -9,9 +9,6 @@ use tidemill_storage::{Objects, RemoteOptions, open_objects_with};
 
 use super::object_servers::Bucket;
 
-/// The folder of the outputs below a bucket's root.
-const FOLDER: &str = "out";
-
 /// A place that `text_files` writes to.
 #[derive(Debug, Clone)]
 pub enum OutputPlace {
@@ -21,19 +18,24 @@ pub enum OutputPlace {
     Bucket {
         objects: Arc<dyn Objects>,
         url: String,
+        folder: String,
     },
 }
 
 impl OutputPlace {
-    /// The outputs of the application of this name in a bucket.
-    pub fn bucket(bucket: &Bucket, application: &str) -> Self {
+    /// A folder of the application of this name in a bucket.
+    pub fn bucket(bucket: &Bucket, application: &str, folder: &str) -> Self {
         let url = format!("{}/{application}", bucket.url);
         let options = RemoteOptions {
             variables: bucket.variables.clone(),
             ..RemoteOptions::default()
         };
         let objects = open_objects_with(&url.parse().unwrap(), &options).unwrap();
-        Self::Bucket { objects, url }
+        Self::Bucket {
+            objects,
+            url,
+            folder: folder.to_owned(),
+        }
     }
 
     /// The names of what is in it: batches' folders, and what else there may be. In a bucket a driver that
@@ -42,7 +44,7 @@ impl OutputPlace {
         match self {
             Self::Folder(folder) => entries(folder),
             Self::Bucket { .. } => {
-                let keys = self.keys(FOLDER)?;
+                let keys = self.keys("")?;
                 let first = |key: &String| key.split('/').next().unwrap_or_default().to_owned();
                 let mut names: Vec<String> = keys.iter().map(first).collect();
                 names.dedup();
@@ -65,20 +67,23 @@ impl OutputPlace {
     pub fn files(&self, name: &str) -> Result<Vec<String>, String> {
         match self {
             Self::Folder(folder) => entries(&folder.join(name)),
-            Self::Bucket { .. } => self.keys(&format!("{FOLDER}/{name}")),
+            Self::Bucket { .. } => self.keys(name),
         }
     }
 
     /// A file's text.
     pub fn read(&self, name: &str, file: &str) -> Result<String, String> {
         match self {
-            Self::Folder(folder) => text_of(&folder.join(name).join(file))
+            Self::Folder(folder) => std::fs::read(folder.join(name).join(file))
+                .and_then(|bytes| text_of(file, &bytes))
                 .map_err(|error| format!("{}: {error}", self.path(name))),
-            Self::Bucket { objects, .. } => {
-                let key = format!("{FOLDER}/{name}/{file}");
+            Self::Bucket {
+                objects, folder, ..
+            } => {
+                let key = format!("{folder}/{name}/{file}");
                 let found = objects.get(&key).map_err(|error| error.to_string())?;
                 let bytes = found.ok_or_else(|| format!("{key} is gone"))?;
-                String::from_utf8(bytes.to_vec()).map_err(|error| format!("{key}: {error}"))
+                text_of(file, &bytes).map_err(|error| format!("{key}: {error}"))
             }
         }
     }
@@ -87,15 +92,20 @@ impl OutputPlace {
     pub fn path(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
-            Self::Bucket { url, .. } => format!("{url}/{FOLDER}/{name}"),
+            Self::Bucket { url, folder, .. } => format!("{url}/{folder}/{name}"),
         }
     }
 
-    /// The keys in a folder of the bucket, without its name, in name order.
-    fn keys(&self, folder: &str) -> Result<Vec<String>, String> {
-        let Self::Bucket { objects, .. } = self else {
+    /// The keys in a folder within this one, without its name, in name order.
+    fn keys(&self, within: &str) -> Result<Vec<String>, String> {
+        let Self::Bucket {
+            objects, folder, ..
+        } = self
+        else {
             return Ok(Vec::new());
         };
+        let folder = format!("{folder}/{within}");
+        let folder = folder.trim_end_matches('/');
         let listed = objects.list(folder).map_err(|error| error.to_string())?;
         let prefix = format!("{folder}/");
         let relative = |(key, _): (String, u64)| key.strip_prefix(&prefix).map(str::to_owned);
@@ -104,12 +114,11 @@ impl OutputPlace {
 }
 
 /// What a file holds; one whose name ends in .gz, uncompressed.
-fn text_of(path: &std::path::Path) -> std::io::Result<String> {
-    let bytes = std::fs::read(path)?;
+fn text_of(name: &str, mut bytes: &[u8]) -> std::io::Result<String> {
     let mut text = String::new();
-    match path.extension().is_some_and(|ending| ending == "gz") {
-        true => MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)?,
-        false => bytes.as_slice().read_to_string(&mut text)?,
+    match name.ends_with(".gz") {
+        true => MultiGzDecoder::new(bytes).read_to_string(&mut text)?,
+        false => bytes.read_to_string(&mut text)?,
     };
     Ok(text)
 }

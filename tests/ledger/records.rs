@@ -130,6 +130,11 @@ impl Ledger {
         fates[numbers.start as usize..numbers.end as usize].fill(fate);
     }
 
+    /// What has been sent so far.
+    pub fn sent(&self) -> Sent {
+        Sent(self.clients().iter().map(Vec::len).collect())
+    }
+
     pub fn fate(&self, record: Record) -> Option<Fate> {
         let clients = self.clients();
         clients
@@ -171,6 +176,17 @@ impl Ledger {
 
     fn clients(&self) -> MutexGuard<'_, Vec<Vec<Fate>>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What had been sent at some moment: how many records of each client.
+#[derive(Debug, Clone)]
+pub struct Sent(Vec<usize>);
+
+impl Sent {
+    pub fn holds(&self, record: Record) -> bool {
+        let of_client = self.0.get(record.client as usize);
+        of_client.is_some_and(|sent| (record.number as usize) < *sent)
     }
 }
 

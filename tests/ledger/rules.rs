@@ -44,7 +44,7 @@ pub fn check(pipeline: Pipeline, outputs: &Outputs, ledger: &Ledger) -> Result<(
 }
 
 /// Every folder's words are those of the records in it, each record once; and all of them were sent.
-fn each_counts_its_records(outputs: &Outputs, ledger: &Ledger) -> Result<(), String> {
+pub fn each_counts_its_records(outputs: &Outputs, ledger: &Ledger) -> Result<(), String> {
     for (time, counts) in &outputs.batches {
         let path = outputs.path(*time);
         for (record, count) in &counts.records {

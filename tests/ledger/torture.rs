@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::failpoints::{kill_at_each_with, pipeline_on};
+use super::failpoints::{kill_at_each_with, pipeline_on, some};
 use super::fencing::random_moves;
 use super::killer::{SLOW_DISK, kill_so_often};
 use super::object_servers::Protocol;
@@ -62,8 +62,8 @@ impl Run {
     }
 }
 
-/// The trial of this number, if there are to be more.
-fn trial(run: &Run, number: u64, seed: u64) {
+/// The trial of this number, with so many kills where nothing speaks against it.
+fn trial(run: &Run, number: u64, seed: u64, usual: u64) {
     let mut dice = Rng::new(seed).part(number);
     let pipelines = [
         Pipeline::WordCount,
@@ -74,9 +74,10 @@ fn trial(run: &Run, number: u64, seed: u64) {
     let pipeline = pipelines[dice.below(0..4) as usize];
     let (pipeline, store, kills) = match dice.below(0..20) {
         // Each batch takes dozens of requests to a slow server, and the others run every missed one.
-        0 => (Pipeline::WordCount, Store::Bucket, KILLS_A_TRIAL / 5),
-        1..11 => (pipeline, Store::Sled, KILLS_A_TRIAL),
-        _ => (pipeline, Store::File, KILLS_A_TRIAL),
+        0 if pipeline == Pipeline::Wide => (pipeline, Store::Bucket, usual.div_ceil(10)),
+        0 => (Pipeline::WordCount, Store::Bucket, usual.div_ceil(5)),
+        1..11 => (pipeline, Store::Sled, usual),
+        _ => (pipeline, Store::File, usual),
     };
     let slow = (store != Store::Bucket && dice.chance(25)).then_some(SLOW_DISK);
     let own_seed = dice.below(0..1_000_000_000_000);
@@ -99,12 +100,13 @@ fn torture_random_kills() {
         std::env::var("TIDEMILL_TORTURE_LANES").map_or(LANES, |lanes| lanes.parse().unwrap());
     let seed = seed();
     println!("at least {wanted} kills, TIDEMILL_SEED={seed}");
+    let usual = (wanted / lanes).clamp(1, KILLS_A_TRIAL);
     let (run, next) = (Run::default(), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..lanes {
             scope.spawn(|| {
                 while run.kills.load(Ordering::Relaxed) < wanted {
-                    trial(&run, next.fetch_add(1, Ordering::Relaxed), seed);
+                    trial(&run, next.fetch_add(1, Ordering::Relaxed), seed, usual);
                     let kills = run.tally.lock().unwrap().kills();
                     run.kills.store(kills, Ordering::Relaxed);
                     println!("{kills} of {wanted} kills");
@@ -128,9 +130,11 @@ fn torture_bucket_failpoints() {
     every_failpoint(&[Store::Bucket]);
 }
 
+/// Every failpoint, or as many of them as `TIDEMILL_TORTURE_POINTS` says.
 fn every_failpoint(stores: &[Store]) {
     let seed = seed();
-    println!("every failpoint, TIDEMILL_SEED={seed}");
+    let count = std::env::var("TIDEMILL_TORTURE_POINTS").unwrap_or_else(|_| "all".to_owned());
+    println!("failpoints: {count}, TIDEMILL_SEED={seed}");
     let points = [
         tidemill_storage::FAILPOINTS,
         tidemill_wal::FAILPOINTS,
@@ -138,6 +142,10 @@ fn every_failpoint(stores: &[Store]) {
         tidemill::FAILPOINTS,
     ]
     .concat();
+    let points = match count.as_str() {
+        "all" => points,
+        count => some(points, count.parse().unwrap(), seed),
+    };
     let run = Run::default();
     std::thread::scope(|scope| {
         for &store in stores {
@@ -182,10 +190,11 @@ fn torture_moves() {
         for protocol in Protocol::ALL {
             let run = &run;
             scope.spawn(move || {
+                let moves = wanted.min(MOVES_A_TRIAL);
                 for number in 0..wanted.div_ceil(MOVES_A_TRIAL) {
                     let own_seed = seed + number;
                     let what = format!("hand-overs by {protocol:?}, seed {own_seed}");
-                    run.attempt(&what, || random_moves(protocol, own_seed, MOVES_A_TRIAL));
+                    run.attempt(&what, || random_moves(protocol, own_seed, moves));
                 }
             });
         }

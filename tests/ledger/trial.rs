@@ -11,11 +11,20 @@ use super::output::Outputs;
 use super::records::Ledger;
 use super::rng::Rng;
 use super::rules;
-use super::wide::{self, Beside};
+use super::savepoints::{Gone, Saved, Saving};
+use super::wide::{self, Beside, Times};
 use super::workload::{Pipeline, Places, Store};
 
 /// How often a mended program is killed while it puts letters back.
 const KILLS_WHILE_PUTTING_BACK: u32 = 3;
+
+/// Where one that goes back to a savepoint is killed, if it comes there.
+const POINTS_OF_GOING_BACK: [&str; 4] = [
+    "recovery::before_savepoint_blocks",
+    "recovery::after_savepoint_blocks",
+    "recovery::before_first_checkpoint",
+    "recovery::after_first_checkpoint",
+];
 
 /// A trial; its folder stays when the test fails.
 pub struct Trial {
@@ -25,6 +34,8 @@ pub struct Trial {
     beside: Option<Beside>,
     ledger: Arc<Ledger>,
     feeders: Vec<Feeder>,
+    /// Who asks for savepoints of the wide pipeline.
+    saving: Vec<Saving>,
     seed: u64,
 }
 
@@ -63,10 +74,11 @@ impl Trial {
             store,
             bucket,
         };
-        std::fs::write(places.file(), pipeline.text()).unwrap();
+        std::fs::write(places.file(), places.text()).unwrap();
         let launch = Launch {
             port: free_port(rng),
             machine: 0,
+            from: None,
             places,
         };
         // The words must differ from those of any other trial, not from run to run.
@@ -75,13 +87,24 @@ impl Trial {
         let outputs = Outputs::new(launch.places.outputs(), seed);
         let is_wide = pipeline == Pipeline::Wide;
         let beside = is_wide.then(|| Beside::new(&launch.places, seed));
-        Self {
+        let mut trial = Self {
             launch,
             outputs,
             beside,
             ledger,
             feeders: vec![feeder],
+            saving: Vec::new(),
             seed,
+        };
+        trial.have_savepoints_made();
+        trial
+    }
+
+    fn have_savepoints_made(&mut self) {
+        if self.beside.is_some() {
+            let (stem, address) = (format!("m{}", self.launch.machine), self.launch.address());
+            self.saving
+                .push(Saving::start(&stem, address, &self.ledger));
         }
     }
 
@@ -93,6 +116,7 @@ impl Trial {
         self.launch.port = free_port(rng);
         let feeder = Feeder::start(self.launch.address(), &self.ledger, rng);
         self.feeders.push(feeder);
+        self.have_savepoints_made();
         before
     }
 
@@ -115,6 +139,8 @@ impl Trial {
         self.feeders.drain(..).for_each(Feeder::stop);
         self.drain(&mut daemon);
         daemon.terminate();
+        let saving = std::mem::take(&mut self.saving);
+        let saved: Vec<Saved> = saving.into_iter().flat_map(Saving::stop).collect();
         if self.beside.is_some() {
             self.put_letters_back();
         }
@@ -123,12 +149,18 @@ impl Trial {
         let checked = rules::check(self.launch.places.pipeline, &self.outputs, &self.ledger);
         self.expect(checked);
         let mut summary = self.ledger.summary();
-        if let Some(mut beside) = self.beside.take() {
+        if let Some(beside) = &mut self.beside {
             let checked = beside.check_final();
-            self.expect(checked.and_then(|()| beside.check(&self.outputs, &self.ledger)));
+            let checked = checked.and_then(|()| beside.check(&self.outputs, &self.ledger));
             summary = format!("{summary}; {}", beside.summary());
+            self.expect(checked);
         }
         self.expect(self.launch.verify());
+        if self.beside.is_some() {
+            self.every_savepoint_is_kept(&saved);
+            self.go_back(&saved);
+            summary = format!("{summary}; {} savepoints", saved.len());
+        }
         println!("{}: {summary}", self.root().display());
         std::fs::remove_dir_all(self.root()).unwrap();
     }
@@ -136,7 +168,8 @@ impl Trial {
     /// Mends the program, has it put all letters back while it is killed, and lets them come out. All of
     /// its batches must be complete: one that is run again would find records to be good that are letters.
     fn put_letters_back(&mut self) {
-        std::fs::write(self.launch.places.file(), wide::mended()).unwrap();
+        let mended = Times::of(&self.launch.places).mended();
+        std::fs::write(self.launch.places.file(), mended).unwrap();
         let mut dice = Rng::new(self.seed).part(2);
         for _ in 0..KILLS_WHILE_PUTTING_BACK {
             let mut daemon = self.launch.start(None);
@@ -150,6 +183,77 @@ impl Trial {
         self.expect(done);
         self.drain(&mut daemon);
         daemon.terminate();
+    }
+
+    /// Clean-ups and retention never take a savepoint.
+    fn every_savepoint_is_kept(&self, saved: &[Saved]) {
+        let there = self.launch.savepoints();
+        let kept = there.and_then(|there| {
+            let gone = saved.iter().find(|saved| !there.contains(&saved.name));
+            gone.map_or(Ok(()), |gone| Err(format!("{gone:?} is gone")))
+        });
+        self.expect(kept);
+    }
+
+    /// Goes back to one of the savepoints, is killed on the way, is fed again, and checks what is left then.
+    /// All that was fed before is in complete batches. The program is again the one that made them: batches
+    /// that weren't complete in a savepoint are run again, and must find the same records to be good.
+    fn go_back(&mut self, saved: &[Saved]) {
+        let mut dice = Rng::new(self.seed).part(3);
+        let Some(through) = self.outputs.last_time().filter(|_| !saved.is_empty()) else {
+            return self.expect(Err("no savepoint was made".to_owned()));
+        };
+        let saved = &saved[dice.below(0..saved.len() as u64) as usize];
+        let shown = self
+            .launch
+            .checkpoint("show", &["--id", &saved.id.to_string()]);
+        let shown = shown.map(|shown| shown["lastAllocated"].as_u64());
+        self.expect(shown.clone().map(drop));
+        let gone = Gone {
+            after: shown.ok().flatten().expect("batches have been allocated"),
+            through,
+        };
+        let before = self.ledger.sent();
+        std::fs::write(self.launch.places.file(), self.launch.places.text()).unwrap();
+        self.launch.from = Some(saved.name.clone());
+        if cfg!(feature = "failpoints") {
+            let point = POINTS_OF_GOING_BACK[dice.below(0..4) as usize];
+            let mut daemon = self.launch.start(Some(&format!("{point}=return")));
+            assert!(
+                daemon.wait_end(PATIENCE).is_some(),
+                "{point} isn't passed\n{}",
+                daemon.last_words()
+            );
+        }
+        let daemon = self.launch.start(None);
+        std::thread::sleep(dice.millis(0..200));
+        daemon.kill();
+        let feeder = Feeder::start(self.launch.address(), &self.ledger, &Rng::new(self.seed));
+        let mut daemon = self.launch.start(None);
+        daemon.expect_ready();
+        std::thread::sleep(dice.millis(0..400));
+        daemon.kill();
+        let mut daemon = self.launch.start(None);
+        daemon.expect_ready();
+        std::thread::sleep(dice.millis(0..400));
+        feeder.stop();
+        self.drain(&mut daemon);
+        daemon.terminate();
+        let checked = self.outputs.check_final();
+        self.expect(checked);
+        let left = self.outputs.without(gone);
+        let put_aside = self.beside.as_mut().map(|beside| {
+            beside.check_final()?;
+            beside.check_without(&left, gone)?;
+            Ok(beside.put_aside_without(gone))
+        });
+        let checked = put_aside.unwrap_or_else(|| Ok(Default::default()));
+        let checked = checked
+            .and_then(|aside| saved.check(&left, gone, &aside, &before, &self.ledger))
+            .and_then(|()| self.launch.verify());
+        self.expect(
+            checked.map_err(|wrong| format!("back to {} at {gone:?}: {wrong}", saved.name)),
+        );
     }
 
     /// Whether letters can be put back.
@@ -169,9 +273,8 @@ impl Trial {
 
     /// Waits for the output of a batch so late that nothing that was fed can come after it.
     fn drain(&mut self, daemon: &mut Daemon) {
-        let pipeline = self.launch.places.pipeline;
-        let slack =
-            pipeline.memory_ms() + 2 * self.launch.places.batch_interval().as_millis() as u64;
+        let places = &self.launch.places;
+        let slack = places.memory_ms() + 2 * places.batch_interval().as_millis() as u64;
         let wanted = wall_clock_ms() + slack;
         let deadline = Instant::now() + PATIENCE;
         while self.outputs.last_time() < Some(wanted) {

@@ -8,33 +8,77 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tidemill::dead_letters::{self, DeadLetter};
+use tidemill::dead_letters::DeadLetter;
 
 use super::daemon::PATIENCE;
 use super::http::{Answer, Connection};
 use super::output::{Counts, Outputs};
 use super::place::OutputPlace;
 use super::records::{Fate, Ledger, Record};
+use super::savepoints::Gone;
 use super::workload::Places;
 
-/// As `wide.toml` has them, in milliseconds.
+/// Milliseconds from batch to batch, as `wide.toml` has it.
 pub const INTERVAL_MS: u64 = 200;
-pub const WINDOW_LENGTH_MS: u64 = 800;
-pub const WINDOW_SLIDE_MS: u64 = 400;
-const TIMEOUT_MS: u64 = 1000;
 
 /// The pipeline's file.
 pub const TEXT: &str = include_str!("wide.toml");
 
+/// Its times, in milliseconds: always as many batches as in the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    interval: u64,
+    window: u64,
+    slide: u64,
+    timeout: u64,
+}
+
+impl Times {
+    /// In these places.
+    pub fn of(places: &Places) -> Self {
+        let interval = places.batch_interval().as_millis() as u64;
+        Self {
+            interval,
+            window: 4 * interval,
+            slide: 2 * interval,
+            timeout: 5 * interval,
+        }
+    }
+
+    /// How long after a record's batch it may still turn up in outputs.
+    pub fn memory_ms(&self) -> u64 {
+        self.window + self.slide
+    }
+
+    /// The pipeline's file with these times, but for the interval, which is set.
+    pub fn text(&self) -> String {
+        let times = |window, slide, timeout| {
+            [
+                format!(r#"length = "{window}ms", slide = "{slide}ms""#),
+                format!(r#"timeout = "{timeout}ms""#),
+            ]
+        };
+        let own = times(self.window, self.slide, self.timeout);
+        let of_file = times(800, 400, 1000);
+        of_file
+            .iter()
+            .zip(own)
+            .fold(TEXT.to_owned(), |text, (of_file, own)| {
+                assert!(text.contains(of_file), "wide.toml has other times");
+                text.replace(of_file, &own)
+            })
+    }
+
+    /// The file of a program that understands all lines.
+    pub fn mended(&self) -> String {
+        assert!(TEXT.contains(PICKY), "wide.toml has another pattern");
+        self.text().replace(PICKY, MENDED)
+    }
+}
+
 /// What is not understood, and what is when the program has been mended.
 const PICKY: &str = r"^\S*[0-8](?: .*)?$";
 const MENDED: &str = "^.*$";
-
-/// The file of a program that understands all lines.
-pub fn mended() -> String {
-    assert!(TEXT.contains(PICKY), "wide.toml has another pattern");
-    TEXT.replace(PICKY, MENDED)
-}
 
 /// Whether a record becomes a letter at first.
 pub fn is_put_aside(record: Record) -> bool {
@@ -83,19 +127,20 @@ pub fn requeue_to_the_last(address: SocketAddr) -> Result<(), String> {
 pub struct Beside {
     totals: Outputs,
     windows: Outputs,
-    letters: String,
+    letters: OutputPlace,
     first_seen: BTreeMap<u64, Vec<DeadLetter>>,
+    times: Times,
     run: u64,
 }
 
 impl Beside {
     pub fn new(places: &Places, run: u64) -> Self {
-        let folder = |name: &str| OutputPlace::Folder(places.root.join(name));
         Self {
-            totals: Outputs::new(folder("totals"), run),
-            windows: Outputs::new(folder("windows"), run),
-            letters: places.root.join("letters").display().to_string(),
+            totals: Outputs::new(places.output("totals"), run),
+            windows: Outputs::new(places.output("windows"), run),
+            letters: places.output("letters"),
             first_seen: BTreeMap::new(),
+            times: Times::of(places),
             run,
         }
     }
@@ -104,11 +149,7 @@ impl Beside {
     pub fn refresh(&mut self) -> Result<(), String> {
         self.totals.refresh()?;
         self.windows.refresh()?;
-        let letters = dead_letters::read(&self.letters).map_err(|error| error.to_string())?;
-        let letters: BTreeMap<u64, Vec<DeadLetter>> = letters
-            .into_iter()
-            .map(|(time, letters)| (time.as_millis(), letters))
-            .collect();
+        let letters = self.read_letters()?;
         for (time, seen) in &self.first_seen {
             if letters.get(time) != Some(seen) {
                 return Err(format!("the letters of {time} have changed"));
@@ -116,6 +157,53 @@ impl Beside {
         }
         self.first_seen = letters;
         Ok(())
+    }
+
+    fn read_letters(&self) -> Result<BTreeMap<u64, Vec<DeadLetter>>, String> {
+        let mut letters = BTreeMap::new();
+        for name in self.letters.names()? {
+            let time = name.strip_prefix("letters-");
+            let time = time.and_then(|rest| rest.strip_suffix(".jsonl")?.parse().ok());
+            if let Some(time) = time
+                && self.letters.is_in_place(&name)?
+            {
+                let text = self.letters.read(&name, "part-00000")?;
+                let read = text.lines().map(DeadLetter::from_line);
+                let read: Result<Vec<DeadLetter>, _> = read.collect();
+                letters.insert(time, read.map_err(|error| format!("{name}: {error}"))?);
+            }
+        }
+        Ok(letters)
+    }
+
+    /// Compares what is left with the counts that are left, once the program has gone back to a savepoint.
+    pub fn check_without(&self, counts: &Outputs, gone: Gone) -> Result<(), String> {
+        let left = Self {
+            totals: self.totals.without(gone),
+            windows: self.windows.without(gone),
+            letters: self.letters.clone(),
+            first_seen: BTreeMap::new(),
+            ..*self
+        };
+        left.totals_are_running_sums(counts)?;
+        left.windows_are_sums(counts, Some(gone))
+    }
+
+    /// The records that became letters, but for those in batches that are gone.
+    pub fn put_aside_without(&self, gone: Gone) -> BTreeSet<Record> {
+        let left = self
+            .first_seen
+            .iter()
+            .filter(|(time, _)| !gone.holds(**time));
+        let letters = left.flat_map(|(_, letters)| letters);
+        letters
+            .filter_map(|letter| self.record_of(letter))
+            .collect()
+    }
+
+    fn record_of(&self, letter: &DeadLetter) -> Option<Record> {
+        let text = letter.source_text.as_deref()?;
+        Record::of_word(self.run, text.split(' ').next()?)
     }
 
     pub fn check_final(&mut self) -> Result<(), String> {
@@ -127,7 +215,7 @@ impl Beside {
     /// Compares it with the counts of the batches and with the ledger.
     pub fn check(&self, counts: &Outputs, ledger: &Ledger) -> Result<(), String> {
         self.totals_are_running_sums(counts)?;
-        self.windows_are_sums(counts)?;
+        self.windows_are_sums(counts, None)?;
         let lettered = self.letters_are_of_records_that_failed(counts, ledger)?;
         // All that was fed was in a batch before the program was mended.
         let acknowledged = ledger.of_fate(Fate::Acknowledged);
@@ -149,38 +237,42 @@ impl Beside {
                 (*total, *touched) = (*total + count, *time);
                 expected.insert(word, *total);
             }
-            held.retain(|_, (_, touched)| *touched + TIMEOUT_MS >= *time);
+            held.retain(|_, (_, touched)| *touched + self.times.timeout >= *time);
             let found = self.totals.batches.get(time).map(|t| words(t, self.run));
             same("totals", *time, &expected, &found.unwrap_or_default())?;
         }
         Ok(())
     }
 
-    /// A window is the sum of its batches.
-    fn windows_are_sums(&self, counts: &Outputs) -> Result<(), String> {
+    /// A window is the sum of its batches; there is one for each slide but those that are gone.
+    fn windows_are_sums(&self, counts: &Outputs, gone: Option<Gone>) -> Result<(), String> {
+        let Times {
+            interval,
+            window,
+            slide,
+            ..
+        } = self.times;
         let times = self.windows.batches.keys().copied();
         let (Some(first), Some(last)) = (counts.batches.keys().next(), counts.last_time()) else {
             return Ok(());
         };
-        let is_due = |time: &u64| time.is_multiple_of(WINDOW_SLIDE_MS);
-        let phase = times
-            .clone()
-            .next()
-            .map_or(0, |time| time % WINDOW_SLIDE_MS);
+        let phase = times.clone().next().map_or(0, |time| time % slide);
+        let is_due = |time: &u64| time % slide == phase;
+        let is_gone = |time: &u64| gone.is_some_and(|gone| gone.holds(*time));
         let due: Vec<u64> = (*first..=last)
-            .step_by(INTERVAL_MS as usize)
-            .filter(|time| is_due(&(time - phase)))
+            .step_by(interval as usize)
+            .filter(|time| is_due(time) && !is_gone(time))
             .collect();
         same_times("windows", due.iter(), self.windows.batches.keys())?;
-        for (time, window) in &self.windows.batches {
+        for (time, found) in &self.windows.batches {
             let mut expected: BTreeMap<String, u64> = BTreeMap::new();
             let batches = counts
                 .batches
-                .range(time.saturating_sub(WINDOW_LENGTH_MS) + 1..=*time);
+                .range(time.saturating_sub(window) + 1..=*time);
             for (word, count) in batches.flat_map(|(_, counts)| words(counts, self.run)) {
                 *expected.entry(word).or_default() += count;
             }
-            same("windows", *time, &expected, &words(window, self.run))?;
+            same("windows", *time, &expected, &words(found, self.run))?;
         }
         Ok(())
     }
@@ -200,12 +292,10 @@ impl Beside {
             let mut of_batch = BTreeSet::new();
             for letter in letters {
                 let wrong = |why: &str| Err(format!("the letters of {time}: {why}: {letter:?}"));
-                let text = letter.source_text.as_deref().unwrap_or_default();
-                let word = text.split(' ').next().unwrap_or_default();
-                let Some(record) = Record::of_word(self.run, word) else {
+                let Some(record) = self.record_of(letter) else {
                     return wrong("no line that was sent");
                 };
-                if record.line(self.run).trim_end() != text {
+                if letter.source_text.as_deref() != Some(record.line(self.run).trim_end()) {
                     return wrong("another line");
                 }
                 if !is_put_aside(record) || letter.operator.as_str() != "good.map" {

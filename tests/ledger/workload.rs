@@ -52,16 +52,7 @@ impl Pipeline {
         })
     }
 
-    /// How long after a record's batch it may still turn up in outputs, in milliseconds.
-    pub fn memory_ms(self) -> u64 {
-        match self {
-            Self::Windowed => WINDOW_LENGTH_MS + WINDOW_SLIDE_MS,
-            Self::Wide => wide::WINDOW_LENGTH_MS + wide::WINDOW_SLIDE_MS,
-            Self::WordCount | Self::Stateful => 0,
-        }
-    }
-
-    /// The example's text with its windows as short as its batches here.
+    /// Its text, with windows as short as batches are here.
     pub fn text(self) -> String {
         if self == Self::Wide {
             return wide::TEXT.to_owned();
@@ -103,11 +94,29 @@ impl Places {
 
     /// The pipeline's, or longer: a batch in a bucket takes dozens of requests.
     pub fn batch_interval(&self) -> Duration {
-        match self.store {
-            Store::Bucket if self.pipeline != Pipeline::Windowed => {
-                self.pipeline.batch_interval() * 5
-            }
-            _ => self.pipeline.batch_interval(),
+        let usual = self.pipeline.batch_interval();
+        match (self.store, self.pipeline) {
+            (Store::Sled | Store::File, _) | (Store::Bucket, Pipeline::Windowed) => usual,
+            (Store::Bucket, Pipeline::WordCount | Pipeline::Stateful) => usual * 5,
+            // Several outputs, and every batch that was missed is run.
+            (Store::Bucket, Pipeline::Wide) => usual * 10,
+        }
+    }
+
+    /// How long after a record's batch it may still turn up in outputs, in milliseconds.
+    pub fn memory_ms(&self) -> u64 {
+        match self.pipeline {
+            Pipeline::Windowed => WINDOW_LENGTH_MS + WINDOW_SLIDE_MS,
+            Pipeline::Wide => wide::Times::of(self).memory_ms(),
+            Pipeline::WordCount | Pipeline::Stateful => 0,
+        }
+    }
+
+    /// The pipeline's text, with times as long as its batches take here.
+    pub fn text(&self) -> String {
+        match self.pipeline {
+            Pipeline::Wide => wide::Times::of(self).text(),
+            other => other.text(),
         }
     }
 
@@ -125,9 +134,14 @@ impl Places {
     }
 
     pub fn outputs(&self) -> OutputPlace {
+        self.output("out")
+    }
+
+    /// The folder of this name.
+    pub fn output(&self, name: &str) -> OutputPlace {
         match &self.bucket {
-            None => OutputPlace::Folder(self.root.join("out")),
-            Some(bucket) => OutputPlace::bucket(bucket, "app"),
+            None => OutputPlace::Folder(self.root.join(name)),
+            Some(bucket) => OutputPlace::bucket(bucket, "app", name),
         }
     }
 
@@ -145,9 +159,9 @@ impl Places {
     /// What the command line overrides: places, and sizes so small that logs rotate and are cleaned up.
     pub fn settings(&self, port: u16) -> Vec<String> {
         let interval = self.batch_interval();
-        let outputs = match &self.bucket {
-            Some(_) => self.url("out/counts"),
-            None => self.root.join("out/counts").display().to_string(),
+        let at = |what: &str| match &self.bucket {
+            Some(_) => self.url(what),
+            None => self.root.join(what).display().to_string(),
         };
         let mut settings = vec![
             format!("batch_interval={}ms", interval.as_millis()),
@@ -157,10 +171,9 @@ impl Places {
             "wal.segment_size=4KiB".to_owned(),
             "receiver.block_interval=10ms".to_owned(),
             format!("admin.listen=127.0.0.1:{port}"),
-            format!("sinks.files.prefix={outputs}"),
+            format!("sinks.files.prefix={}", at("out/counts")),
         ];
         if self.pipeline == Pipeline::Wide {
-            let at = |what: &str| self.root.join(what).display().to_string();
             settings.extend([
                 format!("sinks.totals.prefix={}", at("totals/counts")),
                 format!("sinks.windows.prefix={}", at("windows/counts")),
