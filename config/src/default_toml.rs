@@ -11,8 +11,12 @@ const HEAD: &str = "\
 # Keys that are set here have the value shown as their default, but for those marked `required`, whose
 # values are examples. Keys behind a `#` are off, or follow from something else, unless they are set.
 # Durations are whole numbers with ms, s, m, h or d (\"200ms\", \"1h30m\"); sizes have B, KiB, MiB, GiB or
-# TiB. Every key can also be set by `--set section.key=value`, or by an environment variable such as
-# TIDEMILL__SECTION__KEY; the former wins over the latter, and both over the file.
+# TiB; what other numbers count stands in brackets. A running pipeline takes new values of keys marked
+# `reload` when it is asked to (SIGHUP, `tidemill reload`); all others need a restart.
+#
+# Every key can also be set in a drop-in (files FILE.d/*.toml, in the order of their names), by an
+# environment variable such as TIDEMILL__SECTION__KEY, or by `--set section.key=value`; each goes before
+# those named before it, and all before the file. `tidemill check FILE --explain` says what holds and why.
 ";
 
 /// The text of `default.toml`.
@@ -51,7 +55,7 @@ fn render(section: &SectionKeys, out: &mut String) -> std::fmt::Result {
 
 /// A key of a section that a pipeline has once: its meaning above it, and live if it is set.
 fn write_setting(key: &Key, out: &mut String) -> std::fmt::Result {
-    for line in wrap(key.doc, 96) {
+    for line in wrap(&format!("{}{}", key.doc, notes(key)), 96) {
         writeln!(out, "# {line}")?;
     }
     let name = key.name;
@@ -67,7 +71,8 @@ fn write_setting(key: &Key, out: &mut String) -> std::fmt::Result {
 
 /// A key of a section that there may be many of, in one line.
 fn write_named_key(key: &Key, out: &mut String) -> std::fmt::Result {
-    let Key { name, doc, .. } = key;
+    let name = key.name;
+    let doc = format!("{}{}", key.doc, notes(key));
     match key.presence {
         Presence::Required(example) => writeln!(out, "# {name} = {example}  # required; {doc}"),
         Presence::Default(default) => writeln!(out, "# {name} = {default}  # {doc}"),
@@ -75,6 +80,19 @@ fn write_named_key(key: &Key, out: &mut String) -> std::fmt::Result {
         Presence::Derived { example, from } => {
             writeln!(out, "# {name} = {example}  # default: {from}; {doc}")
         }
+    }
+}
+
+/// What a number counts, and whether a reload takes it.
+fn notes(key: &Key) -> String {
+    let reload = if key.reloadable { "reload" } else { "" };
+    let notes: Vec<&str> = [key.unit, reload]
+        .into_iter()
+        .filter(|note| !note.is_empty())
+        .collect();
+    match notes.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", notes.join("; ")),
     }
 }
 

@@ -4,6 +4,7 @@
 //! location, and only the finished report decides whether there is a pipeline. A mistake is
 //! reported where it was made, once; what merely follows from it stays silent.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Location;
@@ -12,8 +13,8 @@ use crate::Location;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The file can't be read, or isn't UTF-8.
-    #[error("can't read this pipeline: {0}")]
+    /// A file can't be read, or isn't UTF-8.
+    #[error("can't be read: {0}")]
     Unreadable(String),
     /// The text isn't TOML.
     #[error("not valid TOML: {0}")]
@@ -120,7 +121,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// All mistakes of a pipeline, never empty, in the order of the file.
+/// All mistakes of a pipeline, never empty, by layer and in the order of the file.
 ///
 /// Displays as `file:line:column: message`, one a line, each followed by an indented line of help
 /// where there is one.
@@ -130,7 +131,7 @@ pub struct ConfigErrors {
 }
 
 impl ConfigErrors {
-    /// The mistakes in the order of the file; those of overlays come before or after, by name.
+    /// The mistakes by layer, and within a file in its order.
     pub fn errors(&self) -> &[ConfigError] {
         &self.errors
     }
@@ -155,6 +156,8 @@ impl std::error::Error for ConfigErrors {}
 pub(crate) struct Report {
     errors: Vec<ConfigError>,
     warnings: Vec<Warning>,
+    /// Values of keys that nobody set and that follow from others, as TOML text, by dotted key.
+    derived: BTreeMap<String, String>,
 }
 
 impl Report {
@@ -173,24 +176,30 @@ impl Report {
         });
     }
 
-    pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+    /// Notes the value of a key that nobody set.
+    pub fn derive(&mut self, key: String, value: String) {
+        self.derived.insert(key, value);
     }
 
-    /// The warnings, if there was no error; else all errors.
-    pub fn finish(mut self) -> Result<Vec<Warning>, ConfigErrors> {
-        self.warnings.sort_by(|a, b| a.location.cmp(&b.location));
-        self.errors.sort_by(|a, b| a.location.cmp(&b.location));
-        self.errors.dedup();
-        if self.errors.is_empty() {
-            Ok(self.warnings)
-        } else {
-            Err(self.into_errors())
+    /// Whether there is text that isn't understood at all.
+    pub fn has_syntax_errors(&self) -> bool {
+        let mut problems = self.errors.iter().map(|error| &error.problem);
+        problems.any(|problem| matches!(problem, Problem::Syntax(_)))
+    }
+
+    /// The warnings and the derived values, if there was no error; else all errors.
+    pub fn finish(mut self) -> Result<(Vec<Warning>, BTreeMap<String, String>), ConfigErrors> {
+        if !self.errors.is_empty() {
+            return Err(self.into_errors());
         }
+        self.warnings.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok((self.warnings, self.derived))
     }
 
     /// The errors there are; called where there is at least one.
-    pub fn into_errors(self) -> ConfigErrors {
+    pub fn into_errors(mut self) -> ConfigErrors {
+        self.errors.sort_by(|a, b| a.location.cmp(&b.location));
+        self.errors.dedup();
         ConfigErrors {
             errors: self.errors,
         }

@@ -1,7 +1,7 @@
 //! [`Key`]: one key of a pipeline file, as data.
 
 /// One key of a section.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Key {
     /// The name in the file.
@@ -12,6 +12,10 @@ pub struct Key {
     pub presence: Presence,
     /// What it does, in a sentence or two.
     pub doc: &'static str,
+    /// What its number counts, where the value doesn't say it.
+    pub unit: &'static str,
+    /// Whether a running pipeline takes a new value.
+    pub reloadable: bool,
 }
 
 /// Whether a key must be written, and what holds when it isn't. Values are TOML text.
@@ -44,6 +48,8 @@ impl Key {
             value,
             presence: Presence::Required(example),
             doc,
+            unit: "",
+            reloadable: false,
         }
     }
 
@@ -58,6 +64,8 @@ impl Key {
             value,
             presence: Presence::Optional(example),
             doc,
+            unit: "",
+            reloadable: false,
         }
     }
 
@@ -72,6 +80,8 @@ impl Key {
             value,
             presence: Presence::Default(default),
             doc,
+            unit: "",
+            reloadable: false,
         }
     }
 
@@ -87,6 +97,30 @@ impl Key {
             value,
             presence: Presence::Derived { example, from },
             doc,
+            unit: "",
+            reloadable: false,
+        }
+    }
+
+    /// The same, of a number that counts `unit`.
+    pub(crate) const fn in_unit(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// The same, of a key whose new value a running pipeline takes.
+    pub(crate) const fn reloadable(self) -> Self {
+        Self {
+            reloadable: true,
+            ..self
+        }
+    }
+
+    /// The units of its value: those that it is written with, or what its number counts.
+    pub fn units(&self) -> &'static str {
+        match self.value {
+            "a duration" => "ms, s, m, h, d",
+            "a size" => "B, KiB, MiB, GiB, TiB",
+            _ => self.unit,
         }
     }
 }

@@ -107,7 +107,7 @@ mod tests {
 
     fn order(text: &str) -> (Vec<String>, String) {
         let mut report = Report::default();
-        let table = parse_file(&"f".into(), text, &mut report);
+        let table = parse_file(crate::Layer::File, &"f".into(), text, &mut report);
         let is_stream = |name: &str| table.get(name).is_some();
         let order = parents_first(&table, is_stream, &mut report);
         let order = order.iter().map(|entry| entry.key.clone()).collect();

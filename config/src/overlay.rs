@@ -1,12 +1,12 @@
-//! The layers over the file: environment variables, and over these `--set KEY=VALUE`.
+//! The layers above the files: environment variables, and over these `--set KEY=VALUE`.
 //!
 //! Both write into the parsed tree before anything is checked, so a bad overlay meets the same checks as
 //! a bad file; its [`Location`] is its own name. A key's steps are table keys, or numbers counted from 0
 //! in a list (`streams.counts.ops.0.on`).
 
-use crate::Location;
 use crate::error::{Problem, Report};
 use crate::tree::{Entry, MAX_DEPTH, Node, Table, Value, parse_value};
+use crate::{Layer, Location};
 
 /// What names of environment variables that set keys begin with.
 pub const ENVIRONMENT_PREFIX: &str = "TIDEMILL__";
@@ -35,7 +35,7 @@ pub(crate) fn apply_environment(
         .collect();
     ours.sort();
     for (name, value) in ours {
-        let at = Location::whole(format!("environment {name}"));
+        let at = Location::whole(Layer::Environment, format!("environment {name}"));
         let key = name.get(ENVIRONMENT_PREFIX.len()..).unwrap_or_default();
         let steps: Vec<&str> = key.split("__").collect();
         set(tree, &steps, &value, Match::Loose, &at, report);
@@ -46,7 +46,7 @@ pub(crate) fn apply_environment(
 pub(crate) fn apply_sets(tree: &mut Table, sets: &[String], report: &mut Report) {
     for argument in sets {
         let Some((key, value)) = argument.split_once('=') else {
-            let at = Location::whole(format!("--set {argument}"));
+            let at = Location::whole(Layer::Argument, format!("--set {argument}"));
             let reason = "expected KEY=VALUE, found no `=`".to_owned();
             report.error(
                 &at,
@@ -59,7 +59,7 @@ pub(crate) fn apply_sets(tree: &mut Table, sets: &[String], report: &mut Report)
             continue;
         };
         let key = key.trim();
-        let at = Location::whole(format!("--set {key}"));
+        let at = Location::whole(Layer::Argument, format!("--set {key}"));
         let steps: Vec<&str> = key.split('.').collect();
         set(tree, &steps, value.trim(), Match::Exact, &at, report);
     }
@@ -105,12 +105,13 @@ fn put(
     let make = || Entry {
         key: key.clone(),
         at: at.clone(),
-        node: Node {
-            value: Value::Table(Table::default()),
-            at: at.clone(),
-            raw: None,
-        },
+        node: Node::new(Value::Table(Table::default()), at.clone()),
     };
+    if rest.is_empty() && table.get(&key).is_none() {
+        // Nothing is there to be laid over.
+        table.entry(&key, || Entry { node, ..make() });
+        return Ok(());
+    }
     let Some(entry) = table.entry(&key, make) else {
         return Ok(());
     };
@@ -129,7 +130,7 @@ fn descend(
     at: &Location,
 ) -> Result<(), String> {
     let Some((step, after)) = rest.split_first() else {
-        *target = node;
+        Node::replace(target, node);
         return Ok(());
     };
     let described = target.describe();
@@ -177,7 +178,7 @@ mod tests {
     const FILE: &str = "name = 'a'\nlist = [{ on = 1 }]\n[sources.my-lines]\naddress = 'x'\n";
 
     fn tree() -> Table {
-        parse_file(&"f".into(), FILE, &mut Report::default())
+        parse_file(Layer::File, &"f".into(), FILE, &mut Report::default())
     }
 
     fn lookup<'a>(table: &'a Table, path: &str) -> &'a Node {
@@ -206,7 +207,7 @@ mod tests {
             ("TIDEMILL_LOG".to_owned(), "not ours".to_owned()),
         ];
         apply_environment(&mut tree, variables.into_iter(), &mut report);
-        assert!(!report.has_errors());
+        assert_eq!(report.into_errors().to_string(), "");
         let address = lookup(&tree, "sources.my-lines.address");
         assert_eq!(address.as_str(), Some("h:1"));
         assert_eq!(
@@ -225,7 +226,7 @@ mod tests {
         let mut report = Report::default();
         let sets = ["wal.receiver=false", "name=b", "name=c"].map(str::to_owned);
         apply_sets(&mut tree, &sets, &mut report);
-        assert!(!report.has_errors());
+        assert_eq!(report.into_errors().to_string(), "");
         assert!(matches!(
             lookup(&tree, "wal.receiver").value,
             Value::Boolean(false)

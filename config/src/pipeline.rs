@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Problem, Report};
+use crate::layers::SourceText;
 use crate::names::Names;
 use crate::records::RecordKind;
+use crate::secret::redact;
 use crate::settings::{self, Settings};
 use crate::stream::{Flow, Flows, Streams};
-use crate::tree::{Table, parse_file};
+use crate::tree::Table;
 use crate::value::table;
 use crate::{
-    Admin, Backpressure, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Location, Log, Memory,
-    Name, Receiver, Sink, Source, State, Stop, Storage, Stream, Wal, Warning, overlay, sink,
-    source,
+    Admin, Backpressure, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Layer, Layers,
+    Location, Log, Memory, Name, Receiver, Setting, Sink, Source, State, Stop, Storage, Stream,
+    Wal, Warning, setting, sink, source,
 };
 
 /// A checked pipeline. Whoever holds one need not check any of it again.
@@ -65,13 +67,17 @@ pub struct Pipeline {
     pub warnings: Vec<Warning>,
     /// The file's name as it was given.
     pub file: Arc<str>,
-    /// The file's text, without overlays.
+    /// The file's text, without what is laid over it.
     pub text: String,
+    /// Every key that there is in it, with its value and where that came from: the settings, then sources,
+    /// streams and sinks.
+    pub settings: Vec<Setting>,
+    drop_ins: Vec<SourceText>,
 }
 
 impl Pipeline {
-    /// Loads a file and lays `env` and then `sets` (each `KEY=VALUE`) over it. Nothing but the file is
-    /// opened.
+    /// Loads a file with the drop-ins beside it and lays `env` and then `sets` (each `KEY=VALUE`) over them.
+    /// Nothing else is opened. [`Layers`] does it step by step.
     ///
     /// # Errors
     ///
@@ -81,25 +87,11 @@ impl Pipeline {
         sets: &[String],
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
-        let file = path.display().to_string();
-        let unreadable = |reason: String| {
-            let mut report = Report::default();
-            report.error(
-                &Location::whole(file.as_str()),
-                Problem::Unreadable(reason),
-                None,
-            );
-            report.into_errors()
-        };
-        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let offset = error.utf8_error().valid_up_to();
-            unreadable(format!("it isn't UTF-8 from byte {offset} on"))
-        })?;
-        Self::parse(&file, &text, sets, env)
+        let layers = Layers::read(path)?.with_environment(env).with_sets(sets);
+        layers.pipeline()
     }
 
-    /// As [`load`](Self::load), from a text; `file` is its name in messages.
+    /// As [`load`](Self::load), from a text without drop-ins; `file` is its name in messages.
     ///
     /// # Errors
     ///
@@ -110,19 +102,19 @@ impl Pipeline {
         sets: &[String],
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
-        let file: Arc<str> = file.into();
-        let mut report = Report::default();
-        let mut root = parse_file(&file, text, &mut report);
-        if report.has_errors() {
-            // What follows from text that isn't understood would only be noise.
-            return Err(report.finish().err().unwrap_or_else(|| internal(&file)));
+        let layers = Layers::of(file, text).with_environment(env).with_sets(sets);
+        layers.pipeline()
+    }
+
+    /// The texts of the file and its drop-ins, for people to read in a checkpoint. Passwords in URLs, even
+    /// in comments, are left out.
+    pub fn program_text(&self) -> String {
+        let mut text = self.text.clone();
+        for drop_in in &self.drop_ins {
+            let SourceText { name, text: more } = drop_in;
+            text.push_str(&format!("\n# ---- {name} ----\n{more}"));
         }
-        overlay::apply_environment(&mut root, env, &mut report);
-        overlay::apply_sets(&mut root, sets, &mut report);
-        let draft = Draft::read(&root, &file, &mut report);
-        let warnings = report.finish()?;
-        let built = draft.build(file.clone(), text.to_owned(), warnings);
-        built.ok_or_else(|| internal(&file))
+        redact(&text).into_owned()
     }
 
     /// The source of a name.
@@ -140,12 +132,29 @@ impl Pipeline {
     }
 }
 
+/// Checks the tree of all layers, and makes a pipeline of it.
+pub(crate) fn check(
+    root: &Table,
+    file: SourceText,
+    drop_ins: Vec<SourceText>,
+    mut report: Report,
+) -> Result<Pipeline, ConfigErrors> {
+    let draft = Draft::read(root, &file.name, &mut report);
+    let (warnings, derived) = report.finish()?;
+    let name = file.name.clone();
+    let mut built = draft.build(file).ok_or_else(|| internal(&name))?;
+    built.warnings = warnings;
+    built.settings = setting::all(root, &derived);
+    built.drop_ins = drop_ins;
+    Ok(built)
+}
+
 /// A part was left out without a mistake being reported. It can't be, and if it is, it must be said.
 fn internal(file: &Arc<str>) -> ConfigErrors {
     let mut report = Report::default();
     let problem =
         Problem::Incomplete("a part was found bad, but not why; please report this".into());
-    report.error(&Location::whole(file.clone()), problem, None);
+    report.error(&Location::whole(Layer::File, file.clone()), problem, None);
     report.into_errors()
 }
 
@@ -159,7 +168,7 @@ struct Draft {
 
 impl Draft {
     fn read(root: &Table, file: &Arc<str>, report: &mut Report) -> Self {
-        let start = Location::new(file.clone(), 1, 1);
+        let start = Location::new(Layer::File, file.clone(), 1, 1);
         let settings = settings::read(root, &start, report);
         let batch = settings.batch_interval;
         let empty = Table::default();
@@ -192,7 +201,7 @@ impl Draft {
         };
         let read_streams = reader.read(streams, report);
         let read_sinks = sink::read(sinks, &mut reader, report);
-        let whole = Location::whole(file.clone());
+        let whole = Location::whole(Layer::File, file.clone());
         for (table, what, example) in [
             (sources, "no source", "[sources.lines]"),
             (sinks, "no output operation", "[sinks.screen]"),
@@ -249,7 +258,8 @@ impl Draft {
         }
     }
 
-    fn build(self, file: Arc<str>, text: String, warnings: Vec<Warning>) -> Option<Pipeline> {
+    /// The pipeline, without what isn't in the parts.
+    fn build(self, file: SourceText) -> Option<Pipeline> {
         let Settings {
             name,
             batch_interval,
@@ -277,9 +287,11 @@ impl Draft {
             sources: self.sources.into_iter().collect::<Option<_>>()?,
             streams: self.streams.into_iter().collect::<Option<_>>()?,
             sinks: self.sinks.into_iter().collect::<Option<_>>()?,
-            warnings,
-            file,
-            text,
+            warnings: Vec::new(),
+            file: file.name,
+            text: file.text,
+            settings: Vec::new(),
+            drop_ins: Vec::new(),
         })
     }
 }

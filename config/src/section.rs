@@ -5,13 +5,14 @@
 //! Each read then converts one value, or takes the list's default. Reads go on after a mistake, and the
 //! caller puts the results together only when it has them all.
 
-use crate::Location;
 use crate::error::{Problem, Report};
 use crate::key::{Key, Presence};
+use crate::secret;
 use crate::settings::table::home_of;
 use crate::suggest;
 use crate::tree::{Entry, Table, parse_value};
 use crate::value::{Flaw, FromNode};
+use crate::{Layer, Location};
 
 pub(crate) struct Section<'a> {
     pub report: &'a mut Report,
@@ -36,9 +37,10 @@ impl<'a> Section<'a> {
         let keys: Vec<&'static Key> = lists.iter().flat_map(|list| list.iter()).collect();
         for (name, entry) in leaves(table, "", &keys) {
             if keys.iter().all(|key| key.name != name) {
+                let names = || keys.iter().map(|key| key.name);
                 let help = match home_of(&name) {
                     Some(home) => Some(format!("`{name}` is a key of {home}")),
-                    None => suggest::help(&name, keys.iter().map(|key| key.name)),
+                    None => secret::help(&name, names()).or_else(|| suggest::help(&name, names())),
                 };
                 let problem = Problem::Unknown {
                     what: "key",
@@ -71,9 +73,11 @@ impl<'a> Section<'a> {
         }
         let key = self.keys.iter().find(|key| key.name == name)?;
         match key.presence {
-            Presence::Default(text) => {
-                T::from_node(&parse_value(text, &Location::whole("default"))).ok()
-            }
+            Presence::Default(text) => T::from_node(&parse_value(
+                text,
+                &Location::whole(Layer::Default, "default"),
+            ))
+            .ok(),
             Presence::Required(example) => {
                 let expected = format!("{}, as in {name} = {example}", key.value);
                 let key = self.key_path(name);
@@ -98,6 +102,14 @@ impl<'a> Section<'a> {
                 self.invalid(name, reason, None);
                 None
             }
+        }
+    }
+
+    /// Notes the value, as TOML text, of a key that isn't written.
+    pub fn derive(&mut self, name: &str, value: impl Into<String>) {
+        if !self.has(name) {
+            let key = self.key_path(name);
+            self.report.derive(key, value.into());
         }
     }
 

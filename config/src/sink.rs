@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Problem, Report};
 use crate::key::Key;
+use crate::secret::no_password;
 use crate::section::Section;
 use crate::store_url::SCHEMES;
 use crate::stream::Streams;
@@ -153,7 +154,7 @@ pub(crate) static SINKS: &[SinkSpec] = &[
     SinkSpec {
         name: "console",
         doc: "Prints the first records of each batch.",
-        keys: &[Key::default("rows", "an integer", "10", "How many.")],
+        keys: &[Key::default("rows", "an integer", "10", "How many.").in_unit("records")],
         build: |section| section.get("rows").map(|rows| SinkKind::Console { rows }),
     },
     SinkSpec {
@@ -327,6 +328,7 @@ fn part_files(
 /// A prefix is a plain path unless it begins as a location does; whether this build can open that is the
 /// storage layer's to say.
 fn check_scheme(prefix: &str) -> Result<(), String> {
+    no_password(prefix)?;
     let Some((scheme, rest)) = prefix.split_once(':') else {
         return Ok(());
     };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::secret::no_password;
 use crate::suggest;
 use crate::tree::Node;
 use crate::value::{Flaw, FlawKind, FromNode, text};
@@ -40,6 +41,7 @@ impl StoreUrl {
     ///
     /// What is wrong with it, and help if there is a good guess.
     pub fn parse(url: &str) -> Result<Self, (String, Option<String>)> {
+        no_password(url).map_err(|reason| (reason, None))?;
         let Some((scheme, rest)) = url.split_once(':') else {
             let help = format!("for a local folder write `file:{url}` or `sled:{url}`");
             return Err((

@@ -241,10 +241,8 @@ impl Chain<'_, '_> {
             slide: input.slide,
         };
         let (spec, content) = spec_of(node, &path, report)?;
-        let keys: &[Key] = if spec.shuffles { op::SHUFFLE_KEYS } else { &[] };
         let place = format!("`{}`", spec.name);
-        let lists = [op::COMMON_KEYS, spec.keys, keys];
-        let section = Section::open(report, path, &place, &node.at, content, &lists);
+        let section = Section::open(report, path, &place, &node.at, content, &spec.all_keys());
         let mut reader = OpReader {
             section,
             names: self.streams.names,

@@ -4,13 +4,7 @@
 pub(crate) fn help<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let valid: Vec<&str> = valid.into_iter().collect();
     let (nearest, distance) = nearest(name, valid.iter().copied())?;
-    // A third of the letters wrong is still a slip of the keyboard; more is another word.
-    let slip = name
-        .chars()
-        .count()
-        .max(nearest.chars().count())
-        .div_ceil(3);
-    if distance <= slip {
+    if is_slip(name, nearest, distance) {
         return Some(format!("did you mean `{nearest}`?"));
     }
     if valid.len() == 1 {
@@ -20,6 +14,22 @@ pub(crate) fn help<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> 
         "the nearest valid name is `{nearest}`, of: {}",
         valid.join(", ")
     ))
+}
+
+/// The valid name that `name` is a slip of the keyboard for.
+pub(crate) fn nearest_of<'a>(
+    name: &str,
+    valid: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let (nearest, distance) = nearest(name, valid.into_iter())?;
+    is_slip(name, nearest, distance).then_some(nearest)
+}
+
+/// Whether so many edits are few: a third of the letters wrong is still a slip of the keyboard; more is
+/// another word.
+fn is_slip(name: &str, nearest: &str, distance: usize) -> bool {
+    let longest = name.chars().count().max(nearest.chars().count());
+    distance <= longest.div_ceil(3)
 }
 
 /// The valid name with the fewest edits from `name`, ignoring case, and the number of edits.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::Location;
 use crate::error::{Problem, Report};
+use crate::{Layer, Location};
 
 /// The deepest nesting accepted. The deepest key there is has five steps; the limit keeps recursion over
 /// the tree harmless whatever a file holds.
@@ -22,6 +22,8 @@ pub(crate) struct Node {
     pub at: Location,
     /// The text of an overlay's value: `--set name=007` means the string where a string is expected.
     pub raw: Option<String>,
+    /// What a lower layer has there.
+    pub over: Option<Box<Node>>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +39,21 @@ pub(crate) enum Value {
 }
 
 impl Node {
+    pub fn new(value: Value, at: Location) -> Self {
+        Self {
+            value,
+            at,
+            raw: None,
+            over: None,
+        }
+    }
+
+    /// Takes the place of a lower layer's value, which is kept to be told.
+    pub fn replace(target: &mut Self, by: Self) {
+        let below = std::mem::replace(target, by);
+        target.over = Some(Box::new(below));
+    }
+
     /// What the value is, for messages: "the integer 5".
     pub fn describe(&self) -> String {
         match &self.value {
@@ -100,6 +117,24 @@ impl Table {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
+    /// Lays another layer's table over this one: tables are put together key by key, and anything else takes
+    /// the place of what is there.
+    pub fn lay_over(&mut self, upper: Self) {
+        for Entry { key, at, node } in upper.entries {
+            let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key) else {
+                self.entries.push(Entry { key, at, node });
+                continue;
+            };
+            match (&mut entry.node.value, node.value) {
+                (Value::Table(below), Value::Table(above)) => below.lay_over(above),
+                (_, value) => {
+                    entry.at = at;
+                    Node::replace(&mut entry.node, Node { value, ..node });
+                }
+            }
+        }
+    }
+
     /// The entry of a key, made from `make` if there is none.
     pub fn entry(&mut self, key: &str, make: impl FnOnce() -> Entry) -> Option<&mut Entry> {
         let index = match self.entries.iter().position(|entry| entry.key == key) {
@@ -114,17 +149,18 @@ impl Table {
 }
 
 /// Parses a file; mistakes of syntax go to the report, all that the parser can find.
-pub(crate) fn parse_file(file: &Arc<str>, text: &str, report: &mut Report) -> Table {
-    let lines = Lines::new(file.clone(), text);
+pub(crate) fn parse_file(layer: Layer, file: &Arc<str>, text: &str, report: &mut Report) -> Table {
+    let lines = Lines::new(layer, file.clone(), text);
     let locate = |offset| lines.locate(offset);
     let (document, errors) = DeTable::parse_recoverable(text);
+    let is_good = errors.is_empty();
     for error in errors {
         let at = error
             .span()
             .map_or_else(|| lines.locate(0), |span| lines.locate(span.start));
         report.error(&at, Problem::Syntax(error.message().to_owned()), None);
     }
-    if report.has_errors() {
+    if !is_good {
         return Table::default();
     }
     let builder = Builder {
@@ -150,11 +186,7 @@ pub(crate) fn parse_value(text: &str, at: &Location) -> Node {
     let parsed = DeValue::parse(text)
         .ok()
         .and_then(|value| builder.node(value.get_ref(), 0).ok());
-    let mut node = parsed.unwrap_or_else(|| Node {
-        value: Value::String(text.to_owned()),
-        at: at.clone(),
-        raw: None,
-    });
+    let mut node = parsed.unwrap_or_else(|| Node::new(Value::String(text.to_owned()), at.clone()));
     node.raw = Some(text.to_owned());
     node
 }
@@ -221,16 +253,13 @@ impl Builder<'_> {
             }
             DeValue::Table(table) => Value::Table(self.table(table)?),
         };
-        Ok(Node {
-            value,
-            at: (self.locate)(start),
-            raw: None,
-        })
+        Ok(Node::new(value, (self.locate)(start)))
     }
 }
 
 /// Turns byte offsets into lines and columns.
 struct Lines<'a> {
+    layer: Layer,
     file: Arc<str>,
     text: &'a str,
     /// Offset of each line's first byte.
@@ -238,12 +267,17 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(file: Arc<str>, text: &'a str) -> Self {
+    fn new(layer: Layer, file: Arc<str>, text: &'a str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let starts = std::iter::once(0)
             .chain(newlines.map(|(at, _)| at + 1))
             .collect();
-        Self { file, text, starts }
+        Self {
+            layer,
+            file,
+            text,
+            starts,
+        }
     }
 
     fn locate(&self, offset: usize) -> Location {
@@ -254,7 +288,12 @@ impl<'a> Lines<'a> {
             .get(start..offset)
             .map_or(0, |text| text.chars().count());
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Location::new(self.file.clone(), count(line), count(before + 1))
+        Location::new(
+            self.layer,
+            self.file.clone(),
+            count(line),
+            count(before + 1),
+        )
     }
 }
 
@@ -264,7 +303,7 @@ mod tests {
 
     #[test]
     fn lines_and_columns_count_from_one_in_characters() {
-        let lines = Lines::new("f".into(), "é = 1\nb = 2\n");
+        let lines = Lines::new(Layer::File, "f".into(), "é = 1\nb = 2\n");
         let at = |offset| lines.locate(offset).to_string();
         assert_eq!(at(0), "f:1:1");
         assert_eq!(at(3), "f:1:3"); // `é` has two bytes
@@ -276,16 +315,26 @@ mod tests {
     #[test]
     fn tables_keep_the_order_of_the_file() {
         let mut report = Report::default();
-        let table = parse_file(&"f".into(), "[z]\n[a]\n[m.x]\n[m.b]\n", &mut report);
+        let table = parse_file(
+            Layer::File,
+            &"f".into(),
+            "[z]\n[a]\n[m.x]\n[m.b]\n",
+            &mut report,
+        );
         let keys: Vec<_> = table.iter().map(|entry| entry.key.as_str()).collect();
         assert_eq!(keys, ["z", "a", "m"]);
-        assert!(!report.has_errors());
+        assert_eq!(report.into_errors().to_string(), "");
     }
 
     #[test]
     fn all_syntax_errors_are_found() {
         let mut report = Report::default();
-        parse_file(&"f".into(), "a = \nb = 1\nc = [1,\n", &mut report);
+        parse_file(
+            Layer::File,
+            &"f".into(),
+            "a = \nb = 1\nc = [1,\n",
+            &mut report,
+        );
         let text = report.into_errors().to_string();
         assert!(text.contains("f:1:5: not valid TOML"), "{text}");
         assert!(text.lines().count() > 1, "{text}");
@@ -293,7 +342,7 @@ mod tests {
 
     #[test]
     fn an_overlay_value_is_toml_or_else_text() {
-        let at = Location::whole("--set x");
+        let at = Location::whole(Layer::Argument, "--set x");
         assert!(matches!(parse_value("5", &at).value, Value::Integer(5)));
         assert!(matches!(
             parse_value("true", &at).value,
@@ -313,7 +362,7 @@ mod tests {
         for (depth, message) in [(MAX_DEPTH + 1, "nested deeper"), (50_000, "not valid TOML")] {
             let mut report = Report::default();
             let key = vec!["a"; depth].join(".");
-            parse_file(&"f".into(), &format!("{key} = 1"), &mut report);
+            parse_file(Layer::File, &"f".into(), &format!("{key} = 1"), &mut report);
             let text = report.into_errors().to_string();
             assert!(text.contains(message), "{depth}: {text}");
         }

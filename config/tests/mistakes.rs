@@ -503,10 +503,10 @@ fn overlays_are_named() {
             &["batch_interval=soon"],
             &[("TIDEMILL__WAL__RECEIVER", "maybe")]
         ),
-        "--set batch_interval: `batch_interval`: `soon` is no duration: a whole number goes before each \
-         unit\n\
-         environment TIDEMILL__WAL__RECEIVER: `wal.receiver`: expected true or false, found the string \
-         \"maybe\""
+        "environment TIDEMILL__WAL__RECEIVER: `wal.receiver`: expected true or false, found the string \
+         \"maybe\"\n\
+         --set batch_interval: `batch_interval`: `soon` is no duration: a whole number goes before each \
+         unit"
     );
 }
 
@@ -525,7 +525,7 @@ fn syntax_and_unreadable_files() {
             .to_string()
     };
     assert!(
-        load().contains("p.toml: can't read this pipeline: No such file"),
+        load().contains("p.toml: can't be read: No such file"),
         "{}",
         load()
     );

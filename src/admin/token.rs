@@ -1,6 +1,7 @@
 //! [`Token`]: the bearer token of a protected admin address.
 
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 
 /// The longest token file that is read, in bytes.
@@ -17,22 +18,22 @@ pub struct Token(Box<[u8]>);
 #[non_exhaustive]
 pub enum TokenError {
     /// The file can't be read.
-    #[error("the token file {path}: {error}")]
+    #[error("the token file {place}: {error}")]
     Unreadable {
         /// The file.
-        path: String,
+        place: String,
         /// The system's words.
         #[source]
         error: std::io::Error,
     },
     /// Its contents are no token.
     #[error(
-        "the token file {path} must hold one line of {MIN_TOKEN} to {MAX_FILE} visible ASCII \
-         characters: make one with `openssl rand -hex 32`"
+        "the token in {place} must be one line of {MIN_TOKEN} to {MAX_FILE} visible ASCII characters: make \
+         one with `openssl rand -hex 32`"
     )]
     Unusable {
-        /// The file.
-        path: String,
+        /// The file, or what else should hold it.
+        place: String,
     },
 }
 
@@ -42,18 +43,29 @@ impl Token {
     /// # Errors
     /// When the file can't be read or holds no token.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let shown = || path.display().to_string();
+        let place = path.display().to_string();
         let unreadable = |error| TokenError::Unreadable {
-            path: shown(),
+            place: place.clone(),
             error,
         };
-        if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_FILE {
-            return Err(TokenError::Unusable { path: shown() });
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let token = bytes.trim_ascii();
-        if token.len() < MIN_TOKEN || !token.iter().all(u8::is_ascii_graphic) {
-            return Err(TokenError::Unusable { path: shown() });
+        // One byte more than there may be is enough to tell.
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
+        read.map_err(unreadable)?;
+        Self::parse(&place, &bytes)
+    }
+
+    /// Takes a token out of what `place` holds, without the white space around it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(place: &str, text: &[u8]) -> Result<Self, TokenError> {
+        let token = text.trim_ascii();
+        let is_long_enough = token.len() >= MIN_TOKEN && text.len() as u64 <= MAX_FILE;
+        if !is_long_enough || !token.iter().all(u8::is_ascii_graphic) {
+            let place = place.to_owned();
+            return Err(TokenError::Unusable { place });
         }
         Ok(Self(token.into()))
     }

@@ -37,15 +37,21 @@ Examples:
   tidemill run wordcount.toml --set admin.listen=127.0.0.1:0 --set batch_interval=500ms")]
     Run(RunArgs),
     /// Validate a pipeline; print its graph and what each path from source to sink guarantees. With
-    /// --against, say what a restart on a checkpoint would keep, migrate, drop or refuse
+    /// --explain, say where each setting comes from; with --against, what a restart on a checkpoint would keep,
+    /// migrate, drop or refuse
     #[command(after_help = "\
-Without --against it opens nothing but the file itself; with it, it reads the checkpoint and the driver's \
+Without --against it opens nothing but the file and its drop-ins; with it, it reads the checkpoint and the driver's \
 log, beside a live driver if there is one, and takes no lock and writes nothing. Exit code 2 when the \
 restart would be refused. --rehearse copies the received data that its batches need into the folder for \
 temporary files and removes it again; exit code 1 when a batch failed.
 
+Settings come from the file, the drop-ins beside it (wordcount.toml.d/*.toml, in the order of their names), the \
+environment (TIDEMILL__SECTION__KEY) and --set; each goes before those named before it.
+
 Examples:
   tidemill check wordcount.toml --set wal.receiver=false
+  tidemill check wordcount.toml --explain
+  tidemill check wordcount.toml --explain checkpoint.interval
   tidemill check new.toml --against new.toml
   tidemill check new.toml --against new.toml --rehearse 3
   tidemill check new.toml --against sled:data/wordcount/checkpoint --drop visits.update_state_by_key --json")]
@@ -184,8 +190,11 @@ pub(super) struct CheckArgs {
     pub(super) rehearse: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
     pub(super) permits: PermitArgs,
-    /// Print JSON
-    #[arg(long, requires = "against")]
+    /// Show each setting's effective value and where it comes from; below KEY only, if one is given
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", conflicts_with = "against")]
+    pub(super) explain: Option<String>,
+    /// Print JSON; with --against or --explain
+    #[arg(long)]
     pub(super) json: bool,
 }
 

@@ -8,7 +8,7 @@ use tidemill_config::{Pipeline, StoreUrl, format_duration};
 use super::args::CheckArgs;
 use super::error::{CliError, Result};
 use super::output::Output;
-use super::{guarantee, load, upgrade};
+use super::{explain, guarantee, load, upgrade};
 use crate::error::Error;
 use crate::graph::{GraphDescriptor, OperatorDescriptor};
 use crate::{OperatorUid, StreamingContext, pipeline};
@@ -35,8 +35,18 @@ pub(super) fn check(args: &CheckArgs) -> Result<()> {
     if args.against.is_some() {
         return upgrade::check(args, &context);
     }
+    if let Some(key) = &args.explain {
+        return explain::explain(&loaded, key, args.json);
+    }
+    if args.json {
+        return Err(CliError::Usage(
+            "--json goes with --explain (settings) or --against (what a restart would do)"
+                .to_owned(),
+        ));
+    }
     let mut out = Output::new();
     head(&mut out, &loaded)?;
+    explain::overlays(&mut out, &loaded)?;
     tree(&mut out, &context, &loaded)?;
     paths(&mut out, &context, &loaded)?;
     out.line(format!("{} is right", loaded.file))?;

@@ -73,7 +73,7 @@ pub(super) fn context_from(
         .remember(pipeline.remember.unwrap_or_default())
         .max_dead_letters(pipeline.dead_letters.max_per_batch.get())
         .stop_timeout(pipeline.stop.timeout)
-        .program_text(pipeline.text.clone());
+        .program_text(pipeline.program_text());
     if let Some(bytes) = pipeline.memory.cached {
         builder = builder.cached_memory(bytes.bytes());
     }

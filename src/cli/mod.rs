@@ -10,6 +10,7 @@ mod checkpoints;
 mod client;
 mod dead_letters;
 mod error;
+mod explain;
 mod fsck;
 mod guarantee;
 mod held;

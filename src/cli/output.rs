@@ -92,6 +92,16 @@ impl Fields {
     }
 }
 
+impl Fields {
+    /// As a value within another object, whose order isn't kept.
+    pub(super) fn to_value(&self) -> serde_json::Value {
+        let fields = self.0.iter();
+        fields
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+}
+
 impl Serialize for Fields {
     fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
         to.collect_map(self.0.iter().map(|(name, value)| (name, value)))

@@ -14,6 +14,14 @@ pub(crate) struct OpSpec {
     pub build: fn(&mut OpReader<'_>) -> Option<OpKind>,
 }
 
+impl OpSpec {
+    /// All keys that it takes.
+    pub fn all_keys(&self) -> [&'static [Key]; 3] {
+        let shared = if self.shuffles { SHUFFLE_KEYS } else { &[] };
+        [COMMON_KEYS, self.keys, shared]
+    }
+}
+
 pub(crate) const COMMON_KEYS: &[Key] = &[
     Key::required("op", "an operator", "\"split\"", "What it does."),
     Key::optional(

@@ -15,7 +15,7 @@ pub(crate) use read::{block_interval, positive, read, sane_count};
 pub(crate) use table::SECTIONS;
 
 use crate::value::choice;
-use crate::{ByteSize, StoreUrl};
+use crate::{ByteSize, Secret, StoreUrl};
 
 /// `[checkpoint]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +89,8 @@ pub struct Receiver {
 pub struct Admin {
     /// Address to listen on; `None`: no admin side.
     pub listen: Option<SocketAddr>,
-    /// File of the bearer token; there whenever `listen` isn't a loopback address.
-    pub token_file: Option<PathBuf>,
+    /// Where the bearer token is; there whenever `listen` isn't a loopback address.
+    pub token_file: Option<Secret>,
 }
 
 /// `[backpressure]`.

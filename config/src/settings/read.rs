@@ -12,7 +12,9 @@ use super::{
 use crate::address::Listen;
 use crate::error::{Problem, Report};
 use crate::key::Key;
+use crate::secret::no_password;
 use crate::section::Section;
+use crate::setting::string;
 use crate::tree::Table;
 use crate::value::{NonEmpty, Strings, table};
 use crate::{ByteSize, Location, StoreUrl, format_duration};
@@ -162,6 +164,7 @@ fn unknown_at_top(root: &Table, sections: &HashSet<&str>, report: &mut Report) {
         };
         let help = home
             .map(|home| format!("`{name}` is a key of {home}"))
+            .or_else(|| crate::secret::help(name, []))
             .or_else(|| {
                 let mut valid: Vec<&str> = sections.iter().copied().collect();
                 if !is_section {
@@ -238,6 +241,9 @@ fn wal(mut section: Section<'_>, checkpoint: Option<&StoreUrl>) -> Option<Wal> {
     } else {
         checkpoint.and_then(StoreUrl::wal_beside)
     };
+    if let Some(url) = &url {
+        section.derive("url", string(&url.to_string()));
+    }
     match (&url, checkpoint) {
         (None, Some(checkpoint)) if !is_given => {
             let key = section.key_path("url");
@@ -310,7 +316,9 @@ pub(crate) fn block_interval(
 ) -> Option<Duration> {
     let written = section.get_if("block_interval", positive);
     if !section.has("block_interval") {
-        return Some(batch.map_or(default, |batch| default.min(batch)));
+        let interval = batch.map_or(default, |batch| default.min(batch));
+        section.derive("block_interval", string(&format_duration(interval)));
+        return Some(interval);
     }
     if let (Some(interval), Some(batch)) = (written, batch)
         && interval > batch
@@ -380,6 +388,7 @@ fn jobs(mut section: Section<'_>) -> Option<Jobs> {
     });
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let partitions = section.get_if("partitions", sane_count).unwrap_or(cores);
+    section.derive("partitions", partitions.to_string());
     Some(Jobs {
         max_failures: max_failures?,
         retry_delay: retry_delay?,
@@ -389,7 +398,7 @@ fn jobs(mut section: Section<'_>) -> Option<Jobs> {
 }
 
 fn dead_letters(mut section: Section<'_>) -> Option<DeadLetters> {
-    let url = section.get::<NonEmpty>("url");
+    let url = section.get_if::<NonEmpty>("url", |url| no_password(&url.0));
     let max_per_batch = section.get("max_per_batch");
     Some(DeadLetters {
         url: url.map(|url| url.0),

@@ -20,7 +20,8 @@ pub(super) const TOP: &[Key] = &[
         "an integer",
         "1",
         "Jobs (output operations) run at once.",
-    ),
+    )
+    .in_unit("jobs"),
     Key::optional(
         "remember",
         "a duration",
@@ -41,14 +42,17 @@ const CHECKPOINT: &[Key] = &[
         "a duration",
         "\"10s\"",
         "Time between checkpoints, rounded up to a multiple of the batch interval.",
-    ),
+    )
+    .reloadable(),
     Key::default(
         "retain",
         "an integer",
         "2",
         "Newest checkpoints to keep, at least 2: if the newest turns out bad, an older one and the log \
          behind it still hold everything.",
-    ),
+    )
+    .in_unit("checkpoints")
+    .reloadable(),
     Key::optional(
         "renames",
         "a table of uids",
@@ -101,7 +105,7 @@ const STORAGE: &[Key] = &[Key::default(
     "Bytes to keep free on the disks of logs and checkpoints; 0 for none. Below it nothing more is taken \
      in, so that what was taken in can be processed and cleaned up; it goes on by itself when a quarter \
      more than this is free. A start takes a quarter of it.",
-)];
+).reloadable()];
 
 const STATE: &[Key] = &[
     Key::optional(
@@ -133,13 +137,16 @@ const RECEIVER: &[Key] = &[
         "an integer",
         "10",
         "Blocks waiting to be stored; when it is full, the source is held back.",
-    ),
+    )
+    .in_unit("blocks"),
     Key::optional(
         "max_rate",
         "an integer",
         "100000",
         "Records a second and source, at most. A source may set its own.",
-    ),
+    )
+    .in_unit("records/s")
+    .reloadable(),
     Key::default(
         "max_block_size",
         "a size",
@@ -171,10 +178,12 @@ const ADMIN: &[Key] = &[
     ),
     Key::optional(
         "token_file",
-        "a path",
-        "\"/run/secrets/tidemill-token\"",
-        "File that holds the bearer token to ask for; required unless `listen` is a loopback address.",
-    ),
+        "where a secret is",
+        "\"/etc/tidemill/token\"",
+        "Where the bearer token is that requests must show: a file, credential:NAME or environment:NAME. \
+         Required unless `listen` is a loopback address. A reload reads it again.",
+    )
+    .reloadable(),
 ];
 
 const BACKPRESSURE: &[Key] = &[
@@ -189,31 +198,38 @@ const BACKPRESSURE: &[Key] = &[
         "an integer",
         "10000",
         "Records a second and source until a rate has been estimated; one that a checkpoint holds goes first.",
-    ),
+    )
+    .in_unit("records/s")
+    .reloadable(),
     Key::default(
         "pid.proportional",
         "a number",
         "1.0",
         "How much of the difference between the last rate and what was processed a second is corrected at once.",
-    ),
+    )
+    .reloadable(),
     Key::default(
         "pid.integral",
         "a number",
         "0.2",
         "How much of what waits already, as the scheduling delay tells it, is worked off at once.",
-    ),
+    )
+    .reloadable(),
     Key::default(
         "pid.derived",
         "a number",
         "0.0",
         "How much the rate follows how fast that difference changes.",
-    ),
+    )
+    .reloadable(),
     Key::default(
         "pid.min_rate",
         "an integer",
         "100",
         "Never hold a source back below this rate.",
-    ),
+    )
+    .in_unit("records/s")
+    .reloadable(),
 ];
 
 const JOBS: &[Key] = &[
@@ -222,26 +238,31 @@ const JOBS: &[Key] = &[
         "an integer",
         "4",
         "Attempts at a task before its batch fails.",
-    ),
+    )
+    .in_unit("attempts")
+    .reloadable(),
     Key::default(
         "retry_delay",
         "a duration",
         "\"100ms\"",
         "Wait before the first retry; it doubles.",
-    ),
+    )
+    .reloadable(),
     Key::default(
         "retry_delay_max",
         "a duration",
         "\"30s\"",
         "The longest wait between retries.",
-    ),
+    )
+    .reloadable(),
     Key::derived(
         "partitions",
         "an integer",
         "2",
         "the number of cores",
         "Partitions of an aggregation that doesn't set its own.",
-    ),
+    )
+    .in_unit("partitions"),
 ];
 
 const STOP: &[Key] = &[Key::default(
@@ -249,7 +270,7 @@ const STOP: &[Key] = &[Key::default(
     "a duration",
     "\"60s\"",
     "A graceful stop that takes longer than this becomes an immediate one. Nothing is lost either way.",
-)];
+).reloadable()];
 
 const DEAD_LETTERS: &[Key] = &[
     Key::optional(
@@ -265,7 +286,9 @@ const DEAD_LETTERS: &[Key] = &[
         "an integer",
         "10000",
         "A batch with more of them fails: then it isn't the records that are wrong.",
-    ),
+    )
+    .in_unit("records")
+    .reloadable(),
 ];
 
 const LOG: &[Key] = &[
@@ -280,7 +303,8 @@ const LOG: &[Key] = &[
         "a level or directives",
         "\"info\"",
         "error, warn, info, debug, trace or off; also by part, as in \"info,tidemill_wal=debug\".",
-    ),
+    )
+    .reloadable(),
 ];
 
 /// Header, purpose and keys of each section, in the order of `default.toml`.

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::table::{COMMON_KEYS, LATER, RECEIVER_KEYS, SOURCES};
+use super::table::{LATER, SOURCES};
 use super::{Limits, Source, SourceKind};
 use crate::error::{Problem, Report};
-use crate::key::Key;
 use crate::section::Section;
 use crate::settings::{Receiver, block_interval};
 use crate::tree::{Entry, Table};
@@ -51,16 +50,17 @@ fn read_one(
     };
     let type_name = kind.type_of(&path, entry, content, siblings, report)?;
     let spec = SOURCES.iter().find(|spec| spec.name == type_name)?;
-    let shared: &[Key] = if spec.is_receiver { RECEIVER_KEYS } else { &[] };
     let place = format!("[{path}] (type {type_name})");
-    let lists = [COMMON_KEYS, spec.keys, shared];
-    let mut section = Section::open(report, path, &place, &entry.at, content, &lists);
+    let mut section = Section::open(report, path, &place, &entry.at, content, &spec.all_keys());
     let kind = (spec.build)(&mut section);
     let limits = spec.is_receiver.then(|| {
         let default = receiver.map_or(Duration::from_millis(200), |r| r.block_interval);
         let max_rate = section
             .get("max_rate")
             .or(receiver.and_then(|r| r.max_rate));
+        if let Some(rate) = max_rate {
+            section.derive("max_rate", rate.to_string());
+        }
         // A bad interval is reported; the default only stands in for it.
         let block_interval = block_interval(&mut section, batch, default).unwrap_or(default);
         Limits {

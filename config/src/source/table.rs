@@ -40,7 +40,9 @@ pub(crate) const RECEIVER_KEYS: &[Key] = &[
         "100000",
         "that of [receiver]",
         "Records a second, at most.",
-    ),
+    )
+    .in_unit("records/s")
+    .reloadable(),
 ];
 
 pub(crate) static SOURCES: &[SourceSpec] = &[
@@ -119,7 +121,8 @@ pub(crate) static SOURCES: &[SourceSpec] = &[
                 "an integer",
                 "100",
                 "Files a batch takes at most.",
-            ),
+            )
+            .in_unit("files"),
         ],
         build: files,
         is_receiver: false,
@@ -133,16 +136,18 @@ pub(crate) static SOURCES: &[SourceSpec] = &[
                 "an integer",
                 "1000",
                 "Lines a second.",
-            ),
-            Key::default("words_per_line", "an integer", "8", "Words in a line."),
-            Key::default("vocabulary", "an integer", "10000", "Different words."),
+            )
+            .in_unit("lines/s"),
+            Key::default("words_per_line", "an integer", "8", "Words in a line.").in_unit("words"),
+            Key::default("vocabulary", "an integer", "10000", "Different words.").in_unit("words"),
             Key::default("seed", "an integer", "1", "What the words are drawn from."),
             Key::optional(
                 "limit",
                 "an integer",
                 "1000000",
                 "Lines after which it ends.",
-            ),
+            )
+            .in_unit("lines"),
         ],
         build: rate,
         is_receiver: false,
@@ -168,6 +173,14 @@ pub(crate) static SOURCES: &[SourceSpec] = &[
         is_receiver: false,
     },
 ];
+
+impl SourceSpec {
+    /// All keys that it takes.
+    pub fn all_keys(&self) -> [&'static [Key]; 3] {
+        let shared = if self.is_receiver { RECEIVER_KEYS } else { &[] };
+        [COMMON_KEYS, self.keys, shared]
+    }
+}
 
 /// Types that are planned, and what to use meanwhile.
 pub(super) const LATER: &[(&str, &str)] = &[

@@ -232,7 +232,7 @@ pub(super) fn against_pipeline(
         .metadata
         .program
         .as_deref()
-        .is_some_and(|text| text != pipeline.text)
+        .is_some_and(|text| text != pipeline.program_text())
     {
         found.add(
             Severity::Note,

@@ -184,7 +184,7 @@ fn missing(
     let slide = millis(sink.slide).max(1);
     let is_due = |time: &Time| millis(time.since(zero)).is_multiple_of(slide);
     let gone = |time: &&Time| is_due(time) && !listed.batches.contains_key(*time);
-    let is_changed = newest.metadata.program.as_deref() != Some(&pipeline.text);
+    let is_changed = newest.metadata.program.as_deref() != Some(&pipeline.program_text());
     let mut old = Vec::new();
     for time in batches.complete.iter().filter(gone) {
         if *time <= since {

@@ -9,6 +9,7 @@ mod daemon;
 mod fresh;
 pub(super) mod owner;
 mod signals;
+mod token;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::channel;
@@ -18,7 +19,7 @@ use tidemill_config::{Pipeline, SourceKind, format_duration};
 use super::args::RunArgs;
 use super::error::{CliError, Result};
 use super::{load, logging};
-use crate::admin::{self, AdminServer, Token};
+use crate::admin::{self, AdminServer};
 use crate::error::Error;
 use crate::pipeline;
 use daemon::{Daemon, Event};
@@ -31,12 +32,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     for warning in &pipeline.warnings {
         tracing::warn!("{}: {}", warning.location, warning.message);
     }
-    let token = pipeline
-        .admin
-        .token_file
-        .as_deref()
-        .map(Token::read)
-        .transpose()?;
+    let token = token::of(&pipeline)?;
     let listener = match pipeline.admin.listen.map(bind).transpose() {
         // Most often it is the same pipeline that has the port, which is the more telling answer.
         Err(error) => return Err(owner::take(&pipeline, None).err().unwrap_or(error)),
