@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::objects::{Objects, PutOutcome, Version};
+use crate::objects::{ObjectEntry, Objects, PutOutcome, Version};
 use crate::sim::Gate;
 
 /// What kind of request is about to be made.
@@ -26,11 +26,11 @@ pub enum RequestKind {
     PutIf,
     /// [`Objects::get`], also as a part of [`Objects::get_many`].
     Get,
-    /// [`Objects::get_range`].
+    /// [`Objects::get_range`] and [`Objects::get_range_tagged`].
     GetRange,
     /// [`Objects::get_versioned`].
     GetVersioned,
-    /// [`Objects::list`].
+    /// [`Objects::list`] and [`Objects::list_entries`].
     List,
     /// [`Objects::delete`].
     Delete,
@@ -237,6 +237,21 @@ impl FaultyObjects {
     }
 }
 
+impl FaultyObjects {
+    /// Takes out of a listing what it is planned not to know.
+    fn hide<T>(&self, found: &mut Vec<T>, fault: &ObjectFault, name_of: impl Fn(&T) -> &String) {
+        match fault {
+            ObjectFault::ListStale(count) => {
+                let seen = self.seen();
+                let unknown: Vec<_> = seen.written.iter().rev().take(*count).collect();
+                found.retain(|entry| !unknown.contains(&name_of(entry)));
+            }
+            ObjectFault::ListWithout(hidden) => found.retain(|entry| name_of(entry) != hidden),
+            _ => {}
+        }
+    }
+}
+
 fn damaged(bytes: &Bytes, fault: &ObjectFault) -> Bytes {
     match fault {
         ObjectFault::ShortRead(len) => bytes.slice(..bytes.len().min(*len)),
@@ -300,17 +315,32 @@ impl Objects for FaultyObjects {
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
         let ask = || self.inner.list(prefix);
         self.request(RequestKind::List, prefix, 0, ask, |mut found, fault| {
-            match fault {
-                ObjectFault::ListStale(count) => {
-                    let seen = self.seen();
-                    let unknown: Vec<_> = seen.written.iter().rev().take(*count).collect();
-                    found.retain(|(name, _)| !unknown.contains(&name));
-                }
-                ObjectFault::ListWithout(hidden) => found.retain(|(name, _)| name != hidden),
-                _ => {}
-            }
+            self.hide(&mut found, fault, |(name, _)| name);
             found
         })
+    }
+
+    fn list_entries(
+        &self,
+        folder: &str,
+        deep: bool,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectEntry>> {
+        let ask = || self.inner.list_entries(folder, deep, after);
+        self.request(RequestKind::List, folder, 0, ask, |mut found, fault| {
+            self.hide(&mut found, fault, |entry| &entry.name);
+            found
+        })
+    }
+
+    fn get_range_tagged(
+        &self,
+        name: &str,
+        offset: u64,
+        len: usize,
+    ) -> Result<Option<(Bytes, Option<String>)>> {
+        let ask = || self.inner.get_range_tagged(name, offset, len);
+        self.read(RequestKind::GetRange, name, ask, |(bytes, _)| bytes)
     }
 
     fn delete(&self, name: &str) -> Result<()> {

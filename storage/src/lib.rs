@@ -31,7 +31,7 @@ pub use faulty_objects::{FaultyObjects, ObjectFault, ObjectRequest, RequestKind}
 pub use local::LocalDisk;
 pub use lock::{FileLock, Holder, LockError, read_holder};
 pub use memory::memory_disk;
-pub use objects::{Objects, PutOutcome, Version};
+pub use objects::{ObjectEntry, Objects, PutOutcome, Version};
 pub use remote::{RemoteObjects, RemoteOptions, RetryPolicy, open_objects, open_objects_with};
 pub use sim::{Fault, Gate, Operation, OperationKind, SimDisk};
 pub use url::{Location, LocationError};

@@ -24,6 +24,27 @@ pub struct Version {
     pub(crate) number: Option<String>,
 }
 
+impl Version {
+    /// Nothing was told.
+    pub(crate) const UNKNOWN: Self = Self {
+        tag: None,
+        number: None,
+    };
+}
+
+/// What a listing tells of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectEntry {
+    /// Its name, relative to the root.
+    pub name: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// The store's tag of its bytes, without quotes; `None` where the store has none.
+    pub tag: Option<String>,
+    /// When it was last written, by the store's clock: nanoseconds since the Unix epoch; 0 where it isn't known.
+    pub changed_ns: i64,
+}
+
 /// A flat name space of objects below one root. Names are relative, separated by `/`.
 ///
 /// Every call blocks, and every write is durable when it returns. Implementations: any
@@ -54,6 +75,38 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     fn put_if(&self, name: &str, bytes: Bytes, expected: &Version) -> Result<PutOutcome>;
     /// Names (relative to the root) that start with `prefix/`, in name order, with their sizes.
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>>;
+    /// Objects in `folder` (empty: the root), in name order, with what tells one from another of the same name: those
+    /// right in it, or with `deep` also those further down; only names behind `after` where one is given. An object
+    /// that stands for a folder itself isn't among them.
+    ///
+    /// By default only name and length are known, from [`list`](Self::list).
+    fn list_entries(
+        &self,
+        folder: &str,
+        deep: bool,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectEntry>> {
+        let entry = |(name, len): (String, u64)| ObjectEntry {
+            name,
+            len,
+            tag: None,
+            changed_ns: 0,
+        };
+        let mut entries: Vec<_> = self.list(folder)?.into_iter().map(entry).collect();
+        keep_entries(&mut entries, folder, deep, after);
+        Ok(entries)
+    }
+    /// As [`get_range`](Self::get_range), with the object's tag as [`list_entries`](Self::list_entries) tells it. Takes
+    /// any name that was listed.
+    fn get_range_tagged(
+        &self,
+        name: &str,
+        offset: u64,
+        len: usize,
+    ) -> Result<Option<(Bytes, Option<String>)>> {
+        let found = self.get_range(name, offset, len)?;
+        Ok(found.map(|bytes| (bytes, None)))
+    }
     /// Removes an object; it need not exist. A removed object may come back after a power cut.
     fn delete(&self, name: &str) -> Result<()>;
     /// Removes what writers that crashed left behind unfinished, and says how many pieces. Only for
@@ -61,6 +114,27 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     fn sweep(&self) -> Result<usize> {
         Ok(0)
     }
+}
+
+/// Brings entries of a listing of `folder`, or of more, into order, and keeps those that were asked for.
+pub(crate) fn keep_entries(
+    entries: &mut Vec<ObjectEntry>,
+    folder: &str,
+    deep: bool,
+    after: Option<&str>,
+) {
+    entries.retain(|entry| {
+        let within = match folder {
+            "" => Some(entry.name.as_str()),
+            _ => entry
+                .name
+                .strip_prefix(folder)
+                .and_then(|rest| rest.strip_prefix('/')),
+        };
+        within.is_some_and(|name| !name.is_empty() && (deep || !name.contains('/')))
+            && after.is_none_or(|after| entry.name.as_str() > after)
+    });
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
 }
 
 /// Refuses names that would leave the root, mean another name, or collide with temporary files.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
 
 use super::failure::Failure;
@@ -158,13 +158,14 @@ impl Client {
         }
     }
 
-    /// Reads up to `len` bytes from `offset`, in one request unless `len` is 0.
+    /// Reads up to `len` bytes from `offset`, in one request. Behind the end nothing is known of
+    /// the object's version.
     pub(super) async fn get_range(
         &self,
         target: &Target,
         offset: u64,
         len: usize,
-    ) -> Result<Option<Bytes>> {
+    ) -> Result<Option<(Bytes, Version)>> {
         let mut tries = self.tries("get", &target.url);
         let end = offset.saturating_add(len as u64);
         // Nobody answers a range of no bytes: only whether there is such an object is asked.
@@ -175,9 +176,9 @@ impl Client {
         };
         loop {
             match self.read_once(&mut tries, target, options.clone()).await {
-                Ok((bytes, _)) => return Ok(Some(bytes)),
+                Ok(found) => return Ok(Some(found)),
                 Err(Failure::Absent) => return Ok(None),
-                Err(Failure::PastEnd(_)) => return Ok(Some(Bytes::new())),
+                Err(Failure::PastEnd(_)) => return Ok(Some((Bytes::new(), Version::UNKNOWN))),
                 Err(failure) => tries.pause(failure).await?,
             }
         }
@@ -230,20 +231,25 @@ impl Client {
             .await
     }
 
-    /// Names all objects in `folder` with their sizes. What has been listed when a page fails stays.
-    pub(super) async fn list(&self, folder: Option<Target>, url: &str) -> Result<Vec<Listed>> {
+    /// All objects in `folder` and below, behind `after`. What has been listed when a page fails stays.
+    pub(super) async fn list(
+        &self,
+        folder: Option<ObjectPath>,
+        after: Option<ObjectPath>,
+        url: &str,
+    ) -> Result<Vec<ObjectMeta>> {
         let mut tries = self.tries("list", url);
-        let folder = folder.map(|target| target.path);
-        let mut found: Vec<Listed> = Vec::new();
+        let mut found: Vec<ObjectMeta> = Vec::new();
         loop {
-            let mut entries = match found.last() {
+            let last = found.last().map(|entry| &entry.location);
+            let mut entries = match last.or(after.as_ref()) {
                 None => self.store.list(folder.as_ref()),
-                Some((last, _)) => self.store.list_with_offset(folder.as_ref(), last),
+                Some(last) => self.store.list_with_offset(folder.as_ref(), last),
             };
             let failure = loop {
                 match tries.attempt(self.policy.attempt, entries.try_next()).await {
                     Ok(Some(entry)) => {
-                        found.push((entry.location, entry.size));
+                        found.push(entry);
                         tries.progress();
                     }
                     Ok(None) => return Ok(found),
@@ -251,6 +257,22 @@ impl Client {
                 }
             };
             tries.pause(failure).await?;
+        }
+    }
+
+    /// The objects right in `folder`. However many pages that takes, it is one attempt.
+    pub(super) async fn list_flat(
+        &self,
+        folder: Option<ObjectPath>,
+        url: &str,
+    ) -> Result<Vec<ObjectMeta>> {
+        let mut tries = self.tries("list", url);
+        loop {
+            let listing = self.store.list_with_delimiter(folder.as_ref());
+            match tries.attempt(self.policy.attempt, listing).await {
+                Ok(found) => return Ok(found.objects),
+                Err(failure) => tries.pause(failure).await?,
+            }
         }
     }
 
@@ -278,9 +300,6 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
         }
     }
 }
-
-/// An object's path and size.
-pub(super) type Listed = (ObjectPath, u64);
 
 #[cfg(test)]
 mod tests {

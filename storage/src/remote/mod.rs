@@ -11,11 +11,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use object_store::ObjectStore;
 use object_store::path::Path as ObjectPath;
+use object_store::{ObjectMeta, ObjectStore};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::objects::{Objects, PutOutcome, Version, check_name};
+use crate::objects::{ObjectEntry, Objects, PutOutcome, Version, check_name, keep_entries};
 
 mod client;
 mod failure;
@@ -86,16 +86,45 @@ impl RemoteObjects {
 
     fn locate(&self, operation: &'static str, name: &str) -> Result<Target> {
         check_name(operation, name)?;
-        let full = if self.prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}/{name}", self.prefix)
+        self.locate_any(operation, name)
+    }
+
+    /// As [`RemoteObjects::locate`], of any name that the store can have.
+    fn locate_any(&self, operation: &'static str, name: &str) -> Result<Target> {
+        let full = match (self.prefix.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (root, "") => root.to_owned(),
+            (root, name) => format!("{root}/{name}"),
         };
         let url = self.name(name);
         match ObjectPath::parse(&full) {
             Ok(path) => Ok(Target { path, url }),
             Err(error) => Err(Error::new(operation, url, ErrorKind::Unsupported, error)),
         }
+    }
+
+    /// What to list for what is in `folder`: nothing but the root of a whole bucket has no path.
+    fn locate_folder(&self, folder: &str) -> Result<Option<ObjectPath>> {
+        if !folder.is_empty() {
+            return self.locate("list", folder).map(|target| Some(target.path));
+        }
+        let root = self.locate_any("list", "")?.path;
+        Ok((!root.as_ref().is_empty()).then_some(root))
+    }
+
+    /// The name below the root of what was listed.
+    fn relative(&self, path: &ObjectPath) -> Option<String> {
+        let name = path.as_ref().strip_prefix(&self.prefix)?;
+        Some(name.trim_start_matches('/').to_owned())
+    }
+
+    fn entry(&self, found: ObjectMeta) -> Option<ObjectEntry> {
+        Some(ObjectEntry {
+            name: self.relative(&found.location)?,
+            len: found.size,
+            tag: found.e_tag.as_deref().map(bare_tag),
+            changed_ns: found.last_modified.timestamp_nanos_opt().unwrap_or(0),
+        })
     }
 
     /// Runs a request on the runtime's thread and waits for its answer.
@@ -111,6 +140,12 @@ impl RemoteObjects {
                 Error::new("ask", self.url.clone(), ErrorKind::Io, reason)
             })
     }
+}
+
+/// A tag as all answers of a store have it: Azure quotes it in some only.
+fn bare_tag(tag: &str) -> String {
+    let strong = tag.strip_prefix("W/").unwrap_or(tag);
+    strong.trim_matches('"').to_owned()
 }
 
 impl Objects for RemoteObjects {
@@ -130,7 +165,21 @@ impl Objects for RemoteObjects {
 
     fn get_range(&self, name: &str, offset: u64, len: usize) -> Result<Option<Bytes>> {
         let target = self.locate("get", name)?;
-        self.run(|client| async move { client.get_range(&target, offset, len).await })?
+        let found =
+            self.run(|client| async move { client.get_range(&target, offset, len).await })??;
+        Ok(found.map(|(bytes, _)| bytes))
+    }
+
+    fn get_range_tagged(
+        &self,
+        name: &str,
+        offset: u64,
+        len: usize,
+    ) -> Result<Option<(Bytes, Option<String>)>> {
+        let target = self.locate_any("get", name)?;
+        let found =
+            self.run(|client| async move { client.get_range(&target, offset, len).await })??;
+        Ok(found.map(|(bytes, version)| (bytes, version.tag.as_deref().map(bare_tag))))
     }
 
     fn get_versioned(&self, name: &str) -> Result<Option<(Bytes, Version)>> {
@@ -155,22 +204,37 @@ impl Objects for RemoteObjects {
 
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
         let url = self.name(prefix);
-        let folder = match (self.prefix.as_str(), prefix) {
-            ("", "") => None,
-            (root, "") => Some(Target {
-                path: ObjectPath::from(root),
-                url: url.clone(),
-            }),
-            _ => Some(self.locate("list", prefix)?),
-        };
-        let found = self.run(|client| async move { client.list(folder, &url).await })??;
-        let relative = |(path, size): (ObjectPath, u64)| {
-            let name = path.as_ref().strip_prefix(&self.prefix)?;
-            Some((name.trim_start_matches('/').to_owned(), size))
-        };
-        let mut names: Vec<_> = found.into_iter().filter_map(relative).collect();
+        let folder = self.locate_folder(prefix)?;
+        let found = self.run(|client| async move { client.list(folder, None, &url).await })??;
+        let sized = |found: ObjectMeta| Some((self.relative(&found.location)?, found.size));
+        let mut names: Vec<_> = found.into_iter().filter_map(sized).collect();
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn list_entries(
+        &self,
+        folder: &str,
+        deep: bool,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectEntry>> {
+        let url = self.name(folder);
+        let within = self.locate_folder(folder)?;
+        let behind = match after {
+            Some(name) => Some(self.locate_any("list", name)?.path),
+            None => None,
+        };
+        // A store lists from a name on, or folders as one name each, but not both.
+        let found = self.run(|client| async move {
+            if deep || behind.is_some() {
+                client.list(within, behind, &url).await
+            } else {
+                client.list_flat(within, &url).await
+            }
+        })??;
+        let mut entries = found.into_iter().filter_map(|found| self.entry(found)).collect();
+        keep_entries(&mut entries, folder, deep, after);
+        Ok(entries)
     }
 
     fn delete(&self, name: &str) -> Result<()> {

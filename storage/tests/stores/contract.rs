@@ -19,6 +19,7 @@ fn text(text: &'static str) -> Bytes {
 pub fn holds(objects: Arc<dyn Objects>, names: usize) {
     reads_what_was_written(&*objects);
     lists_in_name_order(&*objects);
+    lists_entries(&*objects);
     reads_ranges(&*objects);
     replaces_what_was_read(&*objects);
     refuses_bad_names(&*objects);
@@ -61,6 +62,35 @@ fn lists_in_name_order(objects: &dyn Objects) {
     assert_eq!(listed("a"), expected(1, 3));
     assert_eq!(listed(""), expected(0, 4));
     assert_eq!(objects.get("a").unwrap_or_default(), None);
+}
+
+/// On what [`lists_in_name_order`] has left.
+fn lists_entries(objects: &dyn Objects) {
+    let names = |folder: &str, deep, after| -> Vec<String> {
+        let entries = objects.list_entries(folder, deep, after).unwrap();
+        entries.into_iter().map(|entry| entry.name).collect()
+    };
+    assert_eq!(names("", false, None), ["a.x", "ab"]);
+    assert_eq!(names("", true, None), ["a.x", "a/b", "a/c/d", "ab"]);
+    assert_eq!(names("", false, Some("a.x")), ["ab"]);
+    assert_eq!(names("", true, Some("a/b")), ["a/c/d", "ab"]);
+    assert_eq!(names("a", false, None), ["a/b"]);
+    assert_eq!(names("a", true, Some("a/b")), ["a/c/d"]);
+    assert!(names("nothing", true, None).is_empty());
+    // Whatever a listing says of an object, reading it says, too.
+    let entry = || objects.list_entries("a", false, None).unwrap().remove(0);
+    let first = entry();
+    assert_eq!(first.len, 2);
+    let read = objects.get_range_tagged("a/b", 1, 5).unwrap();
+    assert_eq!(read, Some((text("2"), first.tag.clone())));
+    objects.put("a/b", text("new")).unwrap();
+    let second = entry();
+    assert_eq!(second.len, 3);
+    assert!(first.tag.is_none() || first.tag != second.tag);
+    let (_, tag) = objects.get_range_tagged("a/b", 0, 1).unwrap().unwrap();
+    assert_eq!(tag, second.tag);
+    objects.put("a/b", text("22")).unwrap();
+    assert_eq!(objects.get_range_tagged("a/none", 0, 1).unwrap(), None);
 }
 
 fn reads_ranges(objects: &dyn Objects) {

@@ -5,7 +5,7 @@
 //! and fake-gcs-server answers `PUT /BUCKET/OBJECT` with 400 unless the URL is signed. Statuses,
 //! headers and error codes follow Google's reference of the XML API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Mutex;
@@ -149,12 +149,25 @@ fn list(objects: &BTreeMap<String, Object>, query: &str) -> Vec<u8> {
         Some(name) => Bound::Excluded(name.as_str()),
         None => Bound::Included(prefix.as_str()),
     };
+    // With a delimiter a folder's names count as one, which is that of its first.
+    let folder_of = |name: &str| {
+        let delimiter = parameter("delimiter")?;
+        let (folder, _) = name.get(prefix.len()..)?.split_once(delimiter.as_str())?;
+        Some(format!("{prefix}{folder}{delimiter}"))
+    };
+    let mut folders = BTreeSet::new();
     let mut matching = objects
         .range::<str, _>((from, Bound::Unbounded))
-        .filter(|(name, _)| name.starts_with(&prefix));
+        .filter(|(name, _)| name.starts_with(&prefix))
+        .filter(|(name, _)| folder_of(name).is_none_or(|folder| folders.insert(folder)));
     let page: Vec<_> = matching.by_ref().take(PAGE).collect();
     let mut xml = String::from("<?xml version=\"1.0\"?><ListBucketResult>");
     for (name, object) in &page {
+        if let Some(folder) = folder_of(name) {
+            let folder = escaped(&folder);
+            xml.push_str(&format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"));
+            continue;
+        }
         let (name, size, tag) = (escaped(name), object.bytes.len(), object.generation);
         xml.push_str(&format!(
             "<Contents><Key>{name}</Key><Size>{size}</Size><ETag>\"{tag:016x}\"</ETag>\
