@@ -470,6 +470,109 @@ fn joins_pair_the_values_of_two_streams() {
     );
 }
 
+/// Two streams of pairs, `sides` and `others`, and `out` of these operators on `sides`.
+fn two_sides(ops: &str) -> String {
+    let on = |start: &str| {
+        format!("{KEY_VALUE}, {{ op = \"filter\", starts_with = \"{start}\", on = \"value\" }}")
+    };
+    format!(
+        "[streams.sides]\nfrom = \"lines\"\nops = [{}]\n\
+         [streams.others]\nfrom = \"lines\"\nops = [{}]\n\
+         [streams.out]\nfrom = \"sides\"\nops = [{ops}]",
+        on("l"),
+        on("r")
+    )
+}
+
+#[test]
+fn joined_values_are_taken_apart() {
+    let batches: Batches<'_> = &[&["a=l1", "b=l2", "a=r1", "a=r2"]];
+    let join = |how: &str, rest: &str| {
+        let ops = format!("{{ op = \"join\", with = \"others\", how = \"{how}\" }}, {rest}");
+        run(batches, &two_sides(&ops), 1).remove(0).unwrap()
+    };
+    let pick = |pick: &str| join("left", &format!("{{ op = \"map\", pick = {pick} }}"));
+    assert_eq!(pick("\"key\""), ["a", "a", "b"]);
+    assert_eq!(pick("\"value.left\""), ["l1", "l1", "l2"]);
+    assert_eq!(pick("\"value.right\""), ["null", "r1", "r2"]);
+    assert_eq!(pick("\"value.1\""), pick("\"value.right\""));
+    let swapped = ["(l2,null)", "(r1,l1)", "(r2,l1)"];
+    assert_eq!(
+        join(
+            "inner",
+            "{ op = \"map\", pick = [\"value.right\", \"value.left\"] }"
+        ),
+        swapped[1..]
+    );
+    // What isn't there is a record that doesn't fit, and null is there.
+    assert_eq!(pick("\"value.right.left\""), [""; 0]);
+    assert_eq!(
+        join("left", "{ op = \"map_values\", pick = \"left\" }"),
+        ["(a,l1)", "(a,l1)", "(b,l2)"]
+    );
+    // Picked values are values like any other.
+    assert_eq!(
+        join(
+            "inner",
+            "{ op = \"map\", pick = \"value.left\" }, { op = \"map\", function = \"uppercase\" }, \
+             { op = \"count_by_value\" }"
+        ),
+        ["(L1,2)"]
+    );
+    // A join of a join.
+    let twice = "{ op = \"join\", with = \"others\" }, { op = \"map\", pick = [\"value.left.right\", \"key\"] }";
+    assert_eq!(
+        join("inner", twice),
+        ["(r1,a)", "(r1,a)", "(r2,a)", "(r2,a)"]
+    );
+}
+
+#[test]
+fn cogroups_pair_lists_that_can_be_taken_apart() {
+    let batches: Batches<'_> = &[&["a=l2", "b=l3", "a=l1", "a=r1", "c=r2"], &[]];
+    let cogroup = |rest: &str| {
+        let ops = format!("{{ op = \"cogroup\", with = \"others\", partitions = 3 }}{rest}");
+        run(batches, &two_sides(&ops), 2)
+    };
+    let groups = ["(a,([l2, l1],[r1]))", "(b,([l3],[]))", "(c,([],[r2]))"];
+    assert_eq!(cogroup(""), [some(&groups), some(&[])]);
+    let left = ", { op = \"map_values\", pick = \"left\" }, { op = \"flat_map_values\", function = \"items\" }";
+    assert_eq!(cogroup(left)[0], some(&["(a,l1)", "(a,l2)", "(b,l3)"]));
+    let items =
+        ", { op = \"map\", pick = \"value.right\" }, { op = \"flat_map\", function = \"items\" }";
+    assert_eq!(cogroup(items)[0], some(&["r1", "r2"]));
+    let first = ", { op = \"map\", pick = \"value.left.0\" }";
+    assert_eq!(cogroup(first)[0], some(&["l2", "l3"]));
+}
+
+#[test]
+fn kept_and_saved_streams_give_what_they_would_have_given() {
+    let batches: Batches<'_> = &[&["a b a"], &["b"], &["c"]];
+    let counts = r#"{ op = "split" }, { op = "count_by_value" }"#;
+    let window = r#"{ op = "window", length = "2s" }, { op = "reduce_by_key", function = "sum" }"#;
+    let plain = run(batches, &out(&format!("{counts}, {window}")), 3);
+    let levels = [
+        "NONE",
+        "DISK_ONLY",
+        "MEMORY_ONLY",
+        "MEMORY_ONLY_SER",
+        "MEMORY_AND_DISK",
+        "MEMORY_AND_DISK_SER",
+        "OFF_HEAP",
+    ];
+    let kept = levels.map(|level| format!("{{ op = \"persist\", level = \"{level}\" }}"));
+    let saved = [
+        r#"{ op = "persist" }"#.to_owned(),
+        r#"{ op = "checkpoint", interval = "1s" }"#.to_owned(),
+        r#"{ op = "checkpoint" }"#.to_owned(),
+    ];
+    for op in kept.into_iter().chain(saved) {
+        let ops = out(&format!("{counts}, {op}, {window}"));
+        assert_eq!(run(batches, &ops, 3), plain, "{op}");
+    }
+    assert_eq!(plain[1], some(&["(a,2)", "(b,2)"]));
+}
+
 #[test]
 fn windows_come_out_as_they_should() {
     let batches: Batches<'_> = &[&["a=1"], &["a=2", "b=5"], &[], &["b=7"]];

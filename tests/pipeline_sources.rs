@@ -92,6 +92,47 @@ fn files_are_read_once_also_after_a_restart() {
     assert_eq!(written(output.path()), ["1", "2", "3", "x", "x", "x"]);
 }
 
+/// What one pipeline writes to a store another reads, batch by batch, over restarts.
+#[test]
+fn batches_of_another_pipeline_are_read_once() {
+    for (name, keys) in [
+        ("all", ""),
+        ("last", "ascending_names = true"),
+        ("hour", "remember = \"1h\""),
+    ] {
+        let output = TempDir::new().unwrap();
+        let clock = clock_at(START);
+        let store = format!("memory:sources-chain-{name}");
+        let writer = {
+            let text = format!(
+                "name = \"writer\"\nbatch_interval = \"1s\"\n[checkpoint]\nurl = \"memory:\"\n\
+                 [sources.lines]\ntype = \"queue\"\nlines = [[\"1\", \"x\"], [\"2\"], [], [\"4\"]]\n\
+                 [sinks.files]\nfrom = \"lines\"\ntype = \"text_files\"\nprefix = \"{store}/out\"\n"
+            );
+            let pipeline = Pipeline::parse("writer.toml", &text, &[], std::iter::empty()).unwrap();
+            let context = builder(&format!("memory:sources-writer-{name}"), &clock)
+                .build()
+                .unwrap();
+            pipeline::build(&context, &pipeline).unwrap();
+            context.start().unwrap();
+            context
+        };
+        let source = format!(
+            "type = \"files\"\npath = \"{store}\"\nbatch_folders = true\nnew_files_only = false\n{keys}"
+        );
+        for second in 1..=5 {
+            run_to(&writer, &clock, START + 2 * second - 1);
+            let reader = format!("memory:sources-reader-{name}");
+            let reader = context(&reader, &clock, &source, "", output.path());
+            reader.start().unwrap();
+            run_to(&reader, &clock, START + 2 * second);
+            reader.stop(second % 2 == 0).unwrap();
+        }
+        writer.stop(true).unwrap();
+        assert_eq!(written(output.path()), ["1", "2", "4", "x"], "{name}");
+    }
+}
+
 #[test]
 fn a_rate_source_makes_each_line_once() {
     let output = TempDir::new().unwrap();

@@ -68,7 +68,7 @@ pub use layers::Layers;
 pub use location::{Layer, Location};
 pub use name::Name;
 pub use names::Input;
-pub use op::{Extract, FilterOn, Map, OnError, Op, OpKind, Predicate, Window};
+pub use op::{Extract, FilterOn, KeepLevel, Map, OnError, Op, OpKind, Pick, Predicate, Window};
 pub use overlay::ENVIRONMENT_PREFIX;
 pub use pipeline::Pipeline;
 pub use records::{Item, RecordKind};

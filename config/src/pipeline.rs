@@ -196,6 +196,10 @@ impl Draft {
                 .dead_letters
                 .as_ref()
                 .is_none_or(|letters| letters.url.is_some()),
+            has_replica: settings
+                .storage
+                .as_ref()
+                .is_none_or(|storage| storage.scratch_replica.is_some()),
             flows,
             uids: std::collections::BTreeMap::new(),
         };

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::function::{AggregateFunction, CombineFunction, MapFunction};
-use crate::op::{Extract, FilterOn, Map, OpKind, Predicate};
+use crate::op::{Extract, FilterOn, Map, OpKind, Pick, Predicate};
 
 /// What a record, a key or a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,6 +114,14 @@ const NO_TEXT: Mismatch = Mismatch {
     needs: "text",
     help: "put it before the operator that makes numbers of the text",
 };
+const NO_PARTS: Mismatch = Mismatch {
+    needs: "pairs or lists in it",
+    help: "join, cogroup, group_by_key and glom make such values",
+};
+const NO_SUCH_PART: Mismatch = Mismatch {
+    needs: "a part that isn't there",
+    help: "begin the pick with key or value",
+};
 const NO_NUMBERS: Mismatch = Mismatch {
     needs: "numbers",
     help: "put map or map_values with function = \"parse_int\" or \"parse_float\" before it",
@@ -201,11 +209,17 @@ pub(crate) fn output(op: &OpKind, input: RecordKind) -> Checked<RecordKind> {
             })
         }
         OpKind::Glom => Ok(Single(Item::Any)),
+        OpKind::Items => items(input),
         OpKind::MapPartitions { .. }
+        | OpKind::Persist { .. }
+        | OpKind::Checkpoint { .. }
         | OpKind::Repartition { .. }
         | OpKind::Union { .. }
         | OpKind::Window { .. } => Ok(input),
-        OpKind::GroupByKey | OpKind::GroupByKeyAndWindow { .. } | OpKind::Join { .. } => Ok(Pair {
+        OpKind::GroupByKey
+        | OpKind::GroupByKeyAndWindow { .. }
+        | OpKind::Join { .. }
+        | OpKind::Cogroup { .. } => Ok(Pair {
             key: pair(input)?.0,
             value: Item::Any,
         }),
@@ -271,6 +285,11 @@ fn mapped(map: &Map, input: RecordKind) -> Checked<RecordKind> {
         Map::Extract(extract) => extracted(extract, single(input)?).map(Single),
         Map::Key => Ok(Single(pair(input)?.0)),
         Map::Value => Ok(Single(pair(input)?.1)),
+        Map::Pick(pick) => picked(pick, input).map(Single),
+        Map::PickPair { key, value } => Ok(Pair {
+            key: picked(key, input)?,
+            value: picked(value, input)?,
+        }),
         Map::Swap => pair(input).map(|(key, value)| Pair {
             key: value,
             value: key,
@@ -286,9 +305,41 @@ fn mapped(map: &Map, input: RecordKind) -> Checked<RecordKind> {
     }
 }
 
+/// What is at a place of a record.
+fn picked(pick: &Pick, input: RecordKind) -> Checked<Item> {
+    match (input, pick.steps()) {
+        (RecordKind::Pair { key, .. }, [0]) => Ok(key),
+        (RecordKind::Pair { value, .. }, [1]) => Ok(value),
+        (RecordKind::Pair { key, .. }, [0, ..]) => composed(key),
+        (RecordKind::Pair { value, .. }, [1, ..]) => composed(value),
+        (RecordKind::Pair { .. }, _) => Err(NO_SUCH_PART),
+        (RecordKind::Single(item), _) => composed(item),
+    }
+}
+
+/// The items of lists.
+fn items(input: RecordKind) -> Checked<RecordKind> {
+    Ok(match input {
+        RecordKind::Single(item) => RecordKind::Single(composed(item)?),
+        RecordKind::Pair { key, value } => RecordKind::Pair {
+            key,
+            value: composed(value)?,
+        },
+    })
+}
+
+/// What a part of an item is, which has to be one of several.
+fn composed(item: Item) -> Checked<Item> {
+    match item {
+        Item::Any => Ok(Item::Any),
+        _ => Err(NO_PARTS),
+    }
+}
+
 fn extracted(extract: &Extract, item: Item) -> Checked<Item> {
     match extract {
         Extract::Json(_) => text(item).map(|_| Item::Any),
+        Extract::Pick(_) => composed(item),
         Extract::Regex { .. } => text(item),
         Extract::Function(function) => match function {
             MapFunction::Trim | MapFunction::Lowercase | MapFunction::Uppercase => text(item),

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use crate::error::{Problem, Report};
 use crate::key::Key;
-use crate::secret::no_password;
 use crate::section::Section;
-use crate::store_url::SCHEMES;
+use crate::store_url::check_place;
 use crate::stream::Streams;
 use crate::tree::{Entry, Table};
 use crate::typed::Typed;
@@ -306,7 +305,13 @@ fn part_files(
         if prefix.0.ends_with('/') {
             return Err("must end in a name, which the batch's time is added to".into());
         }
-        check_scheme(&prefix.0)
+        check_place(&prefix.0, "a database can't hold text files")?;
+        match StoreUrl::parse(&prefix.0) {
+            Ok(StoreUrl::Object { prefix, .. }) if prefix.is_empty() => {
+                Err("needs a name behind the bucket, as in s3://BUCKET/PATH/NAME".into())
+            }
+            _ => Ok(()),
+        }
     });
     let suffix = section.get_if::<NonEmpty>("suffix", |suffix| {
         if suffix.0.contains('/') {
@@ -323,28 +328,4 @@ fn part_files(
         None => prefix,
     };
     Some(kind(prefix, suffix, codec))
-}
-
-/// A prefix is a plain path unless it begins as a location does; whether this build can open that is the
-/// storage layer's to say.
-fn check_scheme(prefix: &str) -> Result<(), String> {
-    no_password(prefix)?;
-    let Some((scheme, rest)) = prefix.split_once(':') else {
-        return Ok(());
-    };
-    // `memory:NAME/PATH` is for tests.
-    let is_location = SCHEMES.contains(&scheme) || rest.starts_with("//");
-    if !is_location || scheme == "memory" {
-        return Ok(());
-    }
-    match StoreUrl::parse(prefix) {
-        Ok(StoreUrl::Sled(_)) => {
-            Err("a database can't hold text files; write a path, or an object store's URL".into())
-        }
-        Ok(StoreUrl::Object { prefix, .. }) if prefix.is_empty() => {
-            Err("needs a name behind the bucket, as in s3://BUCKET/PATH/NAME".into())
-        }
-        Ok(_) => Ok(()),
-        Err((reason, help)) => Err(help.map_or(reason.clone(), |help| format!("{reason}; {help}"))),
-    }
 }

@@ -11,7 +11,7 @@ use crate::value::{Flaw, FlawKind, FromNode, text};
 /// Schemes of object stores; whether this build can open one is the storage layer's to say.
 const OBJECT_SCHEMES: [&str; 4] = ["s3", "gs", "az", "hdfs"];
 /// All that a location can begin with.
-pub(crate) const SCHEMES: [&str; 7] = ["sled", "file", "memory", "s3", "gs", "az", "hdfs"];
+const SCHEMES: [&str; 7] = ["sled", "file", "memory", "s3", "gs", "az", "hdfs"];
 
 /// A location of a checkpoint or a write-ahead log. Displays as it is written in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -109,6 +109,27 @@ impl StoreUrl {
                 })
             }
         }
+    }
+}
+
+/// Checks a place of files: a plain path unless it begins as a location does; whether this build can open that is
+/// the storage layer's to say.
+pub(crate) fn check_place(place: &str, no_database: &str) -> Result<(), String> {
+    no_password(place)?;
+    let Some((scheme, rest)) = place.split_once(':') else {
+        return Ok(());
+    };
+    // `memory:NAME/PATH` is for tests.
+    let is_location = SCHEMES.contains(&scheme) || rest.starts_with("//");
+    if !is_location || scheme == "memory" {
+        return Ok(());
+    }
+    match StoreUrl::parse(place) {
+        Ok(StoreUrl::Sled(_)) => Err(format!(
+            "{no_database}; write a path, or an object store's URL"
+        )),
+        Ok(_) => Ok(()),
+        Err((reason, help)) => Err(help.map_or(reason.clone(), |help| format!("{reason}; {help}"))),
     }
 }
 

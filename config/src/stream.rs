@@ -76,6 +76,8 @@ pub(crate) struct Streams<'a> {
     pub batch: Option<Duration>,
     /// Whether records that can't be processed have a place to go to.
     pub has_dead_letters: bool,
+    /// Whether kept batches have a place for a second copy.
+    pub has_replica: bool,
     /// Begins with the flows of sources; each stream adds its own.
     pub flows: Flows,
     /// Uids and where they were set.
@@ -249,6 +251,7 @@ impl Chain<'_, '_> {
             input: input.records,
             slide: input.slide,
             batch: self.streams.batch,
+            has_replica: self.streams.has_replica,
         };
         let kind = (spec.build)(&mut reader);
         let OpReader { mut section, .. } = reader;
@@ -315,8 +318,8 @@ impl Chain<'_, '_> {
             });
         }
         let made = output(kind, records);
-        if let (OpKind::Join { with, .. }, Ok(_)) = (kind, &made) {
-            return self.joined(input, with, before, at, report);
+        if let (OpKind::Join { with, .. } | OpKind::Cogroup { with }, Ok(_)) = (kind, &made) {
+            return self.joined(spec.name, input, with, before, at, report);
         }
         match made {
             Ok(records) => Flow {
@@ -341,9 +344,10 @@ impl Chain<'_, '_> {
 }
 
 impl Chain<'_, '_> {
-    /// What flows on behind a join of pairs with another input.
+    /// What flows on behind a join, or what else `what` is, of pairs with another input.
     fn joined(
         &self,
+        what: &'static str,
         input: Flow,
         with: &Input,
         before: &str,
@@ -357,7 +361,7 @@ impl Chain<'_, '_> {
                 slide: input.slide,
             };
         };
-        let (problem, help) = match (joined(ours, theirs), same_slide("join", input, other)) {
+        let (problem, help) = match (joined(ours, theirs), same_slide(what, input, other)) {
             (Ok(records), Ok(slide)) => {
                 return Flow {
                     records: Some(records),
@@ -366,7 +370,7 @@ impl Chain<'_, '_> {
             }
             (Err(mismatch), _) => {
                 let problem = Problem::RecordKind {
-                    op: "join".to_owned(),
+                    op: what.to_owned(),
                     needs: mismatch.needs.to_owned(),
                     trail: with.to_string(),
                     gives: theirs.to_string(),

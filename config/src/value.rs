@@ -210,6 +210,18 @@ impl<T: FromNode> FromNode for Vec<T> {
     }
 }
 
+/// A value or a list of them.
+pub(crate) struct Many<T>(pub Vec<T>);
+
+impl<T: FromNode> FromNode for Many<T> {
+    fn from_node(node: &Node) -> Result<Self, Flaw> {
+        match node.as_array() {
+            Some(_) => Vec::from_node(node).map(Self),
+            None => T::from_node(node).map(|one| Self(vec![one])),
+        }
+    }
+}
+
 /// A table of strings by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Strings(pub BTreeMap<String, String>);

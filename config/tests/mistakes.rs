@@ -448,6 +448,136 @@ fn operators() {
 }
 
 #[test]
+fn parts_of_records() {
+    let join = "{ op = \"count_by_value\" }, { op = \"join\", with = \"s2\" }";
+    let other = "\n[streams.s2]\nfrom = \"lines\"\nops = [{ op = \"count_by_value\" }]";
+    let after_join = |op: &str| {
+        let text =
+            format!("{TOP}[streams.s]\nfrom = \"lines\"\nops = [{join}, {op}]{other}\n{ENDS}");
+        errors(&text)
+    };
+    for op in [
+        "{ op = \"map\", pick = \"value.left\" }",
+        "{ op = \"map\", pick = [\"key\", \"value.0\"] }",
+        "{ op = \"map_values\", pick = \"right\" }",
+        "{ op = \"flat_map_values\", function = \"items\" }",
+        "{ op = \"cogroup\", with = \"s2\" }",
+        "{ op = \"persist\" }, { op = \"checkpoint\", interval = \"6s\" }",
+    ] {
+        assert_eq!(after_join(op), "no error", "{op}");
+    }
+    for (op, expected) in [
+        (
+            "{ op = \"map\", pick = \"value.lft\" }",
+            "`streams.s.ops[2].pick`: `lft` in `value.lft` is no part of a pair or list: did you mean `left`?",
+        ),
+        (
+            "{ op = \"map\", pick = [\"key\", \"value\", \"key\"] }",
+            "`streams.s.ops[2].pick`: expected two parts, key and value, found 3",
+        ),
+        (
+            "{ op = \"map\", pick = \"2\" }",
+            "map needs a part that isn't there, but `lines` → count_by_value → join gives pairs of text and values\n  \
+             help: begin the pick with key or value",
+        ),
+        (
+            "{ op = \"map\", pick = \"key.left\" }",
+            "map needs pairs or lists in it, but `lines` → count_by_value → join gives pairs of text and values\n  \
+             help: join, cogroup, group_by_key and glom make such values",
+        ),
+        (
+            "{ op = \"flat_map_values\", function = \"items\", on = \",\" }",
+            "`streams.s.ops[2].on`: only goes with `split`",
+        ),
+        (
+            "{ op = \"persist\", level = \"MEMORY_ONLY_SR\" }",
+            "unknown storage level `MEMORY_ONLY_SR` in `streams.s.ops[2].level`\n  \
+             help: did you mean `MEMORY_ONLY_SER`?",
+        ),
+        (
+            "{ op = \"persist\", level = \"DISK_ONLY_2\" }",
+            "`streams.s.ops[2].level`: DISK_ONLY_2 keeps a second copy and has no place for it: set \
+             `scratch_replica` in [storage], or use a level without _2",
+        ),
+        (
+            "{ op = \"checkpoint\", interval = \"4s\" }",
+            "`streams.s.ops[2].interval`: 4s is no positive multiple of 3s, the batch interval; the nearest valid \
+             intervals are 3s and 6s",
+        ),
+        (
+            "{ op = \"cogroup\", with = [\"s2\", \"lines\"] }",
+            "`streams.s.ops[2].with`: a cogroup reads one other stream",
+        ),
+        (
+            "{ op = \"cogroup\", with = \"lines\" }",
+            "cogroup needs pairs, but `lines` gives text\n  help: put count_by_value, or map with key_value or \
+             json_pair, into that stream",
+        ),
+        (
+            "{ op = \"cache\" }",
+            "unknown operator `cache`\n  help: write { op = \"persist\" }",
+        ),
+    ] {
+        let found = after_join(op);
+        let (at, said) = found.split_at(found.find(": ").unwrap() + 2);
+        assert!(at.starts_with("p.toml:7:"), "{found}");
+        assert_eq!(said, expected, "{op}");
+    }
+}
+
+#[test]
+fn places_of_kept_datasets_and_files() {
+    let scratch = "[storage]\nscratch = \"a\"\nscratch_replica = \"b\"\n\
+                   [streams.s]\nfrom = \"lines\"\nops = [{ op = \"persist\", level = \"MEMORY_ONLY_SER_2\" }]\n";
+    let same = "[storage]\nscratch = \"a\"\nscratch_replica = \"a\"\n";
+    let unknown = "[storage]\nscrach = \"a\"\n";
+    check_with_ends(&[
+        (scratch, "no error"),
+        (
+            same,
+            "p.toml:7:19: `storage.scratch_replica`: is `scratch`, too: a second copy belongs on another disk",
+        ),
+        (
+            unknown,
+            "p.toml:6:1: unknown key `scrach` in [storage]\n  help: did you mean `scratch`?",
+        ),
+    ]);
+    for (keys, expected) in [
+        (
+            "path = \"s3://bucket/in\"\nascending_names = true",
+            "no error",
+        ),
+        (
+            "path = \"az://container\"\nremember = \"1h\"\nbatch_folders = true",
+            "no error",
+        ),
+        (
+            "path = \"sled:data/in\"",
+            "p.toml:7:8: `sources.lines.path`: a database has no files to read; write a path, or an object store's URL",
+        ),
+        (
+            "path = \"s4://bucket/in\"",
+            "p.toml:7:8: `sources.lines.path`: `s4` is no scheme of a store; did you mean `s3`?",
+        ),
+        (
+            "path = \"in\"\nascending_names = true\nremember = \"1h\"",
+            "p.toml:9:12: `sources.lines.remember`: can't go with `ascending_names`, which remembers one name only",
+        ),
+        (
+            "path = \"in\"\nbatch_folder = true",
+            "p.toml:8:1: unknown key `batch_folder` in [sources.lines] (type files)\n  help: did you mean \
+             `batch_folders`?",
+        ),
+    ] {
+        let text = format!(
+            "{TOP}[sources.lines]\ntype = \"files\"\n{keys}\n\
+             [sinks.out]\nfrom = \"lines\"\ntype = \"discard\"\n"
+        );
+        assert_eq!(errors(&text), expected, "{keys}");
+    }
+}
+
+#[test]
 fn windows() {
     check_ops(&[
         ("[{ op = \"window\", length = \"6s\" }]", "no error"),

@@ -95,6 +95,12 @@ pub(super) fn context_from(
     for uid in &checkpoint.drop {
         builder = builder.drop_state(uid);
     }
+    if let Some(folder) = &pipeline.storage.scratch {
+        builder = builder.scratch(folder);
+    }
+    if let Some(folder) = &pipeline.storage.scratch_replica {
+        builder = builder.scratch_replica(folder);
+    }
     if let Some(memory) = pipeline.state.memory {
         builder = builder.state_memory(memory.bytes());
     }

@@ -63,7 +63,20 @@ impl StreamingContext {
         )
     }
 
-    /// The lines of files that are moved into `folder`, each file once.
+    /// The lines of files that are moved into `folder`, each file once; or of objects that appear below a prefix of an
+    /// object store, such as `s3://BUCKET/FOLDER`. See [`FileSource`].
+    ///
+    /// The original remembers which files it has read for as long as the stream is remembered and goes by their
+    /// times; here it is known by name for as long as the file is there, see
+    /// [`Remember`](crate::source::Remember).
+    ///
+    /// ```
+    /// # use tidemill::StreamingContext;
+    /// # use std::time::Duration;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build().unwrap();
+    /// let lines = context.text_file_stream("data/in");
+    /// lines.count().print();
+    /// ```
     #[track_caller]
     pub fn text_file_stream(&self, folder: impl Into<PathBuf>) -> DStream<str> {
         let source = FileSource::new(folder, FileSourceOptions::default());
@@ -71,7 +84,8 @@ impl StreamingContext {
     }
 
     /// The elements of object files that appear in `folder`, each file once: files that are moved into it, and
-    /// the folders that [`save_as_object_files`](DStream::save_as_object_files) writes there. `T` is what was
+    /// the folders that [`save_as_object_files`](DStream::save_as_object_files) writes there. It may be in an object
+    /// store, as that of [`text_file_stream`](Self::text_file_stream). `T` is what was
     /// written, or a type that serde reads from it; `str` stands for text.
     ///
     /// The original reads object files as datasets only.
@@ -99,7 +113,8 @@ impl StreamingContext {
     }
 
     /// The elements of an object file; or of all object files in a folder: of one batch, or of all batches whose
-    /// folders lie in it. A partition a file, in the order of their names.
+    /// folders lie in it. A partition a file, in the order of their names. It may be in an object store, which is
+    /// asked at once: `s3://BUCKET/FOLDER`.
     ///
     /// # Errors
     /// When it can't be read. What is damaged or of another type is an error of the dataset's actions.
@@ -289,6 +304,7 @@ impl StreamingContext {
     ) -> DStream<T> {
         let (intake, executor) = (Arc::clone(&self.0.intake), self.0.registry.executor.clone());
         let parts = self.input_parts(source.kind(), name, caller);
+        let checked = source.check();
         let source = Arc::new(source);
         let reader = Arc::clone(&source);
         let registry = Arc::downgrade(&self.0.registry);
@@ -306,7 +322,11 @@ impl StreamingContext {
         let erased = Erased(source, PhantomData);
         let input = DirectInput::new(node.clone(), Arc::new(erased));
         self.inputs().direct.push(input);
-        DStream::from_node(node)
+        let stream = DStream::from_node(node);
+        if let Err(error) = checked {
+            stream.mistake(caller, error.to_string());
+        }
+        stream
     }
 
     fn input_parts(

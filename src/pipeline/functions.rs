@@ -26,6 +26,7 @@ pub(super) fn extract(extract: &Extract, text: &str) -> Option<Value> {
 pub(super) fn extract_value(how: &Extract, value: &Value) -> Option<Value> {
     match (how, value) {
         (Extract::Function(MapFunction::Identity), any) => Some(any.clone()),
+        (Extract::Pick(pick), whole) => part(whole, pick.steps()).cloned(),
         (_, Value::Text(text)) => extract(how, text),
         (Extract::Function(MapFunction::ParseInt), Value::Int(n)) => Some(Value::Int(*n)),
         (Extract::Function(MapFunction::ParseInt), Value::Float(x)) => {
@@ -35,6 +36,21 @@ pub(super) fn extract_value(how: &Extract, value: &Value) -> Option<Value> {
         (Extract::Function(MapFunction::ParseFloat), number) => number.as_f64().map(Value::Float),
         _ => None,
     }
+}
+
+/// What is asked of a record that a part is taken of.
+pub(super) const HAS_PART: &str = "a pair or list with the part";
+
+/// The part of a value that steps into pairs and lists lead to.
+pub(super) fn part<'a>(value: &'a Value, steps: &[usize]) -> Option<&'a Value> {
+    steps
+        .iter()
+        .try_fold(value, |value, step| match (value, step) {
+            (Value::Pair(pair), 0) => Some(&pair.0),
+            (Value::Pair(pair), 1) => Some(&pair.1),
+            (Value::List(items), _) => items.get(*step),
+            _ => None,
+        })
 }
 
 /// Whether text stays text, so that it needn't be copied out of its block.
@@ -81,6 +97,7 @@ pub(super) fn needs(extract: &Extract) -> &'static str {
     match extract {
         Extract::Json(_) => "a JSON document with a value at the pointer",
         Extract::Regex { .. } => "a match of the pattern",
+        Extract::Pick(_) => HAS_PART,
         Extract::Function(MapFunction::ParseInt) => "an integer",
         Extract::Function(MapFunction::ParseFloat) => "a number",
         _ => "text",

@@ -101,6 +101,7 @@ pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxE
                     any_stream::union(context, &inputs, at.uid())?
                 }
                 OpKind::Join { with, how } => ops::join(&made, find(&known, with)?, *how, &at)?,
+                OpKind::Cogroup { with } => ops::cogroup(&made, find(&known, with)?, &at)?,
                 _ => ops::apply(&made, &at)?,
             };
         }

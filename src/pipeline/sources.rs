@@ -8,7 +8,7 @@ use crate::rdd::BoxError;
 use crate::receiver::ReceiverLimits;
 use crate::source::{
     FileSource, FileSourceOptions, Glob, HttpSource, QueueSource, RateOptions, RateSource,
-    SocketOptions, SocketReceiver,
+    Remember, SocketOptions, SocketReceiver,
 };
 
 /// The stream of a source's lines, known to checkpoints by the source's name.
@@ -43,12 +43,21 @@ pub(super) fn declare(
             pattern,
             new_files_only,
             max_files_per_batch,
+            batch_folders,
+            remember,
+            ascending_names,
         } => {
+            let remember = match (ascending_names, remember) {
+                (true, _) => Remember::GreatestName,
+                (false, Some(window)) => Remember::Within(*window),
+                (false, None) => Remember::All,
+            };
             let options = FileSourceOptions {
                 pattern: pattern.as_ref().map(Glob::new),
                 new_files_only: *new_files_only,
                 max_files_per_batch: max_files_per_batch.map(Into::into),
-                batch_folders: false,
+                batch_folders: *batch_folders,
+                remember,
             };
             context.direct_stream_with(name, FileSource::new(path, options))
         }

@@ -32,6 +32,14 @@ pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
         true
     }
 
+    /// Called when the stream is declared: whether there can be such a source at all. It asks nobody.
+    ///
+    /// # Errors
+    /// It is a mistake of the program: the context doesn't start.
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Called at the first start of all, before the first plan; not after a restart.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ mod socket;
 mod testing;
 
 pub use direct::{DirectSource, Planned};
-pub use files::{FileSource, FileSourceOptions, Glob};
+pub use files::{FileSource, FileSourceOptions, Glob, Remember};
 pub use http::{HttpSource, Ingest, IngestError, ingest_router};
 pub use queue::{QueueHandle, QueueSource};
 pub use rate::{RateOptions, RateSource};

@@ -77,7 +77,48 @@ pub enum LocationError {
     },
 }
 
+/// Schemes without `//` behind them; any other word before a colon is part of a path.
+const SCHEMES: [&str; 7] = ["file", "memory", "s3", "gs", "az", "sled", "hdfs"];
+
 impl Location {
+    /// Reads a location, or a plain path, which stands for `file:PATH`.
+    ///
+    /// # Errors
+    /// When it has a scheme and is no usable location.
+    pub fn of_path(text: &str) -> Result<Self, LocationError> {
+        match text.split_once(':') {
+            Some((scheme, rest)) if SCHEMES.contains(&scheme) || rest.starts_with("//") => {
+                text.parse()
+            }
+            _ => Ok(Self::File(PathBuf::from(text))),
+        }
+    }
+
+    /// Where the last part of its prefix is a name, and that name; `None` on a disk and for a whole bucket.
+    pub fn split_name(&self) -> Option<(Self, String)> {
+        let split = |bucket: &Bucket| {
+            let (parent, name) = match bucket.prefix.rsplit_once('/') {
+                Some((parent, name)) => (parent, name),
+                None => ("", bucket.prefix.as_str()),
+            };
+            let parent = Bucket {
+                name: bucket.name.clone(),
+                prefix: parent.to_owned(),
+            };
+            (!name.is_empty()).then(|| (parent, name.to_owned()))
+        };
+        match self {
+            Self::File(_) | Self::Sled(_) => None,
+            Self::Memory(place) => {
+                let (parent, name) = place.rsplit_once('/')?;
+                Some((Self::Memory(parent.to_owned()), name.to_owned()))
+            }
+            Self::S3(bucket) => split(bucket).map(|(parent, name)| (Self::S3(parent), name)),
+            Self::Gcs(bucket) => split(bucket).map(|(parent, name)| (Self::Gcs(parent), name)),
+            Self::Azure(bucket) => split(bucket).map(|(parent, name)| (Self::Azure(parent), name)),
+        }
+    }
+
     /// Whether it is on this machine's disk, where a file lock tells who owns it.
     pub fn is_local(&self) -> bool {
         self.local_path().is_some()

@@ -4,14 +4,14 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::window::{Window, multiple};
-use super::{Extract, FilterOn, Map, OpKind, Predicate};
+use super::{Extract, FilterOn, Map, OpKind, Pick, Predicate};
 use crate::function::{AggregateFunction, JsonPointer, MapFunction, PairPart, Pattern};
 use crate::names::{Input, Names};
 use crate::records::{Item, RecordKind};
 use crate::section::Section;
 use crate::settings::{positive, sane_count};
 use crate::tree::{Node, Value};
-use crate::value::{Flaw, FromNode, NonEmpty, OneOrMany, choice};
+use crate::value::{Flaw, FromNode, Many, NonEmpty, OneOrMany, choice};
 
 /// The keys of one operator, and what reaches it.
 pub(crate) struct OpReader<'a> {
@@ -23,15 +23,19 @@ pub(crate) struct OpReader<'a> {
     pub slide: Option<Duration>,
     /// The batch interval, if that is good.
     pub batch: Option<Duration>,
+    /// Whether kept batches have a place for a second copy.
+    pub has_replica: bool,
 }
 
-type Built = Option<OpKind>;
+pub(super) type Built = Option<OpKind>;
 
 choice! {
     /// What `flat_map` knows.
     pub enum FlatMapFunction ("function") {
-        /// As `split`.
+        /// Words of text, as `split`.
         Split = "split",
+        /// The items of a list.
+        Items = "items",
     }
 }
 
@@ -48,6 +52,18 @@ impl OpReader<'_> {
 
     fn input_is_pair(&self) -> bool {
         self.input.is_some_and(RecordKind::is_pair)
+    }
+
+    /// The one other stream that it reads.
+    fn other(&mut self, only_one: &str) -> Option<Input> {
+        let named: OneOrMany = self.section.get("with")?;
+        let with = self.names.resolve(&named, self.section.report)?;
+        let with = <[Input; 1]>::try_from(with);
+        if with.is_err() {
+            self.section.invalid("with", only_one, None);
+        }
+        let [with] = with.ok()?;
+        Some(with)
     }
 
     /// The one key of `keys` that is written; none or several are reported.
@@ -127,6 +143,23 @@ impl OpReader<'_> {
         Some(written.unwrap_or(function.has_inverse() && exact && !gaps))
     }
 
+    /// Several from one: words, which `split` makes, or items.
+    fn flat(
+        &mut self,
+        function: FlatMapFunction,
+        split: fn(Option<String>) -> OpKind,
+    ) -> Option<OpKind> {
+        let on = self.separator("on");
+        match function {
+            FlatMapFunction::Split => Some(split(on)),
+            FlatMapFunction::Items if self.section.has("on") => {
+                self.section.invalid("on", "only goes with `split`", None);
+                None
+            }
+            FlatMapFunction::Items => Some(OpKind::Items),
+        }
+    }
+
     fn extract(&mut self, way: &str, function: Option<MapFunction>) -> Option<Extract> {
         if self.section.has("group") && way != "regex" {
             self.section
@@ -134,6 +167,7 @@ impl OpReader<'_> {
         }
         match way {
             "json" => self.section.get("json").map(Extract::Json),
+            "pick" => self.section.get("pick").map(Extract::Pick),
             "regex" => self.regex(),
             _ => function.map(Extract::Function),
         }
@@ -209,9 +243,8 @@ pub(super) fn split(op: &mut OpReader<'_>) -> Built {
 }
 
 pub(super) fn flat_map(op: &mut OpReader<'_>) -> Built {
-    let function = op.section.get::<FlatMapFunction>("function");
-    let on = op.separator("on");
-    function.map(|FlatMapFunction::Split| OpKind::Split { on })
+    let function = op.section.get::<FlatMapFunction>("function")?;
+    op.flat(function, |on| OpKind::Split { on })
 }
 
 pub(super) fn filter(op: &mut OpReader<'_>) -> Built {
@@ -288,12 +321,20 @@ fn predicate(op: &mut OpReader<'_>) -> Option<Predicate> {
 }
 
 pub(super) fn map(op: &mut OpReader<'_>) -> Built {
-    let way = op.exactly_one(&["function", "json", "regex", "key_value", "json_pair"])?;
+    let way = op.exactly_one(&[
+        "function",
+        "json",
+        "regex",
+        "key_value",
+        "json_pair",
+        "pick",
+    ])?;
     let map = match way {
         "key_value" => op
             .separator(way)
             .map(|separator| Map::KeyValue { separator }),
         "json_pair" => json_pair(op),
+        "pick" => pick(op),
         _ => match op.section.get::<MapFunction>("function") {
             Some(MapFunction::Key) => Some(Map::Key),
             Some(MapFunction::Value) => Some(Map::Value),
@@ -306,21 +347,31 @@ pub(super) fn map(op: &mut OpReader<'_>) -> Built {
 
 fn json_pair(op: &mut OpReader<'_>) -> Option<Map> {
     let pointers: Vec<JsonPointer> = op.section.get("json_pair")?;
-    match <[JsonPointer; 2]>::try_from(pointers) {
-        Ok([key, value]) => Some(Map::JsonPair { key, value }),
-        Err(pointers) => {
-            let reason = format!(
-                "expected two pointers, key and value, found {}",
-                pointers.len()
-            );
-            op.section.invalid("json_pair", reason, None);
-            None
-        }
+    let [key, value] = two(op, "json_pair", "pointers", pointers)?;
+    Some(Map::JsonPair { key, value })
+}
+
+fn pick(op: &mut OpReader<'_>) -> Option<Map> {
+    let Many(mut picks) = op.section.get::<Many<Pick>>("pick")?;
+    if picks.len() == 1 {
+        return picks.pop().map(Map::Pick);
     }
+    let [key, value] = two(op, "pick", "parts", picks)?;
+    Some(Map::PickPair { key, value })
+}
+
+/// A key's and a value's, or what is wrong with their number.
+fn two<T>(op: &mut OpReader<'_>, name: &str, what: &str, found: Vec<T>) -> Option<[T; 2]> {
+    let found: Result<[T; 2], _> = found.try_into();
+    if let Err(found) = &found {
+        let reason = format!("expected two {what}, key and value, found {}", found.len());
+        op.section.invalid(name, reason, None);
+    }
+    found.ok()
 }
 
 pub(super) fn map_values(op: &mut OpReader<'_>) -> Built {
-    let way = op.exactly_one(&["function", "json", "regex"])?;
+    let way = op.exactly_one(&["function", "json", "regex", "pick"])?;
     let function = op
         .section
         .get_if::<MapFunction>("function", |function| match function {
@@ -333,9 +384,8 @@ pub(super) fn map_values(op: &mut OpReader<'_>) -> Built {
 }
 
 pub(super) fn flat_map_values(op: &mut OpReader<'_>) -> Built {
-    Some(OpKind::FlatMapValues {
-        on: op.separator("on"),
-    })
+    let function = op.section.get::<FlatMapFunction>("function")?;
+    op.flat(function, |on| OpKind::FlatMapValues { on })
 }
 
 pub(super) fn map_partitions(op: &mut OpReader<'_>) -> Built {
@@ -363,14 +413,16 @@ pub(super) fn union(op: &mut OpReader<'_>) -> Built {
 
 pub(super) fn join(op: &mut OpReader<'_>) -> Built {
     let how = op.section.get("how");
-    let named: OneOrMany = op.section.get("with")?;
-    let with = op.names.resolve(&named, op.section.report)?;
-    let Ok([with]) = <[Input; 1]>::try_from(with) else {
-        let reason = "a join reads one other stream: write one join after the other".to_owned();
-        op.section.invalid("with", reason, None);
-        return None;
-    };
-    Some(OpKind::Join { with, how: how? })
+    let with = op.other("a join reads one other stream: write one join after the other");
+    Some(OpKind::Join {
+        with: with?,
+        how: how?,
+    })
+}
+
+pub(super) fn cogroup(op: &mut OpReader<'_>) -> Built {
+    op.other("a cogroup reads one other stream")
+        .map(|with| OpKind::Cogroup { with })
 }
 
 pub(super) fn count(_: &mut OpReader<'_>) -> Built {

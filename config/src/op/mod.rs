@@ -5,12 +5,16 @@
 //! the table, a variant here, and an arm there.
 
 mod build;
+mod keep;
+mod pick;
 mod table;
 pub(crate) mod window;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+pub use keep::KeepLevel;
+pub use pick::Pick;
 pub use window::Window;
 
 pub(crate) use build::OpReader;
@@ -85,6 +89,8 @@ pub enum OpKind {
         /// The separator, never empty.
         on: Option<String>,
     },
+    /// The items of lists: of each record, or of each value under the same key.
+    Items,
     /// The number of records.
     Count,
     /// All records folded into one.
@@ -129,6 +135,21 @@ pub enum OpKind {
         with: Input,
         /// Which keys are kept.
         how: JoinKind,
+    },
+    /// Each key with the lists of its values here and in another stream, in the same batch.
+    Cogroup {
+        /// The other stream.
+        with: Input,
+    },
+    /// The same records, kept for those that read them again.
+    Persist {
+        /// Where.
+        level: KeepLevel,
+    },
+    /// The same records, saved in checkpoints.
+    Checkpoint {
+        /// Time between the batches that are saved; `None`: at least 10 s.
+        interval: Option<Duration>,
     },
     /// The records of the last `length`, every `slide`.
     Window {
@@ -207,7 +228,7 @@ impl OpKind {
     pub fn other_inputs(&self) -> &[Input] {
         match self {
             Self::Union { with } => with,
-            Self::Join { with, .. } => std::slice::from_ref(with),
+            Self::Join { with, .. } | Self::Cogroup { with } => std::slice::from_ref(with),
             _ => &[],
         }
     }
@@ -281,6 +302,15 @@ pub enum Map {
         /// The separator, never empty.
         separator: String,
     },
+    /// A part of a pair or list.
+    Pick(Pick),
+    /// A pair of two parts.
+    PickPair {
+        /// The key.
+        key: Pick,
+        /// The value.
+        value: Pick,
+    },
     /// A pair from two places of a JSON document.
     JsonPair {
         /// Where the key is.
@@ -298,6 +328,8 @@ pub enum Extract {
     Function(MapFunction),
     /// What a JSON document holds at this place.
     Json(JsonPointer),
+    /// A part of a pair or list.
+    Pick(Pick),
     /// What a group of a pattern matches.
     Regex {
         /// The pattern.

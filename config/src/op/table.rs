@@ -2,6 +2,7 @@
 
 use super::OpKind;
 use super::build::{self, OpReader};
+use super::keep;
 use crate::key::Key;
 
 /// An operator as pipeline files know it.
@@ -83,6 +84,8 @@ const INVERSE: Key = Key::derived(
 const WINDOW: &[Key] = &[LENGTH, SLIDE];
 const REDUCE_WINDOW: &[Key] = &[AGGREGATE, LENGTH, SLIDE, INVERSE];
 
+const FLAT: &str = "split: words of text, cut at `on`; or items: those of a list.";
+
 const EXTRACT_FUNCTION: &str =
     "trim, lowercase, uppercase, length, identity, parse_int or parse_float.";
 
@@ -104,6 +107,20 @@ const GROUP: Key = Key::derived(
     "1",
     "1, or 0 (the whole match) for a pattern without groups",
     "The group to take.",
+);
+
+const MAP_PICK: Key = Key::optional(
+    "pick",
+    "a part, or a list of two",
+    "[\"key\", \"value.left\"]",
+    "Instead of a function: a part of a pair or list, or a pair of two; key or left, value or right, a number from \
+     0, and dots between them.",
+);
+const PICK: Key = Key::optional(
+    "pick",
+    "a part",
+    "\"left\"",
+    "Instead of a function: a part of the value, where that is a pair or list, as of map.",
 );
 
 const MAP: &[Key] = &[
@@ -129,6 +146,7 @@ const MAP: &[Key] = &[
         "[\"/user\", \"/bytes\"]",
         "Instead of a function: a pair of what a JSON document holds there.",
     ),
+    MAP_PICK,
 ];
 
 const MAP_VALUES: &[Key] = &[
@@ -136,6 +154,7 @@ const MAP_VALUES: &[Key] = &[
     JSON,
     REGEX,
     GROUP,
+    PICK,
 ];
 
 const FILTER: &[Key] = &[
@@ -215,14 +234,15 @@ macro_rules! ops {
 pub(crate) static OPS: &[OpSpec] = ops![
     "split", "Cuts text into words.", &[ON], narrow, build::split;
     "flat_map", "Several records from one.", &[
-        Key::required("function", "a function", "\"split\"", "split."), ON,
+        Key::required("function", "a function", "\"split\"", FLAT), ON,
     ], narrow, build::flat_map;
     "filter", "Keeps the records for which exactly one test holds.", FILTER, narrow, build::filter;
     "map", "One record from each, in exactly one of these ways.", MAP, narrow, build::map;
     "map_values", "One value from each value, under the same key.", MAP_VALUES, narrow,
         build::map_values;
-    "flat_map_values", "Cuts each value into words, each under the same key.", &[ON], narrow,
-        build::flat_map_values;
+    "flat_map_values", "Several values from each value, each under the same key.", &[
+        Key::default("function", "a function", "\"split\"", FLAT), ON,
+    ], narrow, build::flat_map_values;
     "map_partitions", "Works on each partition of a batch as a whole.", &[
         Key::required("function", "a function", "\"sort\"", "sort or distinct."),
     ], narrow, build::map_partitions;
@@ -238,6 +258,18 @@ pub(crate) static OPS: &[OpSpec] = ops![
         Key::default("how", "a kind of join", "\"inner\"",
             "Which keys are kept: inner, left, right or full; a missing value is null."),
     ], shuffle, build::join;
+    "cogroup", "Pairs each key with two lists: its values here, and those in another stream of pairs in the batch.", &[
+        Key::required("with", "a name", "\"others\"", "Which source or stream."),
+    ], shuffle, build::cogroup;
+    "persist", "Keeps batches once computed, for as long as later ones read them.", &[
+        Key::default("level", "a storage level", "\"MEMORY_ONLY\"",
+            "Where: NONE, DISK_ONLY, MEMORY_ONLY, MEMORY_ONLY_SER, MEMORY_AND_DISK, MEMORY_AND_DISK_SER, the same \
+             with _2 for a second copy, or OFF_HEAP."),
+    ], narrow, keep::persist;
+    "checkpoint", "Saves batches with checkpoints, so that a restart needn't compute them again.", &[
+        Key::derived("interval", "a duration", "\"10s\"", "the least multiple of the slide from 10s on",
+            "Time between the batches that are saved."),
+    ], narrow, keep::checkpoint;
     "count", "The number of records of each batch.", &[], narrow, build::count;
     "reduce", "Folds all records of a batch into one.", &[AGGREGATE], narrow, build::reduce;
     "count_by_value", "Pairs each different record with how often it occurs.", &[], shuffle,
@@ -276,11 +308,11 @@ pub(crate) const OTHER_FORMS: &[(&str, &str)] = &[
     ("left_outer_join", "{ op = \"join\", how = \"left\" }"),
     ("right_outer_join", "{ op = \"join\", how = \"right\" }"),
     ("full_outer_join", "{ op = \"join\", how = \"full\" }"),
+    ("cache", "{ op = \"persist\" }"),
 ];
 
 /// Operators that are planned, and what to use meanwhile.
 pub(crate) const LATER: &[(&str, &str)] = &[
-    ("cogroup", "`join` with `how = \"full\"`"),
     ("transform", "`map` and `filter`"),
     ("transform_with", "`union`, `map` and `filter`"),
     ("sql", "`map`, `filter` and `reduce_by_key`"),

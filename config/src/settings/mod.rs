@@ -51,6 +51,10 @@ pub struct Wal {
 pub struct Storage {
     /// Bytes to be kept free on the disks of logs and checkpoints; 0: none.
     pub reserve: ByteSize,
+    /// Where kept datasets lie that have no room in memory; `None`: among the system's temporary files.
+    pub scratch: Option<PathBuf>,
+    /// Where their second copies lie, if anywhere.
+    pub scratch_replica: Option<PathBuf>,
 }
 
 /// `[memory]`.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
@@ -272,7 +273,18 @@ fn wal(mut section: Section<'_>, checkpoint: Option<&StoreUrl>) -> Option<Wal> {
 
 fn storage(mut section: Section<'_>) -> Option<Storage> {
     let reserve = section.get("reserve");
-    Some(Storage { reserve: reserve? })
+    let scratch: Option<PathBuf> = section.get("scratch");
+    let scratch_replica = section.get_if::<PathBuf>("scratch_replica", |replica| {
+        if scratch.as_ref() == Some(replica) {
+            return Err("is `scratch`, too: a second copy belongs on another disk".into());
+        }
+        Ok(())
+    });
+    Some(Storage {
+        reserve: reserve?,
+        scratch,
+        scratch_replica,
+    })
 }
 
 fn memory(mut section: Section<'_>) -> Option<Memory> {

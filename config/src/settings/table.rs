@@ -98,14 +98,30 @@ const WAL: &[Key] = &[
     ),
 ];
 
-const STORAGE: &[Key] = &[Key::default(
-    "reserve",
-    "a size",
-    "\"64MiB\"",
-    "Bytes to keep free on the disks of logs and checkpoints; 0 for none. Below it nothing more is taken \
-     in, so that what was taken in can be processed and cleaned up; it goes on by itself when a quarter \
-     more than this is free. A start takes a quarter of it.",
-).reloadable()];
+const STORAGE: &[Key] = &[
+    Key::default(
+        "reserve",
+        "a size",
+        "\"64MiB\"",
+        "Bytes to keep free on the disks of logs and checkpoints; 0 for none. Below it nothing more is taken \
+         in, so that what was taken in can be processed and cleaned up; it goes on by itself when a quarter \
+         more than this is free. A start takes a quarter of it.",
+    )
+    .reloadable(),
+    Key::derived(
+        "scratch",
+        "a folder",
+        "\"/var/tmp\"",
+        "the system's folder for temporary files",
+        "Where kept datasets (persist) lie that aren't in memory. What they have there goes with the process.",
+    ),
+    Key::optional(
+        "scratch_replica",
+        "a folder",
+        "\"/mnt/other/tmp\"",
+        "A second such folder, on another disk, for the storage levels that keep two copies.",
+    ),
+];
 
 const STATE: &[Key] = &[
     Key::optional(

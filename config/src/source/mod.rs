@@ -8,7 +8,6 @@ mod table;
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use read::{check_addresses, read};
@@ -63,14 +62,20 @@ pub enum SourceKind {
     },
     /// Lines of files that appear in a folder.
     Files {
-        /// The folder.
-        path: PathBuf,
+        /// The folder, or a place in an object store.
+        path: String,
         /// File names to take, with `*` and `?`; `None`: all.
         pattern: Option<String>,
         /// Whether files that are there at the first start are left out.
         new_files_only: bool,
         /// How many a batch takes at most.
         max_files_per_batch: Option<NonZeroUsize>,
+        /// Whether the parts in folders with a `_SUCCESS`, as sinks write them, are read as well.
+        batch_folders: bool,
+        /// How long names are remembered, by the times of the files; `None`: as long as the files are there.
+        remember: Option<Duration>,
+        /// Whether names ascend, so that only the greatest is remembered.
+        ascending_names: bool,
     },
     /// Generated lines of words, the same for the same seed.
     Rate {

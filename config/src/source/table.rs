@@ -6,6 +6,7 @@ use super::SourceKind;
 use crate::key::Key;
 use crate::section::Section;
 use crate::settings::positive;
+use crate::store_url::check_place;
 use crate::value::NonEmpty;
 use crate::{ByteSize, format_duration};
 
@@ -103,7 +104,12 @@ pub(crate) static SOURCES: &[SourceSpec] = &[
         name: "files",
         doc: "Lines of files that appear in a folder; each file is read exactly once.",
         keys: &[
-            Key::required("path", "a path", "\"data/in\"", "The folder to watch."),
+            Key::required(
+                "path",
+                "a path or location",
+                "\"data/in\"",
+                "The folder to watch: PATH, file:PATH, s3://BUCKET/FOLDER, gs:// or az://.",
+            ),
             Key::optional(
                 "pattern",
                 "a pattern",
@@ -123,6 +129,25 @@ pub(crate) static SOURCES: &[SourceSpec] = &[
                 "Files a batch takes at most.",
             )
             .in_unit("files"),
+            Key::default(
+                "batch_folders",
+                "true or false",
+                "false",
+                "Read the folders that file sinks write there, too, each when it is whole.",
+            ),
+            Key::optional(
+                "remember",
+                "a duration",
+                "\"1h\"",
+                "Forget names of files that changed so long before the newest; older ones that appear aren't read. \
+                 By default a name is known for as long as the file is there.",
+            ),
+            Key::default(
+                "ascending_names",
+                "true or false",
+                "false",
+                "Names ascend: only the greatest is remembered, and an object store lists what is behind it.",
+            ),
         ],
         build: files,
         is_receiver: false,
@@ -223,7 +248,9 @@ fn socket(section: &mut Section<'_>) -> Option<SourceKind> {
 }
 
 fn files(section: &mut Section<'_>) -> Option<SourceKind> {
-    let path = section.get("path");
+    let path = section.get_if::<NonEmpty>("path", |path| {
+        check_place(&path.0, "a database has no files to read")
+    });
     let pattern = section.get_if::<NonEmpty>("pattern", |pattern| {
         if pattern.0.contains('/') {
             return Err("is matched with file names, which hold no `/`".into());
@@ -232,11 +259,21 @@ fn files(section: &mut Section<'_>) -> Option<SourceKind> {
     });
     let new_files_only = section.get("new_files_only");
     let max_files_per_batch = section.get("max_files_per_batch");
+    let batch_folders = section.get("batch_folders");
+    let remember = section.get_if("remember", positive);
+    let ascending_names = section.get::<bool>("ascending_names");
+    if ascending_names == Some(true) && section.has("remember") {
+        let reason = "can't go with `ascending_names`, which remembers one name only";
+        section.invalid("remember", reason, None);
+    }
     Some(SourceKind::Files {
-        path: path?,
+        path: path?.0,
         pattern: pattern.map(|pattern| pattern.0),
         new_files_only: new_files_only?,
         max_files_per_batch,
+        batch_folders: batch_folders?,
+        remember,
+        ascending_names: ascending_names?,
     })
 }
 

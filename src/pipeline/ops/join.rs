@@ -1,7 +1,8 @@
-//! Joins of two streams of pairs.
+//! Joins and cogroups of two streams of pairs.
 
 use tidemill_config::JoinKind;
 
+use super::keyed::{in_order, placed_as};
 use crate::pipeline::any_stream::AnyStream;
 use crate::pipeline::at::At;
 use crate::pipeline::value::Value;
@@ -33,4 +34,17 @@ pub(in crate::pipeline) fn join(
             .map_values(move |(a, b)| Value::pair(or_null(a), or_null(b))),
     };
     Ok(AnyStream::Pairs(at.name(joined)))
+}
+
+/// Each key with the list of its values in `ours` and that of those in `theirs`, in the order in which they came.
+pub(in crate::pipeline) fn cogroup(
+    ours: &AnyStream,
+    theirs: &AnyStream,
+    at: &At<'_>,
+) -> Result<AnyStream, BoxError> {
+    let ours = placed_as("", &ours.pairs(at)?, at);
+    let theirs = placed_as("other_", &theirs.pairs_as("other", at)?, at);
+    let groups = at.step("groups", ours.cogroup_with(&theirs, at.partitions(&ours)));
+    let lists = groups.map_values(|(a, b)| Value::pair(in_order(a), in_order(b)));
+    Ok(AnyStream::Pairs(at.name(lists)))
 }

@@ -49,18 +49,26 @@ pub(super) fn group_by_key(stream: &AnyStream, at: &At<'_>) -> Result<AnyStream,
 /// The values of each key as a list in order.
 pub(super) fn lists(placed: &DStream<(Value, Placed)>, at: &At<'_>) -> Pairs {
     let groups = at.step("groups", placed.group_by_key_with(at.partitions(placed)));
-    groups.map_values(|values| {
-        let mut values = values.clone();
-        values.sort_by_key(|(order, _)| *order);
-        Value::List(values.into_iter().map(|(_, value)| value).collect())
-    })
+    groups.map_values(|values| in_order(values))
+}
+
+/// A list of values by their places.
+pub(super) fn in_order(values: &[Placed]) -> Value {
+    let mut values: Vec<&Placed> = values.iter().collect();
+    values.sort_by_key(|(order, _)| *order);
+    Value::List(values.into_iter().map(|(_, value)| value.clone()).collect())
 }
 
 /// Each value with its place in the stream.
 pub(super) fn placed(pairs: &Pairs, at: &At<'_>) -> DStream<(Value, Placed)> {
-    let numbered = at.step("numbered", numbered(pairs));
+    placed_as("", pairs, at)
+}
+
+/// As [`placed`], by steps whose names begin with `prefix`.
+pub(super) fn placed_as(prefix: &str, pairs: &Pairs, at: &At<'_>) -> DStream<(Value, Placed)> {
+    let numbered = at.step(&format!("{prefix}numbered"), numbered(pairs));
     let placed = numbered.map(|(order, (key, value))| (key.clone(), (*order, value.clone())));
-    at.step("placed", placed)
+    at.step(&format!("{prefix}placed"), placed)
 }
 
 /// The values that fit a fold, made ready for it.

@@ -2,6 +2,7 @@
 
 use tidemill_config::{Extract, Item, Map, MapFunction, RecordKind};
 
+use super::parts;
 use crate::dstream::DStream;
 use crate::pipeline::any_stream::AnyStream;
 use crate::pipeline::at::At;
@@ -21,6 +22,8 @@ pub(super) fn map(stream: &AnyStream, how: &Map, at: &At<'_>) -> Result<AnyStrea
             let swapped = pairs.map(|(key, value)| (value.clone(), key.clone()));
             Ok(AnyStream::Pairs(at.name(swapped)))
         }
+        Map::Pick(pick) => parts::pick(stream, pick, at),
+        Map::PickPair { key, value } => parts::pick_pair(stream, key, value, at),
         Map::KeyValue { separator } => {
             let separator = separator.clone();
             texts_to_pairs(stream, at, "text with the separator", move |text| {

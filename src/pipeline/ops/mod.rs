@@ -3,12 +3,13 @@
 mod join;
 mod keyed;
 mod map;
+mod parts;
 mod single;
 mod state;
 mod whole;
 mod window;
 
-pub(super) use join::join;
+pub(super) use join::{cogroup, join};
 
 use tidemill_config::OpKind;
 
@@ -24,6 +25,12 @@ pub(super) fn apply(stream: &AnyStream, at: &At<'_>) -> Result<AnyStream, BoxErr
         OpKind::Map(how) => map::map(stream, how, at),
         OpKind::MapValues(extract) => map::map_values(stream, extract, at),
         OpKind::FlatMapValues { on } => map::flat_map_values(stream, on.as_deref(), at),
+        OpKind::Items => parts::items(stream, at),
+        OpKind::Persist { level } => {
+            let level = level.name().parse()?;
+            Ok(same!(stream, s => s.clone().persist_with(level)))
+        }
+        OpKind::Checkpoint { interval } => Ok(same!(stream, s => at.name(s.checkpoint(*interval)))),
         OpKind::Count => Ok(single::count(stream, at)),
         OpKind::Reduce { function } => single::reduce(stream, *function, at),
         OpKind::CountByValue => keyed::count_by_value(stream, at),
@@ -56,7 +63,7 @@ pub(super) fn apply(stream: &AnyStream, at: &At<'_>) -> Result<AnyStream, BoxErr
             inverse,
         } => window::reduce_by_key(stream, *function, *window, *inverse, at),
         OpKind::Top { n, by } => whole::top(stream, (*n).into(), *by, at),
-        // Unions and joins read other streams, too: they are made where those are known.
+        // Unions, joins and cogroups read other streams, too: they are made where those are known.
         _ => Err(at.mismatch()),
     }
 }

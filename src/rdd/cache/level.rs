@@ -1,6 +1,7 @@
 //! [`StorageLevel`]: where kept datasets lie.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Where a kept partition lies, and in what form. The names are the original's.
 ///
@@ -98,6 +99,31 @@ impl StorageLevel {
     /// ```
     pub const fn replication(self) -> u8 {
         self.copies
+    }
+}
+
+/// Reads a level's name.
+///
+/// ```
+/// use tidemill::rdd::StorageLevel;
+///
+/// assert_eq!("DISK_ONLY_2".parse(), Ok(StorageLevel::DISK_ONLY_2));
+/// assert!("DISC_ONLY".parse::<StorageLevel>().unwrap_err().contains("MEMORY_ONLY"));
+/// ```
+impl FromStr for StorageLevel {
+    type Err = String;
+
+    /// # Errors
+    /// When no level has this name; all names are given.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = NAMES.iter().find(|(_, known)| *known == name);
+        found.map(|(level, _)| *level).ok_or_else(|| {
+            let names: Vec<&str> = NAMES.iter().map(|(_, name)| *name).collect();
+            format!(
+                "`{name}` is no storage level: write one of {}",
+                names.join(", ")
+            )
+        })
     }
 }
 

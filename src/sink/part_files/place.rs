@@ -6,9 +6,6 @@ use tidemill_storage::Location;
 
 use crate::rdd::BoxError;
 
-/// Schemes without `//` behind them; any other word before a colon is part of a path.
-const SCHEMES: [&str; 7] = ["file", "memory", "s3", "gs", "az", "sled", "hdfs"];
-
 /// Where the folders are, and how their names begin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -27,32 +24,17 @@ impl Place {
                 "it must end in a name, which the batch's time is added to",
             ));
         }
-        let Some((scheme, rest)) = prefix.split_once(':') else {
-            return Ok(Self::Disk(prefix.to_owned()));
-        };
-        if !SCHEMES.contains(&scheme) && !rest.starts_with("//") {
-            return Ok(Self::Disk(prefix.to_owned()));
-        }
-        match prefix.parse().map_err(|error| refuse_location(&error))? {
+        match Location::of_path(prefix).map_err(|error| refuse_location(&error))? {
             Location::File(path) => Ok(Self::Disk(text(path)?)),
             Location::Sled(_) => Err(refuse(
                 "a database can't hold text files: write file:PATH or a plain path",
             )),
-            _ => {
-                // The last component is the beginning of a name, and not part of the root.
-                let below = rest.trim_start_matches('/');
-                let Some((root, stem)) = below.rsplit_once('/') else {
-                    return Err(refuse(
-                        "it needs a name behind the store's, as in s3://BUCKET/PATH/NAME",
-                    ));
-                };
-                let slashes = if rest.starts_with("//") { "//" } else { "" };
-                let root = format!("{scheme}:{slashes}{root}");
-                Ok(Self::Objects {
-                    root: root.parse().map_err(|error| refuse_location(&error))?,
-                    stem: stem.to_owned(),
-                })
-            }
+            place => match place.split_name() {
+                Some((root, stem)) => Ok(Self::Objects { root, stem }),
+                None => Err(refuse(
+                    "it needs a name behind the store's, as in s3://BUCKET/PATH/NAME",
+                )),
+            },
         }
     }
 }

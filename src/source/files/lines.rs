@@ -2,10 +2,9 @@
 //! is compressed is decompressed on the way.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bytes::{ListedBytes, unreadable};
+use super::folder::{Folder, unreadable};
 use super::listing::ListedFile;
 use crate::codec::{Codec, decode};
 use crate::rdd::{
@@ -23,12 +22,12 @@ const MAX_LINE: usize = 1 << 31;
 
 /// The lines of files, as many bytes of each as it had when it was listed.
 pub(super) struct FileLines {
-    folder: PathBuf,
+    folder: Folder,
     files: Vec<ListedFile>,
 }
 
 impl FileLines {
-    pub(super) fn new(folder: PathBuf, files: Vec<ListedFile>) -> Self {
+    pub(super) fn new(folder: Folder, files: Vec<ListedFile>) -> Self {
         Self { folder, files }
     }
 }
@@ -46,13 +45,13 @@ impl RddNode<str> for FileLines {
         let Some(file) = self.files.get(partition) else {
             return Ok(());
         };
-        let path = file.path(&self.folder);
-        let mut opened = ListedBytes::open(&path, file).map_err(TaskError::new)?;
+        let name = self.folder.name_of(file);
+        let mut opened = self.folder.open(file).map_err(TaskError::new)?;
         let text = decode(Codec::of_name(&file.name), &mut opened)
-            .map_err(|error| unreadable(&path, &error))
+            .map_err(|error| unreadable(&name, &error))
             .map_err(TaskError::new)?;
         Pieces {
-            path: &path,
+            name: &name,
             text,
             ended: false,
             offset: 0,
@@ -64,7 +63,7 @@ impl RddNode<str> for FileLines {
 
 /// A file on its way through memory.
 struct Pieces<'a> {
-    path: &'a Path,
+    name: &'a str,
     text: Box<dyn Read + 'a>,
     ended: bool,
     /// Where in the text `held` begins.
@@ -103,7 +102,7 @@ impl Pieces<'_> {
             .by_ref()
             .take(PIECE as u64)
             .read_to_end(&mut self.held)
-            .map_err(|error| unreadable(self.path, &error))?;
+            .map_err(|error| unreadable(self.name, &error))?;
         self.ended = read < PIECE;
         Ok(())
     }
@@ -111,8 +110,11 @@ impl Pieces<'_> {
     fn text(&self, run: Vec<u8>) -> Result<String, Stop> {
         let text = String::from_utf8(run).unwrap_or_else(|error| {
             let offset = self.offset + error.utf8_error().valid_up_to() as u64;
-            tracing::warn!(file = %self.path.display(), offset,
-                "not UTF-8: what can't be read is replaced by U+FFFD");
+            tracing::warn!(
+                file = self.name,
+                offset,
+                "not UTF-8: what can't be read is replaced by U+FFFD"
+            );
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         });
         if text.len() >= MAX_LINE {
@@ -123,9 +125,9 @@ impl Pieces<'_> {
     }
 
     fn long_line(&self) -> Stop {
-        let (path, offset) = (self.path.display(), self.offset);
+        let (name, offset) = (self.name, self.offset);
         TaskError::new(format!(
-            "{path}: the line at offset {offset} is longer than 2 GiB"
+            "{name}: the line at offset {offset} is longer than 2 GiB"
         ))
         .into()
     }

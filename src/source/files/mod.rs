@@ -3,85 +3,72 @@
 //!
 //! A plan lists files by name, length and identity; it can be read again for as long as the files stay.
 //! Files must appear whole: written elsewhere on the same file system and moved in, or written under a
-//! name that is ignored (hidden, beginning with `_`, ending with `.tmp`) and renamed. What is appended to
+//! name that is ignored (hidden, beginning with `_`, ending with `.tmp`) and renamed. Objects in a store do. What is
+//! appended to
 //! a file after it was listed isn't read. An empty file isn't read either, so one that is still to be
 //! filled isn't mistaken for a finished one.
 //!
 //! Files whose names end with `.gz` or `.zst` are decompressed.
 //!
 //! Which files were read is known by name. A file under a known name is another one when it was put there
-//! anew: see `ListedFile::is_other`. A folder that loses its files for a while (a file system that isn't
+//! anew: see `ListedFile::is_other`. How much of that is remembered is an option ([`Remember`]). A folder that loses its files for a while (a file system that isn't
 //! mounted) and gets them back isn't read again; names that have been gone for an hour are forgotten.
 
-mod bytes;
+mod disk;
+mod folder;
 mod glob;
 mod lines;
 mod listing;
 mod objects;
+mod options;
 mod seen;
+mod store;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tidemill_storage::Objects;
 
 pub use glob::Glob;
 pub(crate) use objects::object_file;
+pub use options::{FileSourceOptions, Remember};
 
 use super::codec::{decode, encode, encode_position};
 use super::{DirectSource, Planned};
 use crate::rdd::{BoxError, Element, Executor, Rdd};
 use crate::time::Time;
+use folder::Folder;
 use lines::FileLines;
-use listing::{ListedFile, list};
+use listing::ListedFile;
 use objects::ObjectElements;
 use seen::Seen;
-
-/// Which files a [`FileSource`] reads.
-#[derive(Debug, Clone)]
-pub struct FileSourceOptions {
-    /// File names to take; `None`: all that aren't ignored.
-    pub pattern: Option<Glob>,
-    /// Whether files that are in the folder at the first start of all are left out.
-    pub new_files_only: bool,
-    /// How many a batch takes at most, those changed the longest ago first; `None`: all.
-    pub max_files_per_batch: Option<usize>,
-    /// Whether the parts in folders that hold a `_SUCCESS`, as file sinks write them, are read as well.
-    pub batch_folders: bool,
-}
-
-impl Default for FileSourceOptions {
-    /// All new files.
-    fn default() -> Self {
-        Self {
-            pattern: None,
-            new_files_only: true,
-            max_files_per_batch: None,
-            batch_folders: false,
-        }
-    }
-}
 
 /// What files that appear in a folder hold: their lines ([`FileSource::new`]), or the elements of object files
 /// ([`FileSource::objects`]). Folders within it aren't read, unless
 /// [the options](FileSourceOptions::batch_folders) say so.
+///
+/// The folder is a path, or a place in an object store: `s3://BUCKET/FOLDER`, `gs://`, `az://`, with credentials from
+/// the environment. A place that is none, or that this build can't open, is a mistake that the start refuses.
 pub struct FileSource<T: ?Sized + Element = str> {
     kind: &'static str,
-    folder: PathBuf,
+    path: PathBuf,
+    /// Or why there is none.
+    folder: Result<Folder, String>,
     options: FileSourceOptions,
     seen: Mutex<Seen>,
     read: Read<T>,
 }
 
 /// Makes a dataset of listed files in a folder.
-type Read<T> = fn(&Path, Vec<ListedFile>, &Executor) -> Rdd<T>;
+type Read<T> = fn(&Folder, Vec<ListedFile>, &Executor) -> Rdd<T>;
 
 impl<T: ?Sized + Element> fmt::Debug for FileSource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileSource")
-            .field("folder", &self.folder)
+            .field("path", &self.path)
             .field("options", &self.options)
             .field("seen", &self.seen)
             .finish_non_exhaustive()
@@ -101,7 +88,7 @@ impl FileSource {
             "text_file",
             folder.into(),
             options,
-            |folder, files, executor| Rdd::new(FileLines::new(folder.to_owned(), files), executor),
+            |folder, files, executor| Rdd::new(FileLines::new(folder.clone(), files), executor),
         )
     }
 }
@@ -126,7 +113,7 @@ where
             folder.into(),
             options,
             |folder, files, executor| {
-                Rdd::new(ObjectElements::new(folder.to_owned(), files), executor)
+                Rdd::new(ObjectElements::new(folder.clone(), files), executor)
             },
         )
     }
@@ -135,26 +122,50 @@ where
 impl<T: ?Sized + Element> FileSource<T> {
     fn reading(
         kind: &'static str,
-        folder: PathBuf,
+        path: PathBuf,
         options: FileSourceOptions,
         read: Read<T>,
     ) -> Self {
         Self {
             kind,
-            folder,
+            folder: Folder::parse(&path).map_err(|error| error.to_string()),
+            path,
             options,
             seen: Mutex::default(),
             read,
         }
     }
 
+    /// Reads the folder in `objects`: its path is the name of a folder there.
+    ///
+    /// ```
+    /// use tidemill::source::{FileSource, FileSourceOptions};
+    /// use tidemill_storage::{Location, open_objects};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bucket = open_objects(&Location::of_path("memory:bucket")?)?;
+    /// let lines = FileSource::new("in", FileSourceOptions::default()).stored_in(bucket);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stored_in(mut self, objects: Arc<dyn Objects>) -> Self {
+        self.folder = Ok(Folder::stored_in(&self.path, objects));
+        self
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn list(&self) -> Result<Vec<ListedFile>, BoxError> {
-        list(&self.folder, &self.options).map_err(|error| {
-            let folder = self.folder.display();
+    fn folder(&self) -> Result<&Folder, BoxError> {
+        self.folder.as_ref().map_err(|error| error.as_str().into())
+    }
+
+    fn list(&self, after: Option<&[u8]>) -> Result<Vec<ListedFile>, BoxError> {
+        let folder = self.folder()?;
+        folder.list(&self.options, after).map_err(|error| {
+            let folder = folder.shown();
             format!(
                 "the watched folder {folder} can't be listed: {error}; its files are read when it can"
             )
@@ -169,10 +180,15 @@ impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
     }
 
     fn describe(&self) -> String {
+        let path = self.path.display();
         match &self.options.pattern {
-            Some(pattern) => format!("files {pattern} in {}", self.folder.display()),
-            None => format!("files in {}", self.folder.display()),
+            Some(pattern) => format!("files {pattern} in {path}"),
+            None => format!("files in {path}"),
         }
+    }
+
+    fn check(&self) -> Result<(), BoxError> {
+        self.folder().map(|_| ())
     }
 
     /// Notes which files are there already, if only new ones count. A folder that isn't there has none.
@@ -180,28 +196,34 @@ impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
         if !self.options.new_files_only {
             return Ok(());
         }
-        match list(&self.folder, &self.options) {
-            Ok(files) => self.seen().add(&files),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                tracing::warn!(folder = %self.folder.display(), "the folder to watch isn't there yet");
+        match self.folder()? {
+            Folder::Disk(folder) if !folder.exists() => {
+                tracing::warn!(folder = %folder.display(), "the folder to watch isn't there yet");
             }
-            Err(_) => {
-                self.list()?;
+            _ => {
+                let files = self.list(None)?;
+                self.seen().add(&files, self.options.remember);
             }
         }
         Ok(())
     }
 
     fn plan(&self, time: Time, _previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
-        let listed = self.list()?;
+        let remember = self.options.remember;
+        let by_name = remember == Remember::GreatestName;
+        let after = self.seen().greatest().filter(|_| by_name);
+        let listed = self.list(after.as_ref().map(|name| name.as_slice()))?;
         let mut seen = self.seen();
-        seen.was_listed(time, &listed);
+        seen.was_listed(time, &listed, remember);
         let mut files: Vec<ListedFile> = listed
             .into_iter()
             .filter(|file| file.length > 0 && seen.is_new(file))
             .collect();
         drop(seen);
-        files.sort_by(|a, b| (a.changed_ns, &a.name).cmp(&(b.changed_ns, &b.name)));
+        files.sort_by(|a, b| {
+            let changed = |file: &ListedFile| (!by_name).then_some(file.changed_ns);
+            (changed(a), &a.name).cmp(&(changed(b), &b.name))
+        });
         if let Some(most) = self.options.max_files_per_batch {
             files.truncate(most.max(1));
         }
@@ -216,7 +238,8 @@ impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
 
     fn accept(&self, plan: &[u8]) -> Result<(), BoxError> {
         let plan: Plan = decode("a file source's plan", plan)?;
-        self.seen().accept(plan.time, &plan.files);
+        let remember = self.options.remember;
+        self.seen().accept(plan.time, &plan.files, remember);
         Ok(())
     }
 
@@ -233,9 +256,11 @@ impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
 
     fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<T>, BoxError> {
         let plan: Plan = decode("a file source's plan", plan)?;
-        Ok((self.read)(&self.folder, plan.files, executor))
+        Ok((self.read)(self.folder()?, plan.files, executor))
     }
 }
 
+#[cfg(test)]
+mod store_tests;
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,16 @@
 
 use std::io::{self, BufReader};
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use tidemill_storage::Location;
+
 use super::FileSourceOptions;
-use super::bytes::{ListedBytes, unreadable};
-use super::listing::{ListedFile, list};
+use super::folder::{Folder, location, unreadable};
+use super::listing::{ListedFile, SUCCESS};
+use super::store::StoreFolder;
 use crate::codec::{Codec, decode};
 use crate::object_file::Reader;
 use crate::rdd::{
@@ -20,13 +23,13 @@ const PIECE: usize = 128 << 10;
 
 /// The elements of object files.
 pub(super) struct ObjectElements<T: ?Sized> {
-    folder: PathBuf,
+    folder: Folder,
     files: Vec<ListedFile>,
     element: PhantomData<fn() -> Box<T>>,
 }
 
 impl<T: ?Sized> ObjectElements<T> {
-    pub(super) fn new(folder: PathBuf, files: Vec<ListedFile>) -> Self {
+    pub(super) fn new(folder: Folder, files: Vec<ListedFile>) -> Self {
         Self {
             folder,
             files,
@@ -51,9 +54,9 @@ where
         let Some(file) = self.files.get(partition) else {
             return Ok(());
         };
-        let path = file.path(&self.folder);
-        let named = |error: String| TaskError::new(unreadable(&path, &io::Error::other(error)));
-        let opened = ListedBytes::open(&path, file).map_err(TaskError::new)?;
+        let name = self.folder.name_of(file);
+        let named = |error: String| TaskError::new(unreadable(&name, &io::Error::other(error)));
+        let opened = self.folder.open(file).map_err(TaskError::new)?;
         let bytes = decode(
             Codec::of_name(&file.name),
             BufReader::with_capacity(PIECE, opened),
@@ -80,21 +83,71 @@ pub(crate) fn object_file<T: ?Sized + Element>(
 where
     T::Own: DeserializeOwned,
 {
-    let unreadable = |error: io::Error| unreadable(path, &error);
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    let (folder, files) = if metadata.is_dir() {
-        let options = FileSourceOptions {
-            batch_folders: true,
-            ..FileSourceOptions::default()
-        };
-        let mut files = list(path, &options).map_err(unreadable)?;
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        (path, files)
-    } else {
-        let name = path.file_name().unwrap_or_default();
-        let file = ListedFile::new(std::os::unix::ffi::OsStrExt::as_bytes(name), &metadata);
-        (path.parent().unwrap_or(Path::new("")), vec![file])
+    let unreadable = |error: io::Error| unreadable(&path.display().to_string(), &error);
+    let (folder, files) = match location(path)? {
+        Location::File(path) => on_disk(&path).map_err(unreadable)?,
+        Location::Sled(_) => (Folder::parse(path)?, Vec::new()),
+        location => in_store(&location)?.map_err(unreadable)?,
     };
-    let elements = ObjectElements::new(folder.to_owned(), files);
+    let elements = ObjectElements::new(folder, files);
     Ok(Rdd::new(elements, executor))
+}
+
+fn on_disk(path: &Path) -> io::Result<(Folder, Vec<ListedFile>)> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        let folder = Folder::Disk(path.to_owned());
+        let files = all_in(&folder)?;
+        return Ok((folder, files));
+    }
+    let name = path.file_name().unwrap_or_default();
+    let file = ListedFile::new(std::os::unix::ffi::OsStrExt::as_bytes(name), &metadata);
+    let parent = path.parent().unwrap_or(Path::new(""));
+    Ok((Folder::Disk(parent.to_owned()), vec![file]))
+}
+
+/// The object of this name, or else what lies below it.
+fn in_store(location: &Location) -> Result<io::Result<(Folder, Vec<ListedFile>)>, BoxError> {
+    let folder = Folder::Store(StoreFolder::open(location)?);
+    let parent = match location.split_name() {
+        Some((parent, name)) => Some((StoreFolder::open(&parent)?, name)),
+        None => None,
+    };
+    Ok((|| {
+        let files = all_in(&folder)?;
+        if let Folder::Store(store) = &folder {
+            refuse_half_a_batch(store, &files)?;
+        }
+        if !files.is_empty() {
+            return Ok((folder, files));
+        }
+        if let Some((parent, name)) = parent
+            && let Some(file) = parent.find(&name)?
+        {
+            return Ok((Folder::Store(parent), vec![file]));
+        }
+        let nothing = "there is no such object, nor any object file below that name";
+        Err(io::Error::new(io::ErrorKind::NotFound, nothing))
+    })())
+}
+
+/// A batch's own folder is written part by part, `_SUCCESS` last.
+fn refuse_half_a_batch(folder: &StoreFolder, files: &[ListedFile]) -> io::Result<()> {
+    let has_parts = files.iter().any(|file| file.name.starts_with(b"part-"));
+    if has_parts && folder.find(SUCCESS)?.is_none() {
+        let half = "there are parts of a batch and no _SUCCESS: it isn't whole yet";
+        return Err(io::Error::other(half));
+    }
+    Ok(())
+}
+
+/// All object files in a folder, and in those of batches within it, in name order.
+fn all_in(folder: &Folder) -> io::Result<Vec<ListedFile>> {
+    let options = FileSourceOptions {
+        batch_folders: true,
+        ..FileSourceOptions::default()
+    };
+    let mut files = folder.list(&options, None)?;
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
 }

@@ -285,6 +285,7 @@ fn golden_bytes() {
         inode: 2,
         changed_ns: 3,
         born_ns: None,
+        tag: None,
     };
     let bytes =
         b"\x85\xa4name\xc4\x01a\xa6length\x01\xa5inode\x02\xaachanged_ns\x03\xa7born_ns\xc0";

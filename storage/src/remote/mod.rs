@@ -232,7 +232,10 @@ impl Objects for RemoteObjects {
                 client.list_flat(within, &url).await
             }
         })??;
-        let mut entries = found.into_iter().filter_map(|found| self.entry(found)).collect();
+        let mut entries = found
+            .into_iter()
+            .filter_map(|found| self.entry(found))
+            .collect();
         keep_entries(&mut entries, folder, deep, after);
         Ok(entries)
     }

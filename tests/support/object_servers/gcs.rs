@@ -5,8 +5,8 @@
 //! and fake-gcs-server answers `PUT /BUCKET/OBJECT` with 400 unless the URL is signed. Statuses,
 //! headers and error codes follow Google's reference of the XML API.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Mutex;
 
@@ -165,7 +165,9 @@ fn list(objects: &BTreeMap<String, Object>, query: &str) -> Vec<u8> {
     for (name, object) in &page {
         if let Some(folder) = folder_of(name) {
             let folder = escaped(&folder);
-            xml.push_str(&format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"));
+            xml.push_str(&format!(
+                "<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"
+            ));
             continue;
         }
         let (name, size, tag) = (escaped(name), object.bytes.len(), object.generation);
