@@ -160,7 +160,18 @@ pub use recovery::{Change, Difference, OperatorPlan, StatePlan, UpgradePlan};
 pub use time::Time;
 pub use uid::OperatorUid;
 
-/// Compiles and runs the README's example.
+/// Compiles and runs the examples in the README and in the guide.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod documents {
+    macro_rules! documents {
+        ($($name:ident: $path:literal;)+) => {
+            $(#[doc = include_str!($path)]
+            struct $name;)+
+        };
+    }
+
+    documents! {
+        Readme: "../README.md";
+        Library: "../docs/library.md";
+    }
+}

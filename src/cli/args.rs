@@ -225,10 +225,15 @@ pub(super) struct RunArgs {
 #[derive(Debug, Args)]
 pub(super) struct AdminArgs {
     /// The admin address of the running pipeline
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4040")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TIDEMILL_ADMIN",
+        default_value = "http://127.0.0.1:4040"
+    )]
     pub(super) admin: String,
     /// A file with the bearer token, for an admin address that asks for one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_TOKEN_FILE")]
     pub(super) token_file: Option<PathBuf>,
 }
 
