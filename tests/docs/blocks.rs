@@ -5,6 +5,8 @@
 pub enum Use {
     /// It runs and ends with this code.
     Run { exit: i32 },
+    /// It runs and makes what is in the background end.
+    Stop,
     /// It runs until the document ends.
     Start,
     /// The shell reads it.
@@ -59,6 +61,7 @@ fn usage(info: &str) -> Option<Use> {
     let (language, how) = info.split_once(' ').unwrap_or((info, ""));
     Some(match (language, how) {
         ("sh", "") => Use::Run { exit: 0 },
+        ("sh", "stops") => Use::Stop,
         ("sh", "background") => Use::Start,
         ("sh", "elsewhere") => Use::Read,
         ("sh", how) => Use::Run {

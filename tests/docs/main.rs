@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `sh` | runs, from a folder that has `config/` in it; must end well |
 //! | `sh exits=N` | runs; must end with that code |
+//! | `sh stops` | runs; what is in the background must then end well by itself |
 //! | `sh background` | is started and goes on until the document's end; what comes next waits until it is ready |
 //! | `sh elsewhere` | is read by the shell, not run: it needs a whole machine, or is what runs these tests |
 //! | `text output`, `json output` | what the command before it prints; `…` stands for anything |
@@ -38,6 +39,10 @@ fn follow(document: &str) {
         eprintln!("{}", block.place);
         match block.usage {
             Use::Run { exit } => place.run(&block, exit),
+            Use::Stop => {
+                place.run(&block, 0);
+                place.wait();
+            }
             Use::Start => place.start(&block),
             Use::Read => place.read(&block),
             Use::Output => place.compare(&block),
@@ -72,6 +77,7 @@ documents! {
     architecture: "docs/architecture.md";
     comparison: "docs/comparison.md";
     concepts: "docs/concepts.md";
+    configuration: "docs/configuration.md";
     dead_letters: "docs/dead-letters.md";
     findings_object_stores: "docs/findings-object-stores.md";
     findings_sled: "docs/findings-sled.md";

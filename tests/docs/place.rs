@@ -5,7 +5,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -233,12 +233,18 @@ impl Place {
 
     /// Ends what runs in the background, gracefully.
     pub fn end(mut self) {
-        for (place, mut child) in std::mem::take(&mut self.background) {
-            if child.try_wait().unwrap().is_some() {
-                continue; // The document ended it.
+        for (_, child) in &mut self.background {
+            if child.try_wait().unwrap().is_none() {
+                signal(child, "TERM");
             }
-            signal(&child, "TERM");
-            let deadline = Instant::now() + PATIENCE;
+        }
+        self.wait();
+    }
+
+    /// Waits until what runs in the background has ended: well, or killed by the document.
+    pub fn wait(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        for (place, mut child) in std::mem::take(&mut self.background) {
             let status = loop {
                 if let Some(status) = child.try_wait().unwrap() {
                     break status;
@@ -249,7 +255,9 @@ impl Place {
                 }
                 std::thread::sleep(Duration::from_millis(20));
             };
-            assert_eq!(status.code(), Some(0), "{place}");
+            let is_well = status.success() || status.signal() == Some(9);
+            let log = std::fs::read_to_string(self.path("background.log")).unwrap();
+            assert!(is_well, "{place}: {status}\n{log}");
         }
     }
 }
