@@ -148,7 +148,7 @@ pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
     AccumulatorInfo, Builder, ContextState, LogStatus, Rehearsal, RequeuedBatch, SourceInfo,
-    StartMode, StateSize, StreamingContext,
+    StartMode, StateSize, StreamingContext, Tuning,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{

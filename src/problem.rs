@@ -10,6 +10,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     reasons: Vec<String>,
+    /// Further members.
+    more: Vec<(&'static str, serde_json::Value)>,
     /// Boxed to keep results small.
     header: Option<Box<(HeaderName, HeaderValue)>>,
 }
@@ -22,6 +24,8 @@ struct Body<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     reasons: &'a [String],
+    #[serde(flatten)]
+    more: std::collections::BTreeMap<&'a str, &'a serde_json::Value>,
 }
 
 impl Problem {
@@ -30,6 +34,7 @@ impl Problem {
             status,
             detail: detail.into(),
             reasons: Vec::new(),
+            more: Vec::new(),
             header: None,
         }
     }
@@ -56,6 +61,12 @@ impl Problem {
         self
     }
 
+    /// With a member that says more, of which programs may make something.
+    pub(crate) fn with_member(mut self, name: &'static str, value: serde_json::Value) -> Self {
+        self.more.push((name, value));
+        self
+    }
+
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some(Box::new((name, value)));
         self
@@ -70,6 +81,11 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             reasons: &self.reasons,
+            more: self
+                .more
+                .iter()
+                .map(|(name, value)| (*name, value))
+                .collect(),
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");

@@ -366,3 +366,96 @@ fn the_unit_is_sound_to_systemd() {
         Err(error) => println!("skipped: systemd-analyze can't be run: {error}"),
     }
 }
+
+#[test]
+fn settings_are_explained() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("p.toml.d")).unwrap();
+    let drop_in = "[checkpoint]\ninterval = \"5000ms\"\n\n[receiver]\nmax_rate = 2000\n";
+    std::fs::write(place.path("p.toml.d/50-site.toml"), drop_in).unwrap();
+    let check = |more: &[&str]| {
+        let mut arguments = vec!["check", "p.toml", "--set", "checkpoint.retain=3"];
+        arguments.extend(more);
+        let mut command = place.command(&arguments);
+        command.env("TIDEMILL__RECEIVER__MAX_RATE", "3000");
+        command.output().unwrap()
+    };
+    for (more, expected) in [
+        (
+            &["--explain", "checkpoint"][..],
+            "\
+KEY                  VALUE                   UNIT         FROM
+checkpoint.url       \"sled:data/checkpoint\"               p.toml:5:7
+checkpoint.interval  \"5s\"                                 p.toml.d/50-site.toml:2:12
+                                                            instead of \"1s\" at p.toml:6:12
+checkpoint.retain    3                       checkpoints  --set checkpoint.retain
+checkpoint.renames   -                                    not set
+checkpoint.drop      -                                    not set
+",
+        ),
+        (
+            &["--explain", "receiver.max_rate"],
+            "\
+receiver.max_rate = 3000
+  Records a second and source, at most. A source may set its own.
+
+  from        environment TIDEMILL__RECEIVER__MAX_RATE
+  instead of  2000 at p.toml.d/50-site.toml:5:12
+  type        an integer (records/s)
+  reload      a running pipeline takes a new value
+",
+        ),
+        (
+            &["--explain", "sinks.screen.uid"],
+            "\
+sinks.screen.uid is not set
+  A name by which a checkpoint finds the sink again after the file has changed.
+
+  type        a name
+  reload      needs a restart
+",
+        ),
+    ] {
+        let shown = check(more);
+        assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+        assert_eq!(stdout(&shown), expected);
+    }
+    let laid_over = "\
+laid over p.toml:
+  checkpoint.interval = \"5s\"  (p.toml.d/50-site.toml:2:12, instead of \"1s\" at p.toml:6:12)
+  checkpoint.retain = 3  (--set checkpoint.retain)
+  receiver.max_rate = 3000  (environment TIDEMILL__RECEIVER__MAX_RATE, instead of 2000 at \
+                     p.toml.d/50-site.toml:5:12)
+
+";
+    let plain = stdout(&check(&[]));
+    assert!(plain.contains(laid_over), "{plain}");
+
+    let all = check(&["--explain", "--json"]);
+    let all: Value = serde_json::from_str(&stdout(&all)).unwrap();
+    let all = all.as_array().unwrap();
+    let of = |key: &str| all.iter().find(|setting| setting["key"] == key).unwrap();
+    let interval = of("checkpoint.interval");
+    assert_eq!(interval["value"], "5s");
+    assert_eq!(interval["from"]["layer"], "drop-in");
+    assert_eq!(interval["from"]["line"], 2);
+    assert_eq!(interval["insteadOf"][0]["value"], "1s");
+    assert_eq!(interval["insteadOf"][0]["from"]["layer"], "file");
+    assert_eq!(of("receiver.max_rate")["value"], 3000);
+    assert_eq!(of("wal.url")["value"], "file:data/wal");
+    assert_eq!(of("stop.timeout")["from"]["layer"], "default");
+    assert_eq!(of("receiver.queue")["reloadable"], false);
+
+    for (arguments, told) in [
+        (
+            &["--explain", "checkpoint.intervall"][..],
+            "there is no key `checkpoint.intervall` in p.toml; did you mean `checkpoint.interval`?",
+        ),
+        (&["--json"], "--json goes with --explain"),
+    ] {
+        let refused = check(arguments);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(told), "{}", stderr(&refused));
+    }
+    assert_eq!(place.names(), ["p.toml", "p.toml.d"]);
+}

@@ -701,8 +701,9 @@ fn the_command_has_a_running_program_put_letters_back() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = format!("http://{}", listener.local_addr().unwrap());
     let options = tidemill::admin::Options {
-        token: None,
+        token: std::sync::Arc::default(),
         on_stop: Box::new(|_| {}),
+        on_reload: None,
     };
     let server = tidemill::admin::AdminServer::start(listener, context.clone(), options).unwrap();
     let requeue = |more: &[&str]| {

@@ -15,7 +15,7 @@
 //! - `settings`, `source`, `stream`, `op`, `sink`: the sections;
 //! - `names`, `order`, `records`: what refers to what, in which order, and what kind of records flows;
 //! - `pipeline`: the whole;
-//! - `setting`, `change`: each key's effective value and where it came from; what differs between two
+//! - `setting`, `spelling`, `change`: each key's effective value and where it came from; what differs between two
 //!   pipelines, and whether one can become the other while it runs.
 //!
 //! Invariant: a [`Pipeline`] that exists is valid. Names in it resolve, streams are in an order in which
@@ -47,6 +47,7 @@ mod settings;
 mod sink;
 mod size;
 mod source;
+mod spelling;
 mod store_url;
 mod stream;
 mod suggest;

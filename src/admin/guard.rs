@@ -46,7 +46,7 @@ pub(super) async fn admitted(
 }
 
 fn is_admitted(shared: &Arc<Shared>, path: &str, headers: &HeaderMap) -> bool {
-    let Some(token) = &shared.options.token else {
+    let Some(token) = shared.options.token.get() else {
         return true;
     };
     let shown = headers.get(header::AUTHORIZATION);

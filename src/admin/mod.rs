@@ -15,6 +15,7 @@ mod health;
 mod metrics;
 mod no_such;
 mod page;
+mod reload;
 mod stop;
 mod streaming;
 mod token;
@@ -33,11 +34,12 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use token::{Token, TokenError};
+pub use reload::{ReloadError, Reloaded, ReloadedSetting};
+pub use token::{Token, TokenError, TokenSlot};
 
 use crate::StreamingContext;
 use crate::clock::wall_clock;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::source::ingest_router;
 use crate::time::Time;
 
@@ -47,12 +49,18 @@ const MAX_INGEST_BODY: usize = 1 << 30;
 /// How long answers that are on their way may take at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// What is done when somebody asks for a reload.
+pub type OnReload = dyn Fn() -> Result<Reloaded, ReloadError> + Send + Sync;
+
 /// How an admin server behaves.
 pub struct Options {
-    /// What every request but `/healthz` must show as a bearer token; `None`: nothing.
-    pub token: Option<Token>,
+    /// What every request but `/healthz` must show as a bearer token; empty: nothing.
+    pub token: Arc<TokenSlot>,
     /// Called when somebody asks to stop: gracefully or not. Must return at once.
     pub on_stop: Box<dyn Fn(bool) + Send + Sync>,
+    /// Called when somebody asks for a reload, on a thread that may block; `None`: there is nothing to read
+    /// again.
+    pub on_reload: Option<Box<OnReload>>,
 }
 
 impl fmt::Debug for Options {
@@ -93,7 +101,7 @@ impl AdminServer {
         listener: TcpListener,
         context: StreamingContext,
         options: Options,
-    ) -> Result<Self> {
+    ) -> crate::Result<Self> {
         let system = |error| Error::System {
             what: "start the admin server",
             error,
@@ -153,6 +161,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/checkpoint/history", get(checkpoint::history))
         .route("/api/v1/wal", get(wal::status))
         .route("/api/v1/graph", get(graph::graph))
+        .route("/api/v1/reload", post(reload::reload))
         .route("/api/v1/stop", post(stop::stop))
         .route("/api/v1/dead-letters/requeue", post(dead_letters::requeue))
         .layer(middleware::from_fn(guard::bounded))

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::estimator::{Measured, RateEstimator};
+use super::estimator::{Measured, PidSettings, RateEstimator};
 use crate::block::TokenBucket;
 use crate::scheduler::BatchInfo;
 
@@ -41,6 +41,23 @@ impl RateController {
             0 => None,
             rate => Some(rate),
         }
+    }
+
+    /// Goes on with other factors; and at `initial_rate`, where no rate has been estimated.
+    pub(super) fn tune(&self, initial_rate: Option<f64>, pid: &PidSettings) {
+        // Under the lock, or a batch's rate that comes just now would be lost.
+        let mut estimator = self
+            .estimator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        estimator.tune(pid);
+        if let (None, Some(bucket)) = (self.latest(), self.bucket.get()) {
+            match initial_rate {
+                Some(rate) => bucket.set_rate(rate),
+                None => bucket.unset_rate(),
+            }
+        }
+        drop(estimator);
     }
 
     /// A batch with so many records of the input is complete.

@@ -21,6 +21,8 @@ pub(super) struct Measured {
 pub(super) trait RateEstimator: Send {
     /// Records a second that the input may take in from now on; `None` leaves it as it is.
     fn compute(&mut self, batch: Measured) -> Option<f64>;
+    /// Goes on with other factors.
+    fn tune(&mut self, pid: &PidSettings);
 }
 
 /// How the rate of an input follows what batches process: the factors of a PID controller.
@@ -145,6 +147,11 @@ impl RateEstimator for PidRateEstimator {
             error,
         });
         Some(rate)
+    }
+
+    /// The last batch still counts.
+    fn tune(&mut self, pid: &PidSettings) {
+        self.pid = pid.clone();
     }
 }
 

@@ -13,7 +13,7 @@ mod controller;
 mod estimator;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -64,7 +64,8 @@ pub struct StreamRate {
 
 /// The rates of all inputs of a program.
 pub(crate) struct Backpressure {
-    settings: BackpressureSettings,
+    /// Records a second and input until a rate has been estimated.
+    initial_rate: Mutex<Option<f64>>,
     batch_interval: Duration,
     controllers: BTreeMap<OperatorUid, RateController>,
 }
@@ -87,29 +88,35 @@ impl Backpressure {
             false => BTreeMap::new(),
         };
         Self {
-            settings: settings.clone(),
+            initial_rate: Mutex::new(settings.initial_rate),
             batch_interval,
             controllers,
         }
     }
 
-    /// The bucket that a receiver's records go through; `None` where nothing ever limits it.
+    /// The bucket that a receiver's records go through; it limits nothing for as long as there is neither a
+    /// rate nor a limit.
     pub(crate) fn bucket(
         &self,
         stream: &OperatorUid,
         max_rate: Option<f64>,
         clock: Arc<dyn Clock>,
-    ) -> Option<Arc<TokenBucket>> {
+    ) -> Arc<TokenBucket> {
         let controller = self.controllers.get(stream);
-        if controller.is_none() && max_rate.is_none() {
-            return None;
-        }
         let rate = self.rate_now(controller);
         let bucket = Arc::new(TokenBucket::new(max_rate, rate, clock));
         if let Some(controller) = controller {
             controller.publish_to(Arc::clone(&bucket));
         }
-        Some(bucket)
+        bucket
+    }
+
+    /// Goes on with other factors, and another rate for inputs that none was estimated for.
+    pub(crate) fn tune(&self, initial_rate: Option<f64>, pid: &PidSettings) {
+        *self.initial_rate() = initial_rate;
+        for controller in self.controllers.values() {
+            controller.tune(initial_rate, pid);
+        }
     }
 
     /// How many records a direct source may plan for a batch; `None`: as many as there are.
@@ -150,7 +157,13 @@ impl Backpressure {
     /// The last rate, and before there is one the first.
     fn rate_now(&self, controller: Option<&RateController>) -> Option<f64> {
         let latest = controller?.latest().map(|rate| rate as f64);
-        latest.or(self.settings.initial_rate)
+        latest.or(*self.initial_rate())
+    }
+
+    fn initial_rate(&self) -> MutexGuard<'_, Option<f64>> {
+        self.initial_rate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

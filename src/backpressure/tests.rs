@@ -58,6 +58,8 @@ impl RateEstimator for Constant {
         self.0.1.fetch_add(1, Ordering::Relaxed);
         Some(self.0.0.load(Ordering::Relaxed) as f64)
     }
+
+    fn tune(&mut self, _pid: &PidSettings) {}
 }
 
 #[test]
@@ -99,7 +101,7 @@ fn a_batch_that_has_not_ended_is_not_measured() {
 #[test]
 fn each_stream_follows_its_own_records() {
     let pressure = of(&on(None), &["a", "b", "idle"], &[]);
-    let bucket = pressure.bucket(&uid("a"), None, clock()).unwrap();
+    let bucket = pressure.bucket(&uid("a"), None, clock());
     assert_eq!(bucket.rate(), None);
     pressure.batch_completed(&batch(
         1000,
@@ -130,8 +132,8 @@ fn each_stream_follows_its_own_records() {
 #[test]
 fn a_checkpoints_rate_goes_before_the_initial_one_and_stays_until_there_is_another() {
     let pressure = of(&on(Some(50.0)), &["a", "b"], &[("a", 700), ("gone", 3)]);
-    let held = pressure.bucket(&uid("a"), None, clock()).unwrap();
-    let fresh = pressure.bucket(&uid("b"), None, clock()).unwrap();
+    let held = pressure.bucket(&uid("a"), None, clock());
+    let fresh = pressure.bucket(&uid("b"), None, clock());
     assert_eq!((held.rate(), fresh.rate()), (Some(700.0), Some(50.0)));
     assert_eq!(pressure.latest(), BTreeMap::from([(uid("a"), 700)]));
     pressure.batch_completed(&batch(1000, 0, 100, &[("a", 40), ("b", 40)]));
@@ -147,8 +149,8 @@ fn without_back_pressure_only_the_set_limit_counts() {
         ..BackpressureSettings::default()
     };
     let pressure = of(&off, &["a"], &[("a", 3)]);
-    assert!(pressure.bucket(&uid("a"), None, clock()).is_none());
-    let bucket = pressure.bucket(&uid("a"), Some(9.0), clock()).unwrap();
+    assert_eq!(pressure.bucket(&uid("a"), None, clock()).rate(), None);
+    let bucket = pressure.bucket(&uid("a"), Some(9.0), clock());
     assert_eq!(bucket.rate(), Some(9.0));
     assert_eq!(pressure.most_records(&uid("a")), None);
     assert!(pressure.latest().is_empty() && pressure.rates().is_empty());
@@ -205,7 +207,7 @@ proptest! {
         // Below the least rate nothing can be held back.
         prop_assume!(capacity > 150);
         let pressure = of(&on(None), &["a"], &[]);
-        let bucket = pressure.bucket(&uid("a"), None, clock()).unwrap();
+        let bucket = pressure.bucket(&uid("a"), None, clock());
         let mut simulated = Simulated { pressure, bucket, cost_us, fixed_ms, free_at: 0, now: 0 };
         let steps: Vec<_> = (0..200).map(|_| simulated.step(capacity * factor)).collect();
         for (records, waited) in &steps[150..] {
@@ -216,4 +218,30 @@ proptest! {
         let mean = steps[150..].iter().map(|(records, _)| *records as f64).sum::<f64>() / 50.0;
         prop_assert!((0.9..1.05).contains(&(mean / capacity as f64)), "{mean} of {capacity}");
     }
+}
+
+#[test]
+fn factors_and_the_initial_rate_change_while_it_runs() {
+    let pressure = of(&on(Some(50.0)), &["a", "b"], &[("b", 700)]);
+    let a = pressure.bucket(&uid("a"), None, clock());
+    let b = pressure.bucket(&uid("b"), None, clock());
+    let tuned = PidSettings {
+        min_rate: 900.0,
+        ..PidSettings::default()
+    };
+    pressure.tune(Some(80.0), &tuned);
+    // A rate that was estimated goes before the initial one.
+    assert_eq!((a.rate(), b.rate()), (Some(80.0), Some(700.0)));
+    assert_eq!(pressure.most_records(&uid("a")), Some(80));
+    pressure.batch_completed(&batch(1000, 0, 100, &[("a", 40), ("b", 40)]));
+    pressure.batch_completed(&batch(2000, 0, 100, &[("a", 40), ("b", 40)]));
+    assert_eq!((a.rate(), b.rate()), (Some(900.0), Some(900.0)));
+    pressure.tune(None, &PidSettings::default());
+    pressure.batch_completed(&batch(3000, 0, 100, &[("a", 40), ("b", 40)]));
+    assert_eq!((a.rate(), b.rate()), (Some(400.0), Some(400.0)));
+
+    let fresh = of(&on(Some(50.0)), &["a"], &[]);
+    let bucket = fresh.bucket(&uid("a"), Some(60.0), clock());
+    fresh.tune(None, &PidSettings::default());
+    assert_eq!(bucket.rate(), Some(60.0));
 }

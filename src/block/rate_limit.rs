@@ -1,6 +1,7 @@
 //! [`TokenBucket`]: at most so many records a second, with bursts of up to one second's worth. The rate may
 //! change while it runs: the set limit stays above it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,15 +15,19 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
     clock: Arc<dyn Clock>,
-    /// Records a second that no rate goes above.
-    max_rate: Option<f64>,
     state: Mutex<State>,
+    /// Whether there is a rate: without one nobody who takes need wait for the others.
+    is_limited: AtomicBool,
     /// Told when the rate changes: who waits may have to wait for less.
     changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
+    /// Records a second that no rate goes above.
+    max_rate: Option<f64>,
+    /// The rate that was asked for, whether or not the limit lets it.
+    wanted: Option<f64>,
     /// Records a second; `None`: no limit.
     rate: Option<f64>,
     tokens: f64,
@@ -64,16 +69,18 @@ impl TokenBucket {
     /// both it holds nobody back until it is given a rate.
     pub(crate) fn new(max_rate: Option<f64>, rate: Option<f64>, clock: Arc<dyn Clock>) -> Self {
         let max_rate = max_rate.filter(is_rate);
-        let rate = rate.filter(is_rate).or(max_rate);
-        let rate = rate.map(|rate| at_most(rate, max_rate));
+        let wanted = rate.filter(is_rate);
+        let rate = allowed(wanted, max_rate);
         let state = State {
+            max_rate,
+            wanted,
             rate,
             tokens: rate.map_or(0.0, |rate| rate.min(1.0)),
             refilled: clock.now(),
         };
         Self {
             clock,
-            max_rate,
+            is_limited: AtomicBool::new(rate.is_some()),
             state: Mutex::new(state),
             changed: Notify::new(),
         }
@@ -84,36 +91,66 @@ impl TokenBucket {
         self.lock().rate
     }
 
+    /// Records a second that no rate goes above; `None`: any.
+    pub(crate) fn max_rate(&self) -> Option<f64> {
+        self.lock().max_rate
+    }
+
     /// Goes on at another rate, or the limit where that is lower. Debt stays; savings beyond the new rate's
     /// burst go. What is no rate changes nothing.
     pub(crate) fn set_rate(&self, rate: f64) {
-        if !is_rate(&rate) {
-            return;
+        if is_rate(&rate) {
+            self.change(|state| state.wanted = Some(rate));
         }
-        let rate = at_most(rate, self.max_rate);
+    }
+
+    /// Goes on below another limit, as by [`set_rate`](Self::set_rate); `None`: without one.
+    pub(crate) fn set_max_rate(&self, max_rate: Option<f64>) {
+        self.change(|state| state.max_rate = max_rate.filter(is_rate));
+    }
+
+    /// Goes on without a rate of its own: at the limit, if there is one.
+    pub(crate) fn unset_rate(&self) {
+        self.change(|state| state.wanted = None);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
         {
             let mut state = self.refilled();
-            if state.rate.is_none() {
-                state.tokens = rate.min(1.0);
+            change(&mut state);
+            let rate = allowed(state.wanted, state.max_rate);
+            if let Some(rate) = rate {
+                if state.rate.is_none() {
+                    state.tokens = rate.min(1.0);
+                }
+                state.tokens = state.tokens.min(burst(rate));
             }
-            state.rate = Some(rate);
-            state.tokens = state.tokens.min(burst(rate));
+            state.rate = rate;
+            self.is_limited.store(rate.is_some(), Ordering::Release);
         }
         self.changed.notify_waiters();
     }
 
     /// How long to wait until there are tokens again; zero when there are.
     pub(crate) fn delay(&self) -> Duration {
+        if !self.is_limited() {
+            return Duration::ZERO;
+        }
         self.refilled().delay()
     }
 
     /// Takes `records` tokens.
     pub(crate) fn take(&self, records: u64) {
-        self.lock().tokens -= records as f64;
+        if self.is_limited() {
+            self.lock().tokens -= records as f64;
+        }
     }
 
     /// Takes `records` tokens, all of them if there are any, or says how long to wait.
     pub(crate) fn admit(&self, records: u64) -> Result<(), Duration> {
+        if !self.is_limited() {
+            return Ok(());
+        }
         let mut state = self.refilled();
         let delay = state.delay();
         if !delay.is_zero() {
@@ -125,6 +162,9 @@ impl TokenBucket {
 
     /// Waits until there are tokens; returns how many, at least 1. They are not taken.
     pub(crate) async fn room(&self) -> u64 {
+        if !self.is_limited() {
+            return u64::MAX;
+        }
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -146,6 +186,10 @@ impl TokenBucket {
         }
     }
 
+    fn is_limited(&self) -> bool {
+        self.is_limited.load(Ordering::Acquire)
+    }
+
     fn refilled(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.refill(self.clock.now());
@@ -157,8 +201,12 @@ impl TokenBucket {
     }
 }
 
-fn at_most(rate: f64, max_rate: Option<f64>) -> f64 {
-    max_rate.map_or(rate, |max| rate.min(max))
+/// The rate that is wanted, as far as the limit lets it; without one the limit.
+fn allowed(wanted: Option<f64>, max_rate: Option<f64>) -> Option<f64> {
+    match (wanted, max_rate) {
+        (Some(rate), Some(max)) => Some(rate.min(max)),
+        (wanted, max_rate) => wanted.or(max_rate),
+    }
 }
 
 #[cfg(test)]

@@ -108,3 +108,44 @@ fn over_any_history_no_more_passes_than_the_rate_allows() {
         }
     });
 }
+
+#[test]
+fn the_limit_may_come_go_and_change_while_it_runs() {
+    let (bucket, clock) = bucket(None, None);
+    assert_eq!(bucket.max_rate(), None);
+    bucket.take(1_000_000);
+    bucket.set_max_rate(Some(10.0));
+    assert_eq!((bucket.rate(), bucket.max_rate()), (Some(10.0), Some(10.0)));
+    // What passed freely is no debt.
+    assert_eq!(bucket.admit(31), Ok(()));
+    assert_eq!(bucket.admit(1), Err(Duration::from_secs(3)));
+    // The debt stays, at another rate.
+    bucket.set_max_rate(Some(30.0));
+    assert_eq!(bucket.admit(1), Err(Duration::from_secs(1)));
+    bucket.set_max_rate(None);
+    assert_eq!(bucket.rate(), None);
+    assert_eq!(bucket.admit(1_000_000), Ok(()));
+    // A rate that was wanted meanwhile holds again when the limit lets it.
+    bucket.set_rate(50.0);
+    bucket.set_max_rate(Some(20.0));
+    assert_eq!(bucket.rate(), Some(20.0));
+    bucket.set_max_rate(None);
+    assert_eq!(bucket.rate(), Some(50.0));
+    bucket.unset_rate();
+    assert_eq!(bucket.rate(), None);
+    for no_rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        bucket.set_max_rate(Some(no_rate));
+        assert_eq!(bucket.rate(), None, "{no_rate}");
+    }
+    drop(clock);
+}
+
+#[test]
+fn who_waits_goes_on_when_the_limit_goes() {
+    let (bucket, _clock) = bucket(Some(1.0), None);
+    bucket.take(3600);
+    let mut waits = Box::pin(bucket.room());
+    assert_eq!((&mut waits).now_or_never(), None);
+    bucket.set_max_rate(None);
+    assert_eq!(waits.now_or_never(), Some(u64::MAX));
+}

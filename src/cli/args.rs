@@ -29,7 +29,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run a pipeline in the foreground, going on from its checkpoint
     #[command(after_help = "\
-Ctrl-C or SIGTERM stops gracefully: receivers end, everything received is processed, a last checkpoint \
+SIGHUP has it read its settings again, as `tidemill reload` does. Ctrl-C or SIGTERM stops gracefully: receivers end, everything received is processed, a last checkpoint \
 is written. A second one stops at once (exit code 130 or 143); nothing acknowledged is lost either way.
 
 Examples:
@@ -59,6 +59,17 @@ Examples:
     /// Show how a running pipeline is doing
     #[command(after_help = "Example:\n  tidemill status --admin http://127.0.0.1:4041")]
     Status(StatusArgs),
+    /// Have a running pipeline read its settings again, without a restart
+    #[command(after_help = "\
+It reads the file and its drop-ins again, with the environment and the --set arguments that it was started with, \
+and goes on with what differs. Settings that can't change while it runs are named, and then nothing is changed; \
+nor when there is a mistake (exit code 2). SIGHUP does the same. `tidemill check PIPELINE.toml --explain KEY` \
+tells whether a reload takes a key.
+
+Examples:
+  tidemill reload
+  tidemill reload --admin http://127.0.0.1:4041 --json")]
+    Reload(ReloadArgs),
     /// Stop a running pipeline; returns when the stop has been accepted
     #[command(
         after_help = "Examples:\n  tidemill stop\n  tidemill stop --now --admin http://127.0.0.1:4041"
@@ -160,7 +171,7 @@ Examples:
 }
 
 /// A pipeline file and what is laid over it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct PipelineArgs {
     /// The pipeline file
     #[arg(value_name = "PIPELINE.toml")]
@@ -169,7 +180,7 @@ pub(super) struct PipelineArgs {
     pub(super) sets: SetArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct SetArgs {
     /// Set any dotted key of the file, as in `sources.lines.address=127.0.0.1:9998`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -257,6 +268,15 @@ pub(super) struct ForgetArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReloadArgs {
     #[command(flatten)]
     pub(super) admin: AdminArgs,
     /// Print JSON

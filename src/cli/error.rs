@@ -66,6 +66,14 @@ impl CliError {
         }
     }
 
+    /// Its words, with each mistake of a pipeline by itself.
+    pub(super) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Pipeline(errors) => errors.errors().iter().map(ToString::to_string).collect(),
+            other => vec![other.to_string()],
+        }
+    }
+
     /// Whether the process is to end without finishing anything: a second signal, or a successor.
     pub(super) fn is_at_once(&self) -> bool {
         match self {

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tidemill_config::{ENVIRONMENT_PREFIX, Pipeline};
+use tidemill_config::{Backpressure, ENVIRONMENT_PREFIX, Pipeline};
 
 use super::args::PipelineArgs;
 use super::error::Result;
-use crate::{PidSettings, StreamingContext};
+use crate::{OperatorUid, PidSettings, StreamingContext, Tuning};
 
 /// Loads a pipeline with the environment and `--set` laid over it.
 pub(super) fn pipeline(args: &PipelineArgs) -> Result<Pipeline> {
@@ -59,12 +59,7 @@ pub(super) fn context_from(
         .max_block_bytes(receiver.max_block_size.as_usize())
         .receiver_memory_bytes(receiver.memory.bytes())
         .backpressure(backpressure.enabled)
-        .backpressure_pid(PidSettings {
-            proportional: backpressure.pid.proportional,
-            integral: backpressure.pid.integral,
-            derived: backpressure.pid.derived,
-            min_rate: backpressure.pid.min_rate.get() as f64,
-        })
+        .backpressure_pid(pid(backpressure))
         .concurrent_jobs(pipeline.concurrent_jobs.get())
         .max_failures(jobs.max_failures.get())
         .retry_delay(jobs.retry_delay)
@@ -111,4 +106,37 @@ pub(super) fn context_from(
         builder = builder.admin_address(format!("http://{address}"));
     }
     Ok(builder.build()?)
+}
+
+fn pid(backpressure: &Backpressure) -> PidSettings {
+    let pid = &backpressure.pid;
+    PidSettings {
+        proportional: pid.proportional,
+        integral: pid.integral,
+        derived: pid.derived,
+        min_rate: pid.min_rate.get() as f64,
+    }
+}
+
+/// What can change while it runs, as `pipeline` says it.
+pub(super) fn tuning(context: &StreamingContext, pipeline: &Pipeline) -> Tuning {
+    let rate = |rate: std::num::NonZeroU64| rate.get() as f64;
+    let mut tuning = context.tuning();
+    tuning.checkpoint_interval = pipeline.checkpoint.interval;
+    tuning.checkpoint_retain = pipeline.checkpoint.retain.get();
+    tuning.disk_reserve = pipeline.storage.reserve.bytes();
+    tuning.backpressure_initial_rate = pipeline.backpressure.initial_rate.map(rate);
+    tuning.backpressure_pid = pid(&pipeline.backpressure);
+    tuning.max_failures = pipeline.jobs.max_failures.get();
+    tuning.retry_delay = pipeline.jobs.retry_delay;
+    tuning.retry_delay_max = pipeline.jobs.retry_delay_max;
+    tuning.max_dead_letters = pipeline.dead_letters.max_per_batch.get();
+    tuning.stop_timeout = pipeline.stop.timeout;
+    for source in &pipeline.sources {
+        if let Some(limits) = &source.limits {
+            let uid = OperatorUid::new(source.name.as_str());
+            tuning.max_rates.insert(uid, limits.max_rate.map(rate));
+        }
+    }
+    tuning
 }

@@ -20,6 +20,7 @@ mod logging;
 mod notify;
 mod output;
 mod rehearse;
+mod reload;
 mod run;
 mod show;
 mod steer;
@@ -67,6 +68,7 @@ fn perform(command: Command) -> Result<()> {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Status(args) => steer::status(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Stop(args) => steer::stop(&args),
         Command::Checkpoint(CheckpointCommand::Create(args)) => steer::checkpoint(&args),
         Command::Checkpoint(CheckpointCommand::Forget(args)) => steer::forget(&args),

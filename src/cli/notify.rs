@@ -14,6 +14,19 @@ pub(super) fn ready(status: &str) {
     tell(&format!("READY=1\nSTATUS={}", status.replace('\n', " ")));
 }
 
+/// Settings are being read again; [`ready`] ends it. The time tells the manager that this isn't the answer to an
+/// earlier question (`Type=notify-reload`).
+pub(super) fn reloading() {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let usec = now
+        .tv_sec
+        .saturating_mul(1_000_000)
+        .saturating_add(now.tv_nsec / 1000);
+    tell(&format!(
+        "RELOADING=1\nMONOTONIC_USEC={usec}\nSTATUS=reading the settings again"
+    ));
+}
+
 /// The end has begun.
 pub(super) fn stopping() {
     tell("STOPPING=1\nSTATUS=stopping");

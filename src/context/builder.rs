@@ -251,12 +251,7 @@ impl Builder {
                 "the application needs a name: checkpoints and outputs are told apart by it",
             );
         }
-        if settings
-            .receiver
-            .limits
-            .max_rate
-            .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
-        {
+        if settings.receiver.limits.max_rate.is_some_and(is_no_rate) {
             return refuse("receiver_max_rate must be a positive number of records a second");
         }
         if let Some(mistake) = settings.backpressure.mistake() {
@@ -296,4 +291,9 @@ impl Builder {
             changed: Condvar::new(),
         })))
     }
+}
+
+/// Whether a number can't be a rate.
+pub(super) fn is_no_rate(rate: f64) -> bool {
+    !(rate > 0.0 && rate.is_finite())
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::{ReceiverSettings, Settings};
 use crate::backpressure::Backpressure;
-use crate::block::{BlockGenerator, GeneratorOptions, Intake};
+use crate::block::{BlockGenerator, GeneratorOptions, Intake, TokenBucket};
 use crate::clock::Clock;
 use crate::dstream::AnyNode;
 use crate::engine::DirectInput;
@@ -18,6 +18,7 @@ use crate::receiver::{
     supervise,
 };
 use crate::scheduler::ListenerBus;
+use crate::uid::OperatorUid;
 
 /// What was declared.
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub(super) struct ReceiverInput {
     status: Arc<Mutex<ReceiverStatus>>,
     start: Option<Start>,
     running: Option<CloseReceiver>,
+    /// Where its records are held back, once it runs.
+    limit: Option<Arc<TokenBucket>>,
 }
 
 type Start = Box<dyn FnOnce(&ReceiverInput, &StartReceivers<'_>) -> RunningReceiver + Send>;
@@ -50,6 +53,7 @@ pub(super) struct StartReceivers<'a> {
 
 /// A receiver that runs.
 pub(super) struct RunningReceiver {
+    limit: Arc<TokenBucket>,
     generator: CloseReceiver,
     stop: CancellationToken,
     stop_cutting: CancellationToken,
@@ -82,6 +86,7 @@ impl ReceiverInput {
             status: Arc::new(Mutex::new(status)),
             start: Some(start),
             running: None,
+            limit: None,
         }
     }
 
@@ -99,6 +104,11 @@ impl ReceiverInput {
         status
     }
 
+    /// Where its records are held back, with its uid; once it runs.
+    pub(super) fn limit(&self) -> Option<(OperatorUid, &Arc<TokenBucket>)> {
+        Some((self.node.core().uid(), self.limit.as_ref()?))
+    }
+
     /// The way into the engine, while it runs.
     pub(super) fn way_in(&self) -> Option<CloseReceiver> {
         self.running.clone()
@@ -109,6 +119,7 @@ impl ReceiverInput {
         let start = self.start.take()?;
         let running = start(self, with);
         self.running = Some(Arc::clone(&running.generator));
+        self.limit = Some(Arc::clone(&running.limit));
         Some(running)
     }
 
@@ -129,15 +140,14 @@ impl ReceiverInput {
             limits: usual,
             ..
         } = &with.settings.receiver;
+        let max_rate = limits.max_rate.or(usual.max_rate);
+        let clock = Arc::clone(&with.clock);
+        let limit = with.backpressure.bucket(&uid, max_rate, clock);
         let options = GeneratorOptions {
             block_interval: with.settings.block_interval(limits),
             queue: *queue,
             max_block_bytes: *max_block_bytes,
-            limit: with.backpressure.bucket(
-                &uid,
-                limits.max_rate.or(usual.max_rate),
-                Arc::clone(&with.clock),
-            ),
+            limit: Some(Arc::clone(&limit)),
         };
         let (clock, intake) = (Arc::clone(&with.clock), Arc::clone(&with.intake));
         let on_fatal = Arc::clone(&with.on_fatal);
@@ -153,6 +163,7 @@ impl ReceiverInput {
         let store = Store::new(Arc::clone(&generator), stop.clone());
         let cutting = (Arc::clone(&generator), stop_cutting.clone());
         RunningReceiver {
+            limit,
             generator,
             stop,
             stop_cutting,

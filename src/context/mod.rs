@@ -17,6 +17,7 @@ mod start;
 mod status;
 mod stop;
 mod streams;
+mod tuning;
 mod upgrade;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub use rehearse::Rehearsal;
 pub use requeue::RequeuedBatch;
 pub use shared::AccumulatorInfo;
 pub use status::{LogStatus, SourceInfo, StateSize};
+pub use tuning::Tuning;
 
 pub(crate) use locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND};
 

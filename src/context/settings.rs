@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::rdd::CacheOptions;
 use crate::receiver::ReceiverLimits;
 use crate::recovery::Permits;
+use crate::scheduler::Retries;
 
 /// A context's settings. Durations and sizes as their types say; defaults in brackets.
 #[derive(Debug, Clone)]
@@ -112,6 +113,15 @@ impl Settings {
             .block_interval
             .or(self.receiver.limits.block_interval)
             .unwrap_or(usual)
+    }
+
+    /// How often, and when, failed batches are tried again.
+    pub(crate) fn retries(&self) -> Retries {
+        Retries {
+            max_failures: self.max_failures as u64,
+            delay: self.retry_delay,
+            delay_max: self.retry_delay_max,
+        }
     }
 
     /// Milliseconds of batch time between checkpoints: 10 s, or the batch interval when that is longer.

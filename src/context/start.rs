@@ -109,10 +109,8 @@ impl StreamingContext {
         };
         let options = SchedulerOptions {
             concurrent_jobs: settings.concurrent_jobs,
-            max_failures: settings.max_failures as u64,
-            retry_delay: settings.retry_delay,
-            retry_delay_max: settings.retry_delay_max,
             in_order: engine.identity.graph.has_state(),
+            retries: settings.retries(),
         };
         let scheduler = JobScheduler::start(
             options,

@@ -33,13 +33,14 @@ pub(crate) type Answer = Sender<Result<CheckpointInfo, String>>;
 
 pub(crate) struct Checkpointer {
     store: CheckpointStore,
-    interval: Duration,
     status: Mutex<Status>,
     cuts: Mutex<Option<Sender<Cut>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Status {
+    /// Batch time between checkpoints.
+    interval: Duration,
     shown: CheckpointStatus,
     history: VecDeque<CheckpointInfo>,
     /// Who waits for the next cut.
@@ -97,8 +98,8 @@ impl Checkpointer {
         };
         Self {
             store,
-            interval,
             status: Mutex::new(Status {
+                interval,
                 shown,
                 history: VecDeque::new(),
                 requests: Vec::new(),
@@ -152,8 +153,14 @@ impl Checkpointer {
     pub(crate) fn is_due(&self, complete: Time) -> bool {
         let status = self.status();
         let waited = status.not_before.is_none_or(|at| at <= Instant::now());
-        let is_time = complete.since(status.last_cut) >= self.interval && waited;
+        let is_time = complete.since(status.last_cut) >= status.interval && waited;
         status.shown.in_flight.is_none() && (is_time || !status.requests.is_empty())
+    }
+
+    /// Goes on with another interval, and with another number of checkpoints to keep from the next one on.
+    pub(crate) fn tune(&self, interval: Duration, retain: usize) {
+        self.status().interval = interval;
+        self.store.set_retain(retain);
     }
 
     pub(crate) fn is_requested(&self) -> bool {

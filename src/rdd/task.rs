@@ -100,7 +100,7 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 #[derive(Debug, Clone)]
 pub struct Executor {
     pool: Arc<ThreadPool>,
-    max_failures: usize,
+    max_failures: Arc<AtomicUsize>,
     hash_seed: Arc<OnceLock<u64>>,
     cache: Arc<CacheStore>,
 }
@@ -114,7 +114,7 @@ impl Executor {
             .build()?;
         Ok(Self {
             pool: Arc::new(pool),
-            max_failures: max_failures.max(1),
+            max_failures: Arc::new(AtomicUsize::new(max_failures.max(1))),
             hash_seed: Arc::default(),
             cache: Arc::default(),
         })
@@ -123,6 +123,12 @@ impl Executor {
     /// How many tasks run at once.
     pub fn parallelism(&self) -> usize {
         self.pool.current_num_threads()
+    }
+
+    /// Gives tasks up after another number of failures from now on.
+    pub(crate) fn set_max_failures(&self, max_failures: usize) {
+        self.max_failures
+            .store(max_failures.max(1), Ordering::Relaxed);
     }
 
     /// Where kept datasets lie.
@@ -235,7 +241,10 @@ impl Executor {
             match work() {
                 Ok(result) => return Ok(result),
                 // A failure that has had its tries further down is final.
-                Err(error) if attempts >= self.max_failures || error.attempts > 1 => {
+                Err(error)
+                    if attempts >= self.max_failures.load(Ordering::Relaxed)
+                        || error.attempts > 1 =>
+                {
                     return Err(JobError {
                         attempts: attempts.max(error.attempts),
                         ..error

@@ -23,14 +23,32 @@ use crate::uid::OperatorUid;
 pub(crate) struct SchedulerOptions {
     /// Jobs that run at once.
     pub(crate) concurrent_jobs: usize,
+    /// Whether batches run strictly one after the other.
+    pub(crate) in_order: bool,
+    /// How failures are dealt with at first.
+    pub(crate) retries: Retries,
+}
+
+/// How often, and when, what failed is tried again.
+#[derive(Debug, Clone)]
+pub(crate) struct Retries {
     /// Failures after which a batch is reported as failed.
     pub(crate) max_failures: u64,
     /// The wait after a first failure; doubled each time.
-    pub(crate) retry_delay: Duration,
+    pub(crate) delay: Duration,
     /// The longest wait.
-    pub(crate) retry_delay_max: Duration,
-    /// Whether batches run strictly one after the other.
-    pub(crate) in_order: bool,
+    pub(crate) delay_max: Duration,
+}
+
+impl Retries {
+    fn delay_after(&self, failures: u64) -> Duration {
+        let doublings = u32::try_from(failures.saturating_sub(1))
+            .unwrap_or(u32::MAX)
+            .min(20);
+        self.delay
+            .saturating_mul(2u32.saturating_pow(doublings))
+            .min(self.delay_max)
+    }
 }
 
 /// What the scheduler does with batches, besides running their jobs.
@@ -55,7 +73,8 @@ pub(crate) struct JobScheduler {
 }
 
 struct Shared {
-    options: SchedulerOptions,
+    in_order: bool,
+    retries: Mutex<Retries>,
     hooks: Arc<dyn BatchHooks>,
     clock: Arc<dyn Clock>,
     bus: ListenerBus,
@@ -74,7 +93,8 @@ impl JobScheduler {
     ) -> std::io::Result<Self> {
         let threads = options.concurrent_jobs.max(1);
         let shared = Arc::new(Shared {
-            options,
+            in_order: options.in_order,
+            retries: Mutex::new(options.retries),
             hooks,
             clock,
             bus,
@@ -93,6 +113,12 @@ impl JobScheduler {
             shared,
             threads: Mutex::new(threads),
         })
+    }
+
+    /// Deals with failures in another way from now on.
+    pub(crate) fn set_retries(&self, retries: Retries) {
+        let current = self.shared.retries.lock();
+        *current.unwrap_or_else(PoisonError::into_inner) = retries;
     }
 
     /// Hands in an allocated batch; `records` are those of each input of which that is known.
@@ -188,7 +214,7 @@ impl Shared {
             if queue.stopping {
                 return None;
             }
-            match queue.take(self.options.in_order) {
+            match queue.take(self.in_order) {
                 Ok(work) => return Some(work),
                 Err(None) => {
                     queue = self
@@ -330,7 +356,7 @@ impl Shared {
 
     fn report(&self, time: Time, failures: u64, reason: &str) {
         let retry_in = self.delay_after(failures);
-        if failures < self.options.max_failures {
+        if failures < self.retries().max_failures {
             tracing::warn!(
                 batch = time.as_millis(),
                 failures,
@@ -349,14 +375,13 @@ impl Shared {
         self.hooks.failed(time, reason);
     }
 
+    fn retries(&self) -> Retries {
+        let retries = self.retries.lock();
+        retries.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn delay_after(&self, failures: u64) -> Duration {
-        let doublings = u32::try_from(failures.saturating_sub(1))
-            .unwrap_or(u32::MAX)
-            .min(20);
-        self.options
-            .retry_delay
-            .saturating_mul(2u32.saturating_pow(doublings))
-            .min(self.options.retry_delay_max)
+        self.retries().delay_after(failures)
     }
 
     /// Changes what is known of an output operation and tells it; returns its failures so far.

@@ -15,4 +15,4 @@ pub use listener::{
 pub use progress::{Progress, Statistics};
 
 pub(crate) use job_generator::{Catchup, GenerateBatch, JobGenerator, tick_to_run};
-pub(crate) use job_scheduler::{BatchHooks, JobScheduler, SchedulerOptions};
+pub(crate) use job_scheduler::{BatchHooks, JobScheduler, Retries, SchedulerOptions};

@@ -15,6 +15,7 @@ mod takeover;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidemill_storage::{Holder, Location, Objects};
@@ -67,6 +68,8 @@ pub struct CheckpointStore {
     epoch: Epoch,
     location: String,
     options: StoreOptions,
+    /// How many whole checkpoints stay, 2 at least.
+    retain: AtomicUsize,
     sharing: Sharing,
     writer: Mutex<Writer>,
     slots: Mutex<Slots>,
@@ -118,6 +121,15 @@ impl CheckpointStore {
             location,
             options,
         )
+    }
+
+    /// Keeps another number of whole checkpoints from the next write on; less than 2 counts as 2 (R8).
+    pub fn set_retain(&self, retain: usize) {
+        self.retain.store(retain.max(2), Ordering::Relaxed);
+    }
+
+    fn retain(&self) -> usize {
+        self.retain.load(Ordering::Relaxed)
     }
 
     /// What the owner should know of how the location was opened: an index that was damaged and made
@@ -241,7 +253,7 @@ impl CheckpointStore {
     #[must_use]
     pub fn low_water(&self, log: &str) -> Option<u64> {
         let slots = self.lock_slots();
-        let kept: Vec<_> = retention::current(&slots, self.options.retain).collect();
+        let kept: Vec<_> = retention::current(&slots, self.retain()).collect();
         if kept.len() < 2 {
             return None;
         }
@@ -258,7 +270,7 @@ impl CheckpointStore {
     #[must_use]
     pub fn oldest_time_ms(&self) -> Option<u64> {
         let slots = self.lock_slots();
-        let kept: Vec<u64> = retention::current(&slots, self.options.retain)
+        let kept: Vec<u64> = retention::current(&slots, self.retain())
             .map(|manifest| manifest.time_ms)
             .collect();
         if kept.len() < 2 {

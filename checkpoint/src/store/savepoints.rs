@@ -63,7 +63,7 @@ impl CheckpointStore {
         let savepoint = self.savepoint(name)?;
         let is_current = {
             let slots = self.lock_slots();
-            let mut newest = retention::whole(&slots).take(self.options.retain);
+            let mut newest = retention::whole(&slots).take(self.retain());
             newest.any(|manifest| manifest.id == savepoint.id)
         };
         if is_current {
@@ -73,7 +73,7 @@ impl CheckpointStore {
                 why: format!(
                     "it is among the newest {} checkpoints, which a restart needs; forget it when newer ones \
                      have been cut",
-                    self.options.retain
+                    self.retain()
                 ),
             });
         }
@@ -86,6 +86,6 @@ impl CheckpointStore {
     }
 
     pub(super) fn is_left_behind(&self, manifest: &Manifest) -> bool {
-        retention::is_left_behind(&self.lock_slots(), manifest, self.options.retain)
+        retention::is_left_behind(&self.lock_slots(), manifest, self.retain())
     }
 }

@@ -7,6 +7,7 @@
 //! 4. Read all manifests. What is read now is final.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 
 use tidemill_storage::{PutOutcome, failpoint};
 
@@ -27,9 +28,8 @@ impl CheckpointStore {
         exclusive: Exclusive,
         sharing: Sharing,
         location: String,
-        mut options: StoreOptions,
+        options: StoreOptions,
     ) -> Result<Self> {
-        options.retain = options.retain.max(2);
         let mut slots = Slots::new();
         read_unseen(&*backend, sharing, &mut slots)?;
         // Claims that were lost must not make an epoch, and with it chunks' names, come again.
@@ -53,6 +53,7 @@ impl CheckpointStore {
             backend,
             epoch,
             location,
+            retain: AtomicUsize::new(options.retain.max(2)),
             options,
             sharing,
             writer: Mutex::new(writer),

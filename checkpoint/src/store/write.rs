@@ -293,7 +293,7 @@ impl CheckpointStore {
     }
 
     fn try_retire(&self, writer: &mut Writer) -> Result<()> {
-        let expired = retention::expired(&self.lock_slots(), self.options.retain);
+        let expired = retention::expired(&self.lock_slots(), self.retain());
         for &id in &expired {
             failpoint!("checkpoint::before_manifest_delete");
             self.backend.delete(Name::Manifest(id))?;

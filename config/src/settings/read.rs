@@ -15,7 +15,7 @@ use crate::error::{Problem, Report};
 use crate::key::Key;
 use crate::secret::no_password;
 use crate::section::Section;
-use crate::setting::string;
+use crate::spelling::string;
 use crate::tree::Table;
 use crate::value::{NonEmpty, Strings, table};
 use crate::{ByteSize, Location, StoreUrl, format_duration};

@@ -40,6 +40,8 @@ pub(super) enum Event {
 struct Stopping {
     gracefully: bool,
     started: Instant,
+    /// How long it may take until it is one at once.
+    timeout: Duration,
     /// What the run ends with, when it isn't an ordinary stop.
     failure: Option<Error>,
 }
@@ -50,7 +52,6 @@ pub(super) struct Daemon {
     sender: Sender<Event>,
     events: Receiver<Event>,
     ready: String,
-    stop_timeout: Duration,
     started: bool,
     /// A stop that was asked for before the engine had started.
     stop_when_started: Option<bool>,
@@ -64,14 +65,12 @@ impl Daemon {
         sender: Sender<Event>,
         events: Receiver<Event>,
         ready: String,
-        stop_timeout: Duration,
     ) -> Self {
         Self {
             context,
             sender,
             events,
             ready,
-            stop_timeout,
             started: false,
             stop_when_started: None,
             stopping: None,
@@ -161,6 +160,7 @@ impl Daemon {
         self.stopping = Some(Stopping {
             gracefully,
             started: Instant::now(),
+            timeout: self.context.tuning().stop_timeout,
             failure,
         });
         let context = self.context.clone();
@@ -177,6 +177,7 @@ impl Daemon {
         let Some(Stopping {
             gracefully,
             started,
+            timeout,
             failure,
         }) = stopping
         else {
@@ -187,7 +188,7 @@ impl Daemon {
         }
         result?;
         let unfinished = self.context.progress().active().len();
-        if gracefully && (unfinished > 0 || started.elapsed() >= self.stop_timeout) {
+        if gracefully && (unfinished > 0 || started.elapsed() >= timeout) {
             return Err(CliError::Failed(format!(
                 "the graceful stop took longer than stop.timeout; {unfinished} batches and what was \
                  not in a batch yet are left for the next start, nothing acknowledged is lost"
@@ -199,7 +200,7 @@ impl Daemon {
     /// How long the stop may still take, once it has begun.
     fn time_left(&self) -> Option<Duration> {
         let stopping = self.stopping.as_ref()?;
-        Some((self.stop_timeout + STOP_GRACE).saturating_sub(stopping.started.elapsed()))
+        Some((stopping.timeout + STOP_GRACE).saturating_sub(stopping.started.elapsed()))
     }
 
     fn out_of_time(&mut self) -> Result<()> {

@@ -1,17 +1,19 @@
 //! `tidemill run`: the daemon.
 //!
 //! Order: the file is checked, the admin port bound (a taken port is found out before anything is
-//! written), an old life moved aside if that is wanted, the admin server started (so that it can be asked
-//! during a long recovery), the graph built, the engine started. Then the daemon waits for the first of
+//! written), an old life moved aside if that is wanted, the graph built, signals caught, the admin server started
+//! (so that it can be asked during a long recovery), the engine started. Then the daemon waits for the first of
 //! its [events](daemon::Event).
 
 mod daemon;
 mod fresh;
 pub(super) mod owner;
+mod reload;
 mod signals;
 mod token;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use tidemill_config::{Pipeline, SourceKind, format_duration};
@@ -19,20 +21,21 @@ use tidemill_config::{Pipeline, SourceKind, format_duration};
 use super::args::RunArgs;
 use super::error::{CliError, Result};
 use super::{load, logging};
-use crate::admin::{self, AdminServer};
+use crate::admin::{self, AdminServer, TokenSlot};
 use crate::error::Error;
 use crate::pipeline;
 use daemon::{Daemon, Event};
+use reload::Reloader;
 
 /// Runs a pipeline until it is stopped.
 pub(super) fn run(args: &RunArgs) -> Result<()> {
     let mut pipeline = load::pipeline(&args.pipeline)?;
     pipeline.checkpoint.drop.extend(args.permits.drop.clone());
-    logging::start(&pipeline.log)?;
+    let level = logging::start(&pipeline.log)?;
     for warning in &pipeline.warnings {
         tracing::warn!("{}: {}", warning.location, warning.message);
     }
-    let token = token::of(&pipeline)?;
+    let token = Arc::new(TokenSlot::new(token::of(&pipeline)?));
     let listener = match pipeline.admin.listen.map(bind).transpose() {
         // Most often it is the same pipeline that has the port, which is the more telling answer.
         Err(error) => return Err(owner::take(&pipeline, None).err().unwrap_or(error)),
@@ -45,7 +48,18 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     let context = load::context_from(&pipeline, address, args.from.as_deref())?;
     let (sender, events) = channel();
     let runtime = context.runtime()?;
-    signals::watch(&runtime, sender.clone())?;
+    let ready = ready_line(&pipeline, address);
+    pipeline::build(&context, &pipeline).map_err(|error| Error::Setting(error.to_string()))?;
+    let reloader = Reloader::new(
+        args.pipeline.clone(),
+        context.clone(),
+        Arc::clone(&token),
+        level,
+        pipeline,
+    );
+    let reloader = Arc::new(reloader);
+    signals::watch(&runtime, &sender, &reloader)?;
+    let on_reload = Arc::clone(&reloader);
     let server = match listener {
         Some((listener, address)) => {
             let stop = sender.clone();
@@ -55,6 +69,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
                     // Nobody listens any more when the daemon has ended already.
                     let _ = stop.send(Event::StopAsked { gracefully });
                 }),
+                on_reload: Some(Box::new(move || on_reload.reload("HTTP"))),
             };
             let server = AdminServer::start(listener, context.clone(), options)?;
             tracing::info!("the admin server answers on http://{address}");
@@ -62,9 +77,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         }
         None => None,
     };
-    pipeline::build(&context, &pipeline).map_err(|error| Error::Setting(error.to_string()))?;
-    let ready = ready_line(&pipeline, address);
-    let ended = Daemon::new(context, sender, events, ready, pipeline.stop.timeout).run();
+    let ended = Daemon::new(context, sender, events, ready).run();
     if let Err(error) = &ended
         && error.is_at_once()
     {

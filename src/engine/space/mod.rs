@@ -7,7 +7,7 @@ mod place;
 mod policy;
 mod status;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) struct SpaceWatch {
 
 struct Watched {
     places: Vec<Place>,
-    reserve: Reserve,
+    reserve: AtomicU64,
     gate: Arc<Gate>,
     clock: Arc<dyn Clock>,
     /// What the last look found, in the order of `places`.
@@ -50,7 +50,7 @@ impl SpaceWatch {
     ) -> Self {
         let watched = Watched {
             places,
-            reserve,
+            reserve: AtomicU64::new(reserve.0),
             gate,
             clock,
             found: Mutex::default(),
@@ -87,9 +87,15 @@ impl SpaceWatch {
         }
     }
 
+    /// Keeps another number of bytes free, and looks whether they are.
+    pub(crate) fn set_reserve(&self, reserve: Reserve) {
+        self.watched.reserve.store(reserve.0, Ordering::Relaxed);
+        self.watched.gate.ask_for_a_look();
+    }
+
     /// What it found; `sources` are all there are.
     pub(crate) fn status(&self, sources: impl FnOnce() -> Vec<OperatorUid>) -> SpaceStatus {
-        let Watched { reserve, gate, .. } = &*self.watched;
+        let (reserve, gate) = (self.watched.reserve(), &self.watched.gate);
         let shut = gate.shut();
         SpaceStatus {
             held_back: shut.is_some(),
@@ -124,7 +130,7 @@ impl Watched {
         let low = found.iter().filter(|disk| disk.is_low);
         let low = low.map(|disk| self.describe(disk)).collect();
         let free = found.iter().filter_map(|disk| disk.free);
-        let allowance = free.map(|free| self.reserve.allowance(free)).min();
+        let allowance = free.map(|free| self.reserve().allowance(free)).min();
         *self.found() = found;
         self.gate.looked(low, allowance.unwrap_or(u64::MAX));
     }
@@ -143,7 +149,7 @@ impl Watched {
             name: place.name,
             path: place.folder.display().to_string(),
             free,
-            is_low: free.is_some_and(|free| self.reserve.is_low(was_low, free)),
+            is_low: free.is_some_and(|free| self.reserve().is_low(was_low, free)),
             error,
         }
     }
@@ -155,9 +161,13 @@ impl Watched {
             disk.name,
             disk.path,
             disk.free.unwrap_or_default(),
-            self.reserve.0,
-            self.reserve.resume_at()
+            self.reserve().0,
+            self.reserve().resume_at()
         )
+    }
+
+    fn reserve(&self) -> Reserve {
+        Reserve(self.reserve.load(Ordering::Relaxed))
     }
 
     fn found(&self) -> MutexGuard<'_, Vec<DiskSpace>> {
