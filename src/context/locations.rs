@@ -96,8 +96,12 @@ impl Locations {
     }
 
     /// The limit on the memory of states, with a scratch folder for the rest: as set, or beside the
-    /// checkpoint or the logs, where they are on this machine.
-    pub(super) fn state_memory(&self, settings: &Settings) -> Result<Option<StateMemory>> {
+    /// checkpoint or the logs, where they are on this machine, or else within `own`, a folder of the process.
+    pub(super) fn state_memory(
+        &self,
+        settings: &Settings,
+        own: impl FnOnce() -> std::io::Result<PathBuf>,
+    ) -> Result<Option<StateMemory>> {
         let Some(bytes) = settings.state_memory else {
             return Ok(None);
         };
@@ -106,18 +110,16 @@ impl Locations {
             _ => None,
         };
         let beside = |path: &Path| Some(path.parent()?.join("scratch"));
-        let folder = match &settings.state_scratch {
+        let beside = self.checkpoint.local_path().or(logs).and_then(beside);
+        let folder = match (&settings.state_scratch, beside) {
             // A folder of people's own may be given to several programs.
-            Some(folder) => folder.join(file_name(&settings.name)),
-            None => self
-                .checkpoint
-                .local_path()
-                .or(logs)
-                .and_then(beside)
-                .unwrap_or_else(|| {
-                    let name = format!("{}-{}", file_name(&settings.name), std::process::id());
-                    std::env::temp_dir().join("tidemill").join(name)
-                }),
+            (Some(folder), _) => folder.join(file_name(&settings.name)),
+            (None, Some(folder)) => folder,
+            (None, None) => {
+                let what = "make a folder for states";
+                let own = own().map_err(|error| Error::System { what, error })?;
+                own.join("states")
+            }
         };
         StateMemory::new(bytes, folder)
             .map(Some)

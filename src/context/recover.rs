@@ -71,7 +71,9 @@ impl StreamingContext {
         let clock = clock_for(settings, since.as_ref().or(held.as_ref()));
         let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
         self.prepare_for(&metadata);
-        if let Some(memory) = locations.state_memory(settings)? {
+        if let Some(memory) =
+            locations.state_memory(settings, || registry.executor.cache().folder())?
+        {
             self.limit_states(&memory)?;
         }
         let chunks = |reference: &_| store.read_chunk(reference);

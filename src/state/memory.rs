@@ -1,5 +1,6 @@
 //! [`StateMemory`]: how much memory states may take, and where the rest of them lies.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub(crate) struct StateMemory {
 }
 
 impl StateMemory {
-    /// Makes the folder. Nobody else may use it: scratch files that an earlier process left there go.
+    /// Makes the folder. Nobody else may use it: scratch files that are still to be seen there go.
     pub(crate) fn new(bytes: u64, folder: PathBuf) -> Result<Self, BoxError> {
         prepare(&folder).map_err(|error| {
             format!(
@@ -59,11 +60,17 @@ fn prepare(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A file that goes with its process.
-#[derive(Debug)]
+/// A file that has lost its name: it goes with its process, however that ends.
 struct ScratchFile {
     file: File,
+    /// What it was called, for messages.
     path: PathBuf,
+}
+
+impl fmt::Debug for ScratchFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())
+    }
 }
 
 impl ScratchFile {
@@ -72,18 +79,12 @@ impl ScratchFile {
         let options = options.read(true).write(true).create_new(true);
         let file = options
             .open(path)
+            .and_then(|file| std::fs::remove_file(path).map(|()| file))
             .map_err(|error| format!("{} can't be created: {error}", path.display()))?;
         Ok(Self {
             file,
             path: path.to_owned(),
         })
-    }
-}
-
-impl Drop for ScratchFile {
-    fn drop(&mut self) {
-        // The next start removes what stays.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -161,6 +161,7 @@ impl Trial {
             self.go_back(&saved);
             summary = format!("{summary}; {} savepoints", saved.len());
         }
+        self.expect(self.no_scratch_is_left());
         println!("{}: {summary}", self.root().display());
         std::fs::remove_dir_all(self.root()).unwrap();
     }
@@ -183,6 +184,20 @@ impl Trial {
         self.expect(done);
         self.drain(&mut daemon);
         daemon.terminate();
+    }
+
+    /// Files of states that have no room in memory go with their process, those of a killed one with the next.
+    fn no_scratch_is_left(&self) -> Result<(), String> {
+        let entries = std::fs::read_dir(self.root().join("scratch"));
+        let left: Vec<PathBuf> = entries
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        match left.is_empty() {
+            true => Ok(()),
+            false => Err(format!("scratch files are left over: {left:?}")),
+        }
     }
 
     /// Clean-ups and retention never take a savepoint.

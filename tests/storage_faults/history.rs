@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tidemill::clock::{Clock, ManualClock};
 use tidemill::sink::TextFiles;
-use tidemill::{Builder, Error, ErrorKind, StreamingContext};
+use tidemill::{Builder, DStream, Error, ErrorKind, StreamingContext};
 use tidemill_storage::{Disk, SimDisk, memory_disk};
 
 use crate::support::{Feed, SECOND, builder, clock_at, eventually, feed};
@@ -20,8 +20,12 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Records of one life.
 const RECORDS: u32 = 5;
 
+/// What a program declares on its lines, given the sink of each output's name.
+pub type Program = fn(&DStream<str>, &dyn Fn(&str) -> TextFiles);
+
 pub struct History {
     name: String,
+    program: Program,
     pub clock: ManualClock,
     pub disk: SimDisk,
     offered: u32,
@@ -58,8 +62,17 @@ impl Life {
 }
 
 impl History {
+    /// Of a program that puts its lines out.
     pub fn new(name: String) -> Self {
+        Self::of(name, |lines, files| {
+            lines.sink(files("lines"));
+        })
+    }
+
+    /// Of a program of which one output, `lines`, gets its lines.
+    pub fn of(name: String, program: Program) -> Self {
         Self {
+            program,
             disk: memory_disk(&format!("{name}/wal")),
             name,
             clock: clock_at(100),
@@ -78,7 +91,9 @@ impl History {
         let (feed, fed) = feed();
         let lines = context.receiver_stream_with("lines", fed, Default::default());
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
-        lines.sink(TextFiles::on_disk("/out/lines", Some("txt"), disk));
+        (self.program)(&lines, &|output| {
+            TextFiles::on_disk(&format!("/out/{output}"), Some("txt"), Arc::clone(&disk))
+        });
         let started = context.start();
         let life = Life {
             context,
@@ -156,8 +171,13 @@ impl History {
     /// One last life on a good disk, then: each acknowledged record is in exactly one batch's output, and
     /// no other record in more than one.
     pub fn check(mut self, what: &str) {
+        self.check_with(what, |builder| builder);
+    }
+
+    /// The same with other settings.
+    pub fn check_with(&mut self, what: &str, change: impl FnOnce(Builder) -> Builder) {
         let life = self
-            .start(|builder| builder)
+            .start(change)
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(self.offer(&life, || false), "{what}");
         assert!(self.tick(&life) && self.tick(&life), "{what}");
@@ -172,20 +192,34 @@ impl History {
         }
     }
 
-    /// What is in committed outputs, and how often.
+    /// Which lines are in committed outputs, and how often.
     pub fn outputs(&self) -> BTreeMap<String, usize> {
         let mut found = BTreeMap::new();
+        for line in self.batches("lines").into_values().flatten() {
+            *found.entry(line).or_default() += 1;
+        }
+        found
+    }
+
+    /// What an output has committed, by the batch's second.
+    pub fn batches(&self, output: &str) -> BTreeMap<u64, Vec<String>> {
         let folder = Path::new("/out");
+        let time = |name: &str| {
+            let millis = name.strip_prefix(output)?.strip_prefix('-')?;
+            let millis: u64 = millis.strip_suffix(".txt")?.parse().ok()?;
+            Some(millis / 1000)
+        };
+        let mut found: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for entry in self.disk.read_dir(folder).unwrap() {
-            if entry.name.starts_with('.') {
+            let Some(second) = time(&entry.name) else {
                 continue;
-            }
+            };
+            let lines = found.entry(second).or_default();
             let batch = folder.join(entry.name);
             for part in self.disk.read_dir(&batch).unwrap() {
                 let bytes = self.disk.read(&batch.join(part.name)).unwrap();
-                for line in String::from_utf8(bytes.to_vec()).unwrap().lines() {
-                    *found.entry(line.to_owned()).or_default() += 1;
-                }
+                let text = String::from_utf8(bytes.to_vec()).unwrap();
+                lines.extend(text.lines().map(str::to_owned));
             }
         }
         found

@@ -15,6 +15,7 @@ mod cli_support;
 mod failed_sync;
 mod full_disk;
 mod history;
+mod memories;
 mod nth;
 #[path = "../support/report.rs"]
 mod report;

@@ -200,3 +200,67 @@ fn a_start_on_a_full_disk_ends_with_1_and_says_how_much_it_takes() {
     let names: Vec<_> = std::fs::read_dir(disk.data()).unwrap().collect();
     assert_eq!(names.len(), 1, "only the ballast: {names:?}");
 }
+
+/// Only what states have no room for in memory is on the small disk.
+#[test]
+fn a_full_scratch_disk_fails_batches_until_there_is_room_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let place = &disk.place;
+    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
+    let text = text
+        .replace("sled:data/checkpoint", "file:kept/checkpoint")
+        .replace(
+            "{ op = \"count_by_value\" }",
+            "{ op = \"count_by_value\" }, { op = \"update_state_by_key\", function = \"sum\" }",
+        );
+    let state = "\n[state]\nmemory = \"1KiB\"\nscratch = \"data\"\n";
+    std::fs::write(place.path("p.toml"), text + state).unwrap();
+    let keys = |from: usize| -> String {
+        let pad = "x".repeat(200);
+        (from..from + 1000)
+            .map(|key| format!("k{key}-{pad}\n"))
+            .collect()
+    };
+    let counted = |keys: usize| {
+        let folders = std::fs::read_dir(place.path("out")).into_iter().flatten();
+        let last = folders.flatten().map(|folder| folder.path());
+        let last = last.filter(|path| path.join("_SUCCESS").exists()).max();
+        let parts = last.map(|last| std::fs::read_dir(last).unwrap());
+        let texts = parts.into_iter().flatten().flatten();
+        let texts = texts.map(|part| std::fs::read_to_string(part.path()).unwrap());
+        let lines: Vec<String> = texts
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        assert!(
+            lines.iter().all(|line| line.ends_with(",1)")),
+            "each key comes once"
+        );
+        (lines.len() == keys).then_some(())
+    };
+    let empty = disk.free();
+    let daemon = place.start(&[]);
+    daemon.feed(&keys(0));
+    eventually("all are counted", || counted(1000));
+    assert!(disk.free() + 200_000 < empty, "the state isn't on the disk");
+    disk.fill(0);
+    // So many that there can't be room for them in what the files have already.
+    (1..9).for_each(|more| daemon.feed(&keys(more * 1000)));
+    let told = eventually("a batch fails", || {
+        let ready = daemon.get("/readyz").body;
+        ready.contains("scratch").then_some(ready)
+    });
+    assert!(told.contains("Nothing is lost"), "{told}");
+    drop(daemon);
+    disk.make_room();
+    assert_eq!(
+        disk.free(),
+        empty,
+        "what a killed process had there is left over"
+    );
+    let daemon = place.start(&[]);
+    eventually("all are counted", || counted(9000));
+    daemon.stop();
+    assert_eq!(disk.free(), empty, "files outlive their process");
+}
