@@ -10,13 +10,17 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use support::{Collected, Feed, SECOND, builder, clock_at, eventually, pairs, run_to};
 use tidemill::clock::ManualClock;
-use tidemill::{ContextState, DStream, Error, ErrorKind, StreamingContext};
+use tidemill::rdd::BoxError;
+use tidemill::receiver::{Receiver, Store};
+use tidemill::{ContextState, DStream, Error, ErrorKind, StreamingContext, Time};
 
 fn words(lines: &DStream<str>) -> DStream<str> {
     lines.flat_map(|line, out| line.split_whitespace().for_each(|word| out.emit(word)))
@@ -289,6 +293,107 @@ fn a_failing_output_is_tried_again_with_the_same_state_and_blocks() {
     assert_eq!(seen.at(103), pairs(&[("a", 1)]));
     assert_eq!(failures.load(Ordering::SeqCst), 3 + 2 + 1);
     context.stop(true).unwrap();
+}
+
+/// Stores so many records side by side, each waiting for its own answer.
+struct Many {
+    records: u64,
+    is_done: Arc<AtomicBool>,
+}
+
+impl Receiver for Many {
+    type Record = str;
+
+    async fn on_start(&mut self, store: Store<str>) -> Result<(), BoxError> {
+        let one = |n: u64| {
+            let store = &store;
+            async move {
+                // So that they are in many blocks.
+                tokio::time::sleep(Duration::from_millis(n)).await;
+                let record = format!("{} {n}", n % 3);
+                store.store_reliably([record.as_str()]).await
+            }
+        };
+        for stored in join_all((0..self.records).map(one)).await {
+            stored?;
+        }
+        self.is_done.store(true, Ordering::SeqCst);
+        store.stopped().await;
+        Ok(())
+    }
+}
+
+/// What each run of a batch gave an output, as text.
+type Runs = Arc<Mutex<BTreeMap<(Time, &'static str), Vec<String>>>>;
+
+#[test]
+fn a_batch_that_is_run_again_after_a_restart_has_its_records_in_the_same_order() {
+    let (url, clock) = ("memory:in-order", clock_at(100));
+    let seen = Runs::default();
+    let note = |name: &'static str| {
+        let seen = Arc::clone(&seen);
+        move |time: Time, all: String| {
+            let mut seen = seen.lock().unwrap();
+            seen.entry((time, name)).or_default().push(all);
+        }
+    };
+    let program = |records: u64, is_broken: bool| {
+        let context = builder(url, &clock).max_failures(1).build().unwrap();
+        let is_done = Arc::new(AtomicBool::new(records == 0));
+        let many = Many {
+            records,
+            is_done: Arc::clone(&is_done),
+        };
+        let lines = context.receiver_stream_with("lines", many, Default::default());
+        let pairs = lines.map(|line: &str| {
+            let (key, value) = line.split_once(' ').unwrap_or_default();
+            (key.to_owned(), value.to_owned())
+        });
+        let (of_lines, of_groups) = (note("lines"), note("groups"));
+        lines.for_each_rdd(move |rdd, time| -> Result<(), BoxError> {
+            of_lines(time, format!("{:?}", rdd.collect()?));
+            Ok(())
+        });
+        pairs.group_by_key().for_each_rdd(move |rdd, time| {
+            let groups = rdd.collect()?;
+            let is_empty = groups.is_empty();
+            of_groups(time, format!("{groups:?}"));
+            match is_broken && !is_empty {
+                true => Err(BoxError::from("not in this life")),
+                false => Ok(()),
+            }
+        });
+        context.start().unwrap();
+        eventually("all are stored", || {
+            clock.advance(Duration::from_millis(1));
+            is_done.load(Ordering::SeqCst).then_some(())
+        });
+        context
+    };
+    let context = program(90, true);
+    clock.advance(SECOND * 2);
+    assert!(context.await_termination().is_err());
+    context.stop(false).unwrap();
+    drop(context);
+    let context = program(0, false);
+    run_to(&context, &clock, 105);
+    context.stop(true).unwrap();
+    let seen = seen.lock().unwrap();
+    for (batch, runs) in seen.iter() {
+        assert!(
+            runs.iter().all(|run| run == &runs[0]),
+            "{batch:?}: {runs:#?}"
+        );
+    }
+    for name in ["lines", "groups"] {
+        let is_one = |((_, of), runs): &(&(Time, &str), &Vec<String>)| {
+            *of == name && runs.len() > 1 && runs[0].len() > 100
+        };
+        assert!(
+            seen.iter().any(|run| is_one(&run)),
+            "{name}: no batch was run again: {seen:?}"
+        );
+    }
 }
 
 #[test]
