@@ -89,6 +89,12 @@ impl<T: Send + Sync + 'static> Broadcast<T> {
     }
 
     /// The name that it was given, for people.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.broadcast("names", Vec::<String>::new).name(), "names");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -98,6 +104,13 @@ impl<T: Send + Sync + 'static> Broadcast<T> {
     ///
     /// Costs next to nothing until the first [`refresh`](Self::refresh), and a lock from then on: take it
     /// once a partition, or once a batch in [`transform`](crate::DStream::transform).
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let primes = context.broadcast("primes", || vec![2, 3, 5]);
+    /// assert_eq!(primes.value().len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn value(&self) -> BroadcastValue<'_, T> {
         let shared = &*self.0;
         if let Some(later) = shared.later.get() {
@@ -143,6 +156,16 @@ impl<T: Send + Sync + 'static> Broadcast<T> {
 
     /// As [`refresh`](Self::refresh), under Spark's name. There the copies are dropped and the same value is
     /// sent again; to have another one, a program has to make another variable.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let primes = context.broadcast("primes", || vec![2, 3, 5]);
+    /// assert_eq!(primes.value().len(), 3);
+    /// primes.unpersist();
+    /// // It is made anew when it is read.
+    /// assert_eq!(primes.value().len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unpersist(&self) {
         self.refresh();
     }

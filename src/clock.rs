@@ -30,6 +30,15 @@ pub struct Signal(Arc<(Mutex<bool>, Condvar)>);
 
 impl Signal {
     /// Wakes the waiter, or lets the next wait return at once.
+    ///
+    /// ```
+    /// use tidemill::clock::Signal;
+    ///
+    /// let signal = Signal::default();
+    /// // Given before anybody waits, it isn't lost.
+    /// signal.notify();
+    /// signal.wait(None);
+    /// ```
     pub fn notify(&self) {
         let (flag, condition) = &*self.0;
         *flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -37,6 +46,14 @@ impl Signal {
     }
 
     /// Waits for a signal, at most for `limit` when there is one, and consumes it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::clock::Signal;
+    ///
+    /// let signal = Signal::default();
+    /// signal.wait(Some(Duration::from_millis(1)));
+    /// ```
     pub fn wait(&self, limit: Option<Duration>) {
         let (flag, condition) = &*self.0;
         let guard = flag.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,6 +87,14 @@ impl SystemClock {
 
     /// A clock that starts at `origin`: after a restart whose wall clock is behind the last batch time,
     /// the stream's time goes on from there.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::clock::{Clock, SystemClock};
+    ///
+    /// let clock = SystemClock::starting_at(Time::from_millis(5000));
+    /// assert!(clock.now() >= Time::from_millis(5000));
+    /// ```
     pub fn starting_at(origin: Time) -> Self {
         Self {
             origin,
@@ -104,6 +129,13 @@ impl Clock for SystemClock {
 }
 
 /// What the machine's wall clock shows.
+///
+/// ```
+/// use tidemill::Time;
+/// use tidemill::clock::wall_clock;
+///
+/// assert!(wall_clock() > Time::from_millis(0));
+/// ```
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the engine reads it"
@@ -145,6 +177,16 @@ impl ManualClock {
     }
 
     /// Moves the clock on and wakes who waits for it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    /// use tidemill::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new(Time::from_millis(1000));
+    /// clock.advance(Duration::from_millis(500));
+    /// assert_eq!(clock.now(), Time::from_millis(1500));
+    /// ```
     pub fn advance(&self, length: Duration) {
         let mut manual = self.lock();
         manual.now = manual.now.plus(length);
@@ -184,6 +226,19 @@ impl Clock for ManualClock {
 }
 
 /// Sleeps on the current runtime until the clock shows `time`.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidemill::Time;
+/// use tidemill::clock::{ManualClock, sleep_until};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// # runtime.block_on(async {
+/// let clock = ManualClock::new(Time::from_millis(1000));
+/// clock.advance(Duration::from_millis(500));
+/// sleep_until(&clock, Time::from_millis(1500)).await;
+/// # });
+/// ```
 pub async fn sleep_until(clock: &dyn Clock, time: Time) {
     loop {
         let delay = clock.poll_delay(time);

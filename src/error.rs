@@ -145,6 +145,16 @@ impl Error {
     }
 
     /// What the caller can do about it.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use tidemill::ErrorKind;
+    ///
+    /// // It has no output.
+    /// let error = context.start().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Configuration);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Mistakes(_)

@@ -17,16 +17,36 @@ pub struct Time(u64);
 
 impl Time {
     /// The time `ms` milliseconds after the Unix epoch.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    ///
+    /// assert_eq!(Time::from_millis(1500).as_millis(), 1500);
+    /// ```
     pub const fn from_millis(ms: u64) -> Self {
         Self(ms)
     }
 
     /// Milliseconds since the Unix epoch.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    ///
+    /// assert_eq!(Time::from_millis(1500).as_millis(), 1500);
+    /// ```
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
     /// This time and a length later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    ///
+    /// let later = Time::from_millis(1000).plus(Duration::from_millis(500));
+    /// assert_eq!(later, Time::from_millis(1500));
+    /// ```
     pub fn plus(self, length: Duration) -> Self {
         Self(self.0.saturating_add(millis(length)))
     }
@@ -37,32 +57,82 @@ impl Time {
     }
 
     /// A length earlier; the epoch when that would be before it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    ///
+    /// let earlier = Time::from_millis(1000).minus(Duration::from_millis(500));
+    /// assert_eq!(earlier, Time::from_millis(500));
+    /// ```
     pub fn minus(self, length: Duration) -> Self {
         Self(self.0.saturating_sub(millis(length)))
     }
 
     /// How long ago `earlier` was at this time; zero when it is later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    ///
+    /// let (from, to) = (Time::from_millis(1000), Time::from_millis(1500));
+    /// assert_eq!(to.since(from), Duration::from_millis(500));
+    /// ```
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
     /// The greatest multiple of `interval` that is not after this time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    ///
+    /// let time = Time::from_millis(1700);
+    /// assert_eq!(time.floor(Duration::from_secs(1)), Time::from_millis(1000));
+    /// ```
     pub fn floor(self, interval: Duration) -> Self {
         let step = millis(interval).max(1);
         Self(self.0 / step * step)
     }
 
     /// The smallest multiple of `interval` that is after this time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    ///
+    /// let time = Time::from_millis(1700);
+    /// assert_eq!(time.next_multiple(Duration::from_secs(1)), Time::from_millis(2000));
+    /// ```
     pub fn next_multiple(self, interval: Duration) -> Self {
         self.floor(interval).plus(interval)
     }
 
     /// Whether this time is a whole number of `interval`s after `origin`, and not before it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    ///
+    /// let (zero, second) = (Time::from_millis(500), Duration::from_secs(1));
+    /// assert!(Time::from_millis(2500).is_step_from(zero, second));
+    /// assert!(!Time::from_millis(2000).is_step_from(zero, second));
+    /// ```
     pub fn is_step_from(self, origin: Time, interval: Duration) -> bool {
         self >= origin && (self.0 - origin.0).is_multiple_of(millis(interval).max(1))
     }
 
     /// The times `first`, `first + step`, ... up to and with `last`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::Time;
+    ///
+    /// let (first, last) = (Time::from_millis(1000), Time::from_millis(3000));
+    /// let times: Vec<u64> = Time::steps(first, last, Duration::from_secs(1)).map(Time::as_millis).collect();
+    /// assert_eq!(times, [1000, 2000, 3000]);
+    /// ```
     pub fn steps(first: Time, last: Time, step: Duration) -> impl DoubleEndedIterator<Item = Time> {
         let step = millis(step).max(1);
         let count = if first > last {
@@ -81,11 +151,27 @@ impl fmt::Display for Time {
 }
 
 /// A length in whole milliseconds, the resolution of batch times.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(tidemill::time::millis(Duration::from_secs(2)), 2000);
+/// ```
 pub fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether `length` is a positive whole number of `unit`s.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidemill::time::is_multiple;
+///
+/// let second = Duration::from_secs(1);
+/// assert!(is_multiple(second * 3, second));
+/// assert!(!is_multiple(second / 2, second));
+/// assert!(!is_multiple(Duration::ZERO, second));
+/// ```
 pub fn is_multiple(length: Duration, unit: Duration) -> bool {
     let (length, unit) = (millis(length), millis(unit));
     length > 0 && unit > 0 && length.is_multiple_of(unit)

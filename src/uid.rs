@@ -14,11 +14,23 @@ pub struct OperatorUid(Arc<str>);
 
 impl OperatorUid {
     /// A uid of this text.
+    ///
+    /// ```
+    /// use tidemill::OperatorUid;
+    ///
+    /// assert_eq!(OperatorUid::new("totals"), OperatorUid::new("totals"));
+    /// ```
     pub fn new(uid: impl AsRef<str>) -> Self {
         Self(Arc::from(uid.as_ref()))
     }
 
     /// The uid's text.
+    ///
+    /// ```
+    /// use tidemill::OperatorUid;
+    ///
+    /// assert_eq!(OperatorUid::new("totals").as_str(), "totals");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -8,6 +8,8 @@
 )]
 
 mod support;
+#[path = "accumulators/windows.rs"]
+mod windows;
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "checkpointed/suite.rs"]
+mod suite;
 mod support;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,8 @@
     clippy::panic
 )]
 
+#[path = "recovery/life.rs"]
+mod life;
 mod support;
 
 use std::collections::BTreeMap;

@@ -47,11 +47,27 @@ impl Accumulator<Long> {
     }
 
     /// How many numbers were added.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let sizes = context.long_accumulator("sizes");
+    /// [2, 4].into_iter().for_each(|size| sizes.add(size));
+    /// assert_eq!(sizes.count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn count(&self) -> u64 {
         self.0.held().total.count
     }
 
     /// Their mean; not a number when there are none.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let sizes = context.long_accumulator("sizes");
+    /// [2, 4].into_iter().for_each(|size| sizes.add(size));
+    /// assert_eq!(sizes.avg(), 3.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn avg(&self) -> f64 {
         let total = self.0.held().total;
         total.sum as f64 / total.count as f64
@@ -101,11 +117,27 @@ impl Accumulator<Double> {
     }
 
     /// How many numbers were added.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let loads = context.double_accumulator("loads");
+    /// [0.5, 1.0].into_iter().for_each(|load| loads.add(load));
+    /// assert_eq!(loads.count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn count(&self) -> u64 {
         self.0.held().total.count
     }
 
     /// Their mean; not a number when there are none.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let loads = context.double_accumulator("loads");
+    /// [0.5, 1.0].into_iter().for_each(|load| loads.add(load));
+    /// assert_eq!(loads.avg(), 0.75);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn avg(&self) -> f64 {
         let total = self.0.held().total;
         total.sum / total.count as f64

@@ -200,6 +200,12 @@ impl<A: Accumulable> Accumulator<A> {
     }
 
     /// The name under which checkpoints hold it.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.long_accumulator("blank lines").name(), "blank lines");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -214,6 +220,22 @@ impl<A: Accumulable> Accumulator<A> {
     /// looks only at part of it, as [`print`](crate::DStream::print) does. What is added by actions inside
     /// [`for_each_rdd`](crate::DStream::for_each_rdd) counts as often as they are run there. Spark counts
     /// additions in transformations each time a task computes them.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let total = context.long_accumulator("total");
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// let counted = {
+    ///     let total = total.clone();
+    ///     lines.map(move |line| total.add(line.len() as i64))
+    /// };
+    /// # let _ = counted;
+    /// // Nothing has been processed yet; outside of batches it counts at once.
+    /// assert_eq!(total.value(), 0);
+    /// total.add(7);
+    /// assert_eq!(total.value(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn add(&self, input: A::Input) {
         let added = effects::with(
@@ -231,6 +253,15 @@ impl<A: Accumulable> Accumulator<A> {
     }
 
     /// The total over all batches that have taken effect.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let total = context.long_accumulator("total");
+    /// total.add(2);
+    /// total.add(3);
+    /// assert_eq!(total.value(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn value(&self) -> A::Value {
         self.0.held().total.value()
     }

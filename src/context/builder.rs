@@ -35,29 +35,128 @@ impl Builder {
     setters! {
         /// Writes received data ahead, too, so that it outlives the process [true]. Without it, only what
         /// the sources can send again is safe.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .receiver_write_ahead_log(false)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         receiver_write_ahead_log(receiver_log: bool);
         /// Bytes to be kept free on the disks of logs and checkpoints; 0: none [64 MiB]. Below it sources
         /// are held back, so that batches, checkpoints and clean-ups find room; they go on by themselves.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .disk_reserve(256 << 20)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         disk_reserve(reserve: u64);
         /// How many whole checkpoints are kept [2, never less].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .checkpoint_retain(5)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         checkpoint_retain(retain: usize);
         /// How much batch time passes between checkpoints [10 s, at least the batch interval].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .checkpoint_interval(Duration::from_secs(30))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         checkpoint_interval(checkpoint_interval: Duration) = Some;
         /// Bytes at which a log starts a new segment [64 MiB].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .segment_bytes(16 << 20)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         segment_bytes(segment_bytes: u64);
         /// Age at which a log starts a new segment [10 minutes].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .segment_age(Duration::from_secs(60))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         segment_age(segment_age: Duration);
         /// How often what a receiver stored is cut into a block [200 ms, or the batch interval when that
         /// is shorter].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .block_interval(Duration::from_millis(100))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         block_interval(receiver.limits.block_interval: Duration) = Some;
         /// Records a second that each receiver may store [no limit].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .receiver_max_rate(50_000.0)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         receiver_max_rate(receiver.limits.max_rate: f64) = Some;
         /// How many cut blocks of a receiver may wait to be written [10 blocks].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .block_queue(20)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         block_queue(receiver.queue: usize);
         /// Bytes at which a block is full [4 MiB].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .max_block_bytes(1 << 20)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         max_block_bytes(receiver.max_block_bytes: usize);
         /// Bytes of blocks to hold in memory [256 MiB]. Over it, logged blocks are read back from the log
         /// and sources of unlogged ones have to wait.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .receiver_memory_bytes(64 << 20)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         receiver_memory_bytes(receiver.memory_bytes: u64);
         /// Adapts the rate of each input to how fast batches are processed [false], as
         /// `spark.streaming.backpressure.enabled` does. Receivers are held back by their rate, direct
@@ -81,43 +180,173 @@ impl Builder {
         /// Records a second and input until back-pressure has estimated a rate [no limit]. The rate that a
         /// checkpoint holds goes first, where Spark starts with this one again; and without back-pressure
         /// it means nothing, where Spark limits receivers by it all the same.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .backpressure_initial_rate(10_000.0)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         backpressure_initial_rate(backpressure.initial_rate: f64) = Some;
         /// How rates are estimated [Spark's factors].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// use tidemill::{PidSettings, StreamingContext};
+        ///
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .backpressure_pid(PidSettings { min_rate: 500.0, ..PidSettings::default() })
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         backpressure_pid(backpressure.pid: PidSettings);
         /// How many records of a batch may become dead letters [10 000]. A batch with more fails: then it isn't
         /// the records that are wrong.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .max_dead_letters(100)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         max_dead_letters(max_dead_letters: u64);
         /// Jobs (output operations) that run at once [one job].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .concurrent_jobs(2)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         concurrent_jobs(concurrent_jobs: usize);
         /// How often a task or a job is tried before its failure is reported [4 times].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .max_failures(8)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         max_failures(max_failures: usize);
         /// The wait after a job's first failure, doubled each time [100 ms].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .retry_delay(Duration::from_millis(50))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         retry_delay(retry_delay: Duration);
         /// The longest wait between a job's failures [30 s].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .retry_delay_max(Duration::from_secs(5))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         retry_delay_max(retry_delay_max: Duration);
         /// Threads of the CPU pool [the machine's cores].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .parallelism(2)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         parallelism(parallelism: usize);
         /// Partitions of keyed results [as many as threads].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .default_partitions(8)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         default_partitions(partitions: usize) = Some;
         /// Keeps every dataset at least this long after its batch, for queries beside the stream [as long
         /// as later batches need it].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .remember(Duration::from_secs(60))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         remember(remember: Duration);
         /// Bytes of kept datasets to hold in memory, as far as they are known: what elements point to isn't
         /// counted [no limit]. Over it, those that were used the longest ago are moved to the scratch folder or let
         /// go, as their [`StorageLevel`](crate::rdd::StorageLevel) says.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .cached_memory(256 << 20)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         cached_memory(cache.budget: u64) = Some;
         /// How long a graceful stop may take before it becomes an immediate one [60 s].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .stop_timeout(Duration::from_secs(10))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
         stop_timeout(stop_timeout: Duration);
     }
 
     /// Where checkpoints are kept: `sled:PATH`, `file:PATH`, `memory:NAME`, `s3://BUCKET/PREFIX`, ...
     /// Without one nothing outlives the process, and streams with state are refused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .checkpoint("sled:data/words/checkpoint")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn checkpoint(mut self, url: impl Into<String>) -> Self {
         self.0.checkpoint = Some(url.into());
         self
     }
 
     /// Where the logs are kept: `file:PATH` or `memory:NAME` [beside the checkpoint].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .checkpoint("s3://bucket/words/checkpoint")
+    ///     .write_ahead_log("file:data/words/wal")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn write_ahead_log(mut self, url: impl Into<String>) -> Self {
         self.0.wal = Some(url.into());
         self
@@ -126,6 +355,16 @@ impl Builder {
     /// Where [dead letters](crate::dead_letters) go: a folder on the local disk, plain or as `file:PATH`, or a
     /// place in an object store such as `s3://BUCKET/PREFIX`. Each batch that has any writes the folder
     /// `letters-TIME_MS.jsonl` there, all at once, as [`TextFiles`](crate::sink::TextFiles) does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .dead_letters("data/words/dead_letters")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn dead_letters(mut self, url: impl Into<String>) -> Self {
         self.0.dead_letters = Some(url.into());
         self
@@ -133,12 +372,33 @@ impl Builder {
 
     /// The folder below which kept datasets that don't lie in memory are, until the process ends [the system's folder
     /// for temporary files]. What processes that died have left there is removed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .scratch("data/words/scratch")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn scratch(mut self, folder: impl Into<PathBuf>) -> Self {
         self.0.cache.scratch = Some(folder.into());
         self
     }
 
     /// A second such folder, on another disk if there is one, for the levels that keep two copies.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .scratch("data/words/scratch")
+    ///     .scratch_replica("other-disk/scratch")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn scratch_replica(mut self, folder: impl Into<PathBuf>) -> Self {
         self.0.cache.replica = Some(folder.into());
         self
@@ -162,24 +422,67 @@ impl Builder {
 
     /// A folder for states that have no room in memory, see [`Builder::state_memory`] [`scratch` beside the
     /// checkpoint or the logs where these are on this machine, or a temporary folder].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .state_memory(1 << 30)
+    ///     .state_scratch("data/words/states")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn state_scratch(mut self, folder: impl Into<PathBuf>) -> Self {
         self.0.state_scratch = Some(folder.into());
         self
     }
 
     /// Where time comes from [the machine].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    /// use tidemill::Time;
+    /// use tidemill::clock::ManualClock;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .clock(ManualClock::new(Time::from_millis(1000)))
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.0.clock = Some(Arc::new(clock));
         self
     }
 
     /// The text of the program, kept in checkpoints for people: a pipeline file.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .program_text("words, counted")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn program_text(mut self, text: impl Into<String>) -> Self {
         self.0.program = Some(text.into());
         self
     }
 
     /// Where the admin server answers, told to whoever is refused the checkpoint location.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .admin_address("http://127.0.0.1:7878")
+    ///     .build()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn admin_address(mut self, address: impl Into<String>) -> Self {
         self.0.admin = Some(address.into());
         self
@@ -235,6 +538,17 @@ impl Builder {
     ///
     /// # Errors
     /// When a setting makes no sense, or the CPU pool can't be had.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.name(), "words");
+    /// // Without a batch interval there are no batches.
+    /// assert!(StreamingContext::builder("words", Duration::ZERO).build().is_err());
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn build(self) -> Result<StreamingContext> {
         let settings = self.0;
         let refuse = |what: &str| Err(Error::Setting(what.to_owned()));

@@ -155,6 +155,17 @@ impl fmt::Debug for StreamingContext {
 
 impl StreamingContext {
     /// Sets up a context of this name with this batch interval.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    ///
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .parallelism(2)
+    ///     .build()?;
+    /// assert_eq!(context.name(), "words");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn builder(name: impl Into<String>, batch_interval: Duration) -> Builder {
         Builder(Settings::new(name.into(), batch_interval))
     }
@@ -201,16 +212,48 @@ impl StreamingContext {
     }
 
     /// The application's name.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.name(), "doc");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn name(&self) -> String {
         self.0.registry.application.clone()
     }
 
     /// The batch interval.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.batch_interval(), Duration::from_secs(1));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn batch_interval(&self) -> Duration {
         self.0.registry.batch_interval
     }
 
     /// Whether it runs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::ContextState;
+    ///
+    /// assert_eq!(context.state(), ContextState::Initialized);
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert_eq!(context.state(), ContextState::Active);
+    /// context.stop(true)?;
+    /// assert_eq!(context.state(), ContextState::Stopped);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn state(&self) -> ContextState {
         self.life().state
     }
@@ -219,6 +262,33 @@ impl StreamingContext {
     ///
     /// # Errors
     /// When no thread can be had.
+    ///
+    /// ```
+    /// use std::sync::mpsc::{Sender, channel};
+    /// # use std::time::Duration;
+    /// use tidemill::scheduler::{StreamingEvent, StreamingListener};
+    ///
+    /// struct Delays(Sender<u64>);
+    ///
+    /// impl StreamingListener for Delays {
+    ///     fn on_event(&mut self, event: &StreamingEvent) {
+    ///         if let StreamingEvent::BatchCompleted(batch) = event {
+    ///             let _ = self.0.send(batch.total_delay().unwrap_or_default());
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_millis(10)).build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// # queue.push_vec(vec!["high tide".to_owned()]);
+    /// let (sender, delays) = channel();
+    /// context.add_streaming_listener(Delays(sender))?;
+    /// context.start()?;
+    /// assert!(delays.recv().is_ok());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn add_streaming_listener(&self, listener: impl StreamingListener) -> Result<()> {
         self.0.bus.add(listener).map_err(|error| Error::System {
             what: "start a listener's thread",
@@ -282,6 +352,18 @@ impl StreamingContext {
     }
 
     /// Where HTTP sources are fed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let lines = context.http_stream("lines", None);
+    /// # lines.print();
+    /// // What the address `/ingest` of the admin server hands its posts to.
+    /// let ingest = context.ingest().clone();
+    /// # let _ = ingest;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn ingest(&self) -> &Ingest {
         &self.0.ingest
     }
@@ -290,6 +372,15 @@ impl StreamingContext {
     ///
     /// # Errors
     /// When its threads can't be had.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let answer = context.runtime()?.block_on(async { 6 * 7 });
+    /// assert_eq!(answer, 42);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn runtime(&self) -> Result<tokio::runtime::Handle> {
         if self.0.runtime.get().is_none() {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -315,6 +406,20 @@ impl StreamingContext {
     /// # Errors
     /// The first failure that nobody has been told of. After a failed batch the context still runs and
     /// tries it again: wait again, or stop it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// # let stopping = context.clone();
+    /// # std::thread::spawn(move || stopping.stop(true));
+    /// // Until another thread stops it, a signal does, or a batch fails.
+    /// context.await_termination()?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn await_termination(&self) -> Result<()> {
         self.wait(None).map(|_| ())
     }
@@ -323,6 +428,19 @@ impl StreamingContext {
     ///
     /// # Errors
     /// As [`StreamingContext::await_termination`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(!context.await_termination_or_timeout(Duration::from_millis(1))?);
+    /// context.stop(true)?;
+    /// assert!(context.await_termination_or_timeout(Duration::from_millis(1))?);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn await_termination_or_timeout(&self, limit: Duration) -> Result<bool> {
         self.wait(Some(Instant::now() + limit))
     }

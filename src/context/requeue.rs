@@ -42,6 +42,19 @@ impl StreamingContext {
     /// # Errors
     /// When the context isn't active, has no place for letters, that can't be read, or a log fails. What had
     /// been put back by then is put back.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).dead_letters(std::env::temp_dir().join("tidemill-doc-requeue").display().to_string()).build()?;
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// # lines.try_map(|line| line.parse::<u64>()).on_error(tidemill::rdd::ErrorPolicy::DeadLetters).print();
+    /// context.start()?;
+    /// // Every letter there is: none.
+    /// assert!(context.requeue_dead_letters(None)?.is_empty());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn requeue_dead_letters(&self, batch: Option<Time>) -> Result<Vec<RequeuedBatch>> {
         let intake = self.0.intake.get();
         let intake = intake.ok_or(Error::WrongState("the context isn't active"))?;

@@ -28,6 +28,35 @@ impl StreamingContext {
     /// `register` it; it begins anew after recovery.)
     ///
     /// See [`Accumulable`] for an example. Declare accumulators before the start, like streams.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use serde::{Deserialize, Serialize};
+    /// use tidemill::accumulator::Accumulable;
+    ///
+    /// #[derive(Default, Clone, Serialize, Deserialize)]
+    /// struct Longest(usize);
+    ///
+    /// impl Accumulable for Longest {
+    ///     type Input = usize;
+    ///     type Value = usize;
+    ///     fn add(&mut self, length: usize) {
+    ///         self.0 = self.0.max(length);
+    ///     }
+    ///     fn merge(&mut self, other: Self) {
+    ///         self.add(other.0);
+    ///     }
+    ///     fn value(&self) -> usize {
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// let longest = context.accumulator("longest", Longest::default());
+    /// longest.add(3);
+    /// longest.add(2);
+    /// assert_eq!(longest.value(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn accumulator<A: Accumulable>(&self, name: impl AsRef<str>, initial: A) -> Accumulator<A> {
         let (name, registry) = (name.as_ref(), &self.0.registry);
@@ -98,6 +127,19 @@ impl StreamingContext {
     }
 
     /// A value that closures read, made by `make` when it's first read. See [`Broadcast`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let limit = context.broadcast("limit", || 10u64);
+    /// let (numbers, _queue) = context.queue_stream::<u64>();
+    /// # let read = limit.clone();
+    /// let large = numbers.filter(move |n| *n > *limit.value());
+    /// # large.print();
+    /// assert_eq!(*read.value(), 10);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn broadcast<T: Send + Sync + 'static>(
         &self,
         name: impl AsRef<str>,
@@ -107,6 +149,16 @@ impl StreamingContext {
     }
 
     /// Its accumulators, with their values.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let lines = context.long_accumulator("lines");
+    /// lines.add(3);
+    /// assert_eq!(context.accumulators()[0].name, "lines");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn accumulators(&self) -> Vec<AccumulatorInfo> {
         let all = self.0.registry.accumulators.show().into_iter();
         all.map(|(name, value)| AccumulatorInfo { name, value })

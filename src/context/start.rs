@@ -21,6 +21,19 @@ impl StreamingContext {
     /// # Errors
     /// When the program is wrong, another driver owns the checkpoint location, the checkpoint can't be
     /// reconciled with the program, or the storage fails. Nothing runs then.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.print();
+    /// context.start()?;
+    /// // A second time changes nothing.
+    /// context.start()?;
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn start(&self) -> Result<()> {
         self.start_with(StartMode::GetOrCreate)
     }
@@ -29,6 +42,20 @@ impl StreamingContext {
     ///
     /// # Errors
     /// As [`StreamingContext::start`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::StartMode;
+    ///
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.print();
+    /// // On from a checkpoint; anew where there is none.
+    /// context.start_with(StartMode::GetOrCreate)?;
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn start_with(&self, mode: StartMode) -> Result<()> {
         {
             let mut life = self.life();

@@ -54,21 +54,74 @@ pub struct StateSize {
 
 impl StreamingContext {
     /// The batches of late.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_millis(10)).build()?;
+    /// let (lines, queue) = context.queue_stream::<str>();
+    /// lines.print();
+    /// queue.push_vec(vec!["high tide".to_owned()]);
+    /// context.start()?;
+    /// let progress = context.progress();
+    /// while progress.completed_batches().is_empty() {
+    ///     std::thread::sleep(Duration::from_millis(1));
+    /// }
+    /// context.stop(true)?;
+    /// assert!(progress.last_completed().is_some());
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.0.progress)
     }
 
     /// When it became active.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.started_at(), None);
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(context.started_at().is_some());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn started_at(&self) -> Option<Time> {
         self.life().started
     }
 
     /// The stream's time now, while it is active.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.now(), None);
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(context.now() >= context.started_at());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn now(&self) -> Option<Time> {
         self.engine().map(|engine| engine.clock.now())
     }
 
     /// How its receivers are doing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let lines = context.socket_text_stream("localhost:9999");
+    /// # lines.print();
+    /// let receivers = context.receivers();
+    /// assert_eq!(receivers[0].stream_name.as_str(), "socket");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn receivers(&self) -> Vec<ReceiverStatus> {
         self.inputs()
             .receivers
@@ -78,6 +131,23 @@ impl StreamingContext {
     }
 
     /// The rates that back-pressure holds its inputs to, while it is active; none without back-pressure.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// let context = StreamingContext::builder("doc", Duration::from_secs(1))
+    ///     .backpressure(true)
+    ///     .backpressure_initial_rate(5000.0)
+    ///     .build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.print();
+    /// assert!(context.rates().is_empty());
+    /// context.start()?;
+    /// let rates = context.rates();
+    /// assert_eq!(rates[0].rate_limit, Some(5000.0));
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn rates(&self) -> Vec<StreamRate> {
         self.engine()
             .map(|engine| engine.backpressure.rates())
@@ -85,11 +155,34 @@ impl StreamingContext {
     }
 
     /// Its operators and outputs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.count().print();
+    /// let kinds: Vec<String> = context.graph().operators.iter().map(|operator| operator.kind.to_string()).collect();
+    /// assert!(kinds.contains(&"count".to_owned()), "{kinds:?}");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn graph(&self) -> GraphDescriptor {
         GraphDescriptor::of(&self.0.registry)
     }
 
     /// Its inputs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// let sources = context.sources();
+    /// assert_eq!(sources[0].uid.as_str(), "queue");
+    /// assert!(!sources[0].is_receiver);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn sources(&self) -> Vec<SourceInfo> {
         let has_log = {
             let settings = self.settings();
@@ -119,6 +212,20 @@ impl StreamingContext {
     }
 
     /// What each output guarantees.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::sink::Guarantee;
+    ///
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.save_as_text_files("data/out/lines", None);
+    /// lines.print();
+    /// let guarantees: Vec<Guarantee> = context.guarantees().into_iter().map(|(_, guarantee)| guarantee).collect();
+    /// assert_eq!(guarantees, [Guarantee::Idempotent, Guarantee::AtLeastOnce]);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn guarantees(&self) -> Vec<(OperatorUid, Guarantee)> {
         let outputs = self.0.registry.outputs();
         outputs
@@ -128,6 +235,21 @@ impl StreamingContext {
     }
 
     /// The sizes of its states.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).checkpoint("memory:").build()?;
+    /// let (words, _queue) = context.queue_stream::<str>();
+    /// let totals = words.count_by_value().update_state_by_key(|new: &[u64], held: Option<&u64>| {
+    ///     Some(held.copied().unwrap_or_default() + new.iter().sum::<u64>())
+    /// });
+    /// let totals = totals.uid("totals");
+    /// # totals.print();
+    /// let sizes = context.state_sizes();
+    /// assert_eq!((sizes[0].uid.as_str(), sizes[0].keys), ("totals", 0));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn state_sizes(&self) -> Vec<StateSize> {
         let size = |node: &Arc<dyn crate::dstream::AnyNode>| {
             let state = node.core().state.as_ref()?;
@@ -141,11 +263,36 @@ impl StreamingContext {
     }
 
     /// How checkpoints are doing, while it is active.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).checkpoint("memory:").build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(context.checkpoint_status().is_some());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn checkpoint_status(&self) -> Option<CheckpointStatus> {
         self.engine().map(|engine| engine.checkpointer.shown())
     }
 
     /// The checkpoints that this driver wrote of late, newest first.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).checkpoint("memory:").build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// let cut = context.checkpoint_now(Duration::from_secs(60))?;
+    /// assert_eq!(context.checkpoint_history()[0].id, cut.id);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn checkpoint_history(&self) -> Vec<CheckpointInfo> {
         self.engine()
             .map(|engine| engine.checkpointer.history())
@@ -153,6 +300,19 @@ impl StreamingContext {
     }
 
     /// How the logs are doing, while it is active.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).checkpoint("memory:").build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// let names: Vec<&str> = context.logs().iter().map(|log| log.name).collect();
+    /// assert!(names.contains(&"driver"));
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn logs(&self) -> Vec<LogStatus> {
         let Some(engine) = self.engine() else {
             return Vec::new();
@@ -169,6 +329,18 @@ impl StreamingContext {
 
     /// How much room there is on its disks, and whether sources are held back for want of it, while it is
     /// active.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(context.space().is_some());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn space(&self) -> Option<SpaceStatus> {
         let sources = || {
             self.sources()
@@ -180,6 +352,14 @@ impl StreamingContext {
     }
 
     /// Events that listeners were too slow to take.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.dropped_events(), 0);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn dropped_events(&self) -> u64 {
         self.0.bus.dropped()
     }
@@ -188,17 +368,44 @@ impl StreamingContext {
     ///
     /// # Errors
     /// Everything that is wrong with it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.window(Duration::from_millis(1500), Duration::from_secs(1)).print();
+    /// let error = context.validate().unwrap_err();
+    /// assert!(error.to_string().contains("1.5s"));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn validate(&self) -> Result<()> {
         validate(&self.0.registry, self.settings().checkpoint.is_some())
     }
 
     /// Bytes of received blocks in memory.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.block_bytes_in_memory(), 0);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn block_bytes_in_memory(&self) -> u64 {
         self.engine()
             .map_or(0, |engine| engine.intake.store.bytes_in_memory())
     }
 
     /// Batches that aren't complete.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.pending_batches(), 0);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn pending_batches(&self) -> usize {
         self.engine()
             .and_then(|engine| engine.scheduler())
@@ -206,6 +413,19 @@ impl StreamingContext {
     }
 
     /// The next batch to be cut, while it is active.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.next_batch(), None);
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(context.next_batch() > context.started_at());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn next_batch(&self) -> Option<Time> {
         self.life()
             .running
@@ -214,6 +434,19 @@ impl StreamingContext {
     }
 
     /// How often the job generator has gone round: it stands still when the engine does.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.heartbeats(), None);
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(context.heartbeats().is_some());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn heartbeats(&self) -> Option<u64> {
         self.life()
             .running
@@ -273,6 +506,19 @@ impl StreamingContext {
     ///
     /// # Errors
     /// When the context isn't active, the checkpoint can't be written, or `limit` has passed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).checkpoint("memory:").build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// let cut = context.checkpoint_now(Duration::from_secs(60))?;
+    /// assert_eq!(context.checkpoint_history()[0].id, cut.id);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn checkpoint_now(&self, limit: Duration) -> Result<CheckpointInfo> {
         self.cut(None, limit)
     }
@@ -295,6 +541,19 @@ impl StreamingContext {
     }
 
     /// Why it isn't ready to work, each reason for people; empty when it is.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.obstacles(), ["the context is initialized"]);
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// assert!(context.obstacles().is_empty());
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn obstacles(&self) -> Vec<String> {
         let state = self.state();
         if state != ContextState::Active {

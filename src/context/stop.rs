@@ -17,6 +17,21 @@ impl StreamingContext {
     ///
     /// # Errors
     /// When the last checkpoint couldn't be written; the one before it and the log are whole.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// # let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// context.start()?;
+    /// // All that was received is processed.
+    /// context.stop(true)?;
+    /// // Again, it changes nothing.
+    /// context.stop(false)?;
+    /// assert!(context.start().is_err());
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn stop(&self, gracefully: bool) -> Result<()> {
         let running = {
             let mut life = self.life();

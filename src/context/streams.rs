@@ -29,6 +29,31 @@ const MAX_BODY: usize = 16 << 20;
 
 impl StreamingContext {
     /// A stream of what `receiver` stores.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::rdd::BoxError;
+    /// use tidemill::receiver::{Receiver, Store};
+    ///
+    /// struct Ticks;
+    ///
+    /// impl Receiver for Ticks {
+    ///     type Record = str;
+    ///
+    ///     async fn on_start(&mut self, store: Store<str>) -> Result<(), BoxError> {
+    ///         store.store_reliably(["tick"]).await?;
+    ///         store.stopped().await;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let ticks = context.receiver_stream(Ticks);
+    /// ticks.print();
+    /// assert!(context.sources()[0].is_receiver);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn receiver_stream<R: Receiver>(&self, receiver: R) -> DStream<R::Record> {
         self.receiver_at(
@@ -40,6 +65,31 @@ impl StreamingContext {
     }
 
     /// A stream of what `receiver` stores, known to checkpoints as `name`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::rdd::BoxError;
+    /// use tidemill::receiver::{Receiver, Store, ReceiverLimits};
+    ///
+    /// struct Ticks;
+    ///
+    /// impl Receiver for Ticks {
+    ///     type Record = str;
+    ///
+    ///     async fn on_start(&mut self, store: Store<str>) -> Result<(), BoxError> {
+    ///         store.store_reliably(["tick"]).await?;
+    ///         store.stopped().await;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let ticks = context.receiver_stream_with("ticks", Ticks, ReceiverLimits::default());
+    /// ticks.print();
+    /// assert_eq!(context.receivers()[0].stream_name.as_str(), "ticks");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn receiver_stream_with<R: Receiver>(
         &self,
@@ -52,6 +102,16 @@ impl StreamingContext {
 
     /// Lines of text from a TCP server, which is connected to again whenever it goes away. A socket can't
     /// send again what was lost on the way: lines are safe once they are in a durable block.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let lines = context.socket_text_stream("localhost:9999");
+    /// lines.count().print();
+    /// assert_eq!(context.sources()[0].location, "localhost:9999");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn socket_text_stream(&self, address: impl Into<String>) -> DStream<str> {
         let receiver = SocketReceiver::text(address, SocketOptions::default());
@@ -140,6 +200,16 @@ impl StreamingContext {
 
     /// Lines posted to `/ingest/NAME`, on the admin address, or on `listen` too where given. A post is
     /// answered when its lines are durable.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let lines = context.http_stream("visits", None);
+    /// lines.print();
+    /// assert_eq!(context.sources()[0].uid.as_str(), "visits");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn http_stream(&self, name: &str, listen: Option<SocketAddr>) -> DStream<str> {
         let source = HttpSource::new(name, self.ingest().clone(), listen, MAX_BODY);
@@ -147,6 +217,18 @@ impl StreamingContext {
     }
 
     /// Lines made up at a steady rate: the same for the same options, as often as they are read.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::source::RateOptions;
+    ///
+    /// let lines = context.rate_stream(RateOptions::default());
+    /// lines.count().print();
+    /// assert!(context.sources()[0].is_replayable);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn rate_stream(&self, options: RateOptions) -> DStream<str> {
         self.direct_at("rate", RateSource::new(options), Location::caller())
@@ -199,6 +281,18 @@ impl StreamingContext {
     }
 
     /// A stream of what a direct source plans.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::source::{RateOptions, RateSource};
+    ///
+    /// let lines = context.direct_stream(RateSource::new(RateOptions::default()));
+    /// lines.count().print();
+    /// assert!(!context.sources()[0].is_receiver);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn direct_stream<T: ?Sized + Element>(&self, source: impl DirectSource<T>) -> DStream<T> {
         let kind = source.kind();
@@ -206,6 +300,18 @@ impl StreamingContext {
     }
 
     /// A stream of what a direct source plans, known to checkpoints as `name`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::StreamingContext;
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// use tidemill::source::{RateOptions, RateSource};
+    ///
+    /// let lines = context.direct_stream_with("load", RateSource::new(RateOptions::default()));
+    /// lines.count().print();
+    /// assert_eq!(context.sources()[0].uid.as_str(), "load");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn direct_stream_with<T: ?Sized + Element>(
         &self,

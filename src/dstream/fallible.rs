@@ -12,7 +12,9 @@ use serde::Serialize;
 use super::{DStream, StreamNode};
 use crate::rdd::fallible::{OnError, PolicyCell, Write, by_serde};
 use crate::rdd::misfits::Misfits;
-use crate::rdd::{Data, Element, Emitter, ErrorPolicy, Key};
+use crate::rdd::{
+    BoxError, Data, Element, Emitter, ErrorPolicy, FailedRecord, Key, PartitionRecords, Rdd,
+};
 
 impl<T: ?Sized + Element> DStream<T> {
     /// Says what becomes of a record at which this operator fails, one of those whose names begin with
@@ -72,8 +74,24 @@ impl<T: ?Sized + Element> DStream<T> {
         write: Write<T>,
         step: impl Fn(&T, &mut Emitter<'_, '_, U>) -> Result<(), E> + Send + Sync + 'static,
     ) -> DStream<U> {
+        let step = Arc::new(step);
+        self.asking(kind, caller, move |rdd, on_error| {
+            let step = Arc::clone(&step);
+            rdd.fallible(on_error, write, move |value, out| {
+                step(value, out).map_err(|error| error.to_string())
+            })
+        })
+    }
+
+    /// An operator whose dataset `make` makes of this one's, told what becomes of records that fail.
+    fn asking<U: ?Sized + Element>(
+        &self,
+        kind: &'static str,
+        caller: &'static Location<'static>,
+        make: impl Fn(&Rdd<T>, OnError) -> Rdd<U> + Send + Sync + 'static,
+    ) -> DStream<U> {
         let policy: Arc<PolicyCell> = Arc::default();
-        let (parent, step, at) = (Arc::clone(self.node()), Arc::new(step), Arc::clone(&policy));
+        let (parent, at) = (Arc::clone(self.node()), Arc::clone(&policy));
         let parts = self.child(kind, caller);
         let dropped = std::sync::OnceLock::new();
         let node = StreamNode::register_with(self.registry(), parts, move |core, _, time| {
@@ -85,10 +103,7 @@ impl<T: ?Sized + Element> DStream<T> {
                 policy: Arc::clone(&at),
                 dropped: Arc::clone(dropped.get_or_init(|| Arc::new(Misfits::new(core.uid())))),
             };
-            let step = Arc::clone(&step);
-            Ok(Some(rdd.fallible(on_error, write, move |value, out| {
-                step(value, out).map_err(|error| error.to_string())
-            })))
+            Ok(Some(make(&rdd, on_error)))
         });
         self.registry()
             .dead_letters
@@ -160,6 +175,60 @@ impl<T: ?Sized + Element + Serialize> DStream<T> {
             })
         };
         self.fallible("try_filter", Location::caller(), by_serde, step)
+    }
+
+    /// The elements that `f` makes of each whole partition of a batch, as with
+    /// [`map_partitions`](DStream::map_partitions), from a function that may fail at single records: for each it
+    /// yields what it made of it, or the record itself, [`failed`](crate::rdd::PartitionRecord::failed), with why.
+    /// What becomes of those is said by [`on_error`](DStream::on_error); what else was yielded counts, and records
+    /// about which nothing is yielded are left out.
+    ///
+    /// An error of `f` itself is no record's fault (a connection that can't be had): the task is tried again and
+    /// then the batch fails, whatever the policy. A letter knows where its record came from, though partitions
+    /// are worked on as a whole; what is made of them isn't of any one record, so operators behind this one
+    /// don't.
+    ///
+    /// Spark has no such thing: its `mapPartitions` fails its task at the first record that throws.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    /// use tidemill::rdd::ErrorPolicy;
+    ///
+    /// # fn main() -> tidemill::Result<()> {
+    /// # let folder = std::env::temp_dir().join("tidemill-doc-try-partitions").display().to_string();
+    /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+    ///     .dead_letters(folder)
+    ///     .build()?;
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// let numbers = lines
+    ///     .try_map_partitions(|lines| {
+    ///         // Costly to read, and used for the whole partition.
+    ///         let names: Vec<String> = vec!["one".to_owned(), "two".to_owned()];
+    ///         Ok(lines.map(move |line| match names.iter().position(|name| *name == *line) {
+    ///             Some(found) => Ok(found + 1),
+    ///             None => Err(line.failed("no number is called so")),
+    ///         }))
+    ///     })
+    ///     .on_error(ErrorPolicy::DeadLetters);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn try_map_partitions<U, I>(
+        &self,
+        f: impl Fn(PartitionRecords<T::Own>) -> Result<I, BoxError> + Send + Sync + 'static,
+    ) -> DStream<U>
+    where
+        U: Data,
+        I: IntoIterator<Item = Result<U, FailedRecord<T::Own>>>,
+    {
+        let f = Arc::new(f);
+        let make = move |rdd: &Rdd<T>, on_error| {
+            let f = Arc::clone(&f);
+            rdd.fallible_partitions(on_error, by_serde, move |records| f(records))
+        };
+        self.asking("try_map_partitions", Location::caller(), make)
     }
 }
 

@@ -50,6 +50,19 @@ impl<K: StateKey, S: StateValue, U: Data> From<MapWithStateDStream<K, S, U>> for
 
 impl<K: StateKey, S: StateValue, U: Data> MapWithStateDStream<K, S, U> {
     /// As [`DStream::uid`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// # let (words, _queue) = context.queue_stream::<(String, u64)>();
+    /// let spec = StateSpec::function(|_: &String, n: Option<&u64>, last: &mut State<'_, u64>| {
+    ///     n.map(|n| last.update(*n))
+    /// });
+    /// let last = words.map_with_state(spec).uid("last");
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn uid(self, uid: impl AsRef<str>) -> Self {

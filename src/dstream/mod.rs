@@ -130,6 +130,35 @@ impl<T: ?Sized + Element> DStream<T> {
 
     /// Keeps each dataset in memory once computed, for as long as later batches read it. Windowed and
     /// stateful streams do so by themselves.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (numbers, queue) = context.queue_stream::<u64>();
+    /// // Computed once, though two windows read it.
+    /// let squares = numbers.map(|n| n * n).persist();
+    /// let second = Duration::from_secs(1);
+    /// let both = squares.window(second * 2, second).union(&squares.window(second, second));
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # both.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![2]), [4, 4]);
+    /// assert_eq!(next(vec![3]), [4, 9, 9]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[must_use]
     pub fn persist(self) -> Self {
         self.node.core().persist();
@@ -182,6 +211,32 @@ impl<T: ?Sized + Element> DStream<T> {
     }
 
     /// As [`DStream::persist`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (numbers, queue) = context.queue_stream::<u64>();
+    /// let squares = numbers.map(|n| n * n).cache();
+    /// let sums = squares.reduce(|a, b| a + b);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # sums.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![2, 3]), [13]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[must_use]
     pub fn cache(self) -> Self {
         self.persist()

@@ -44,6 +44,28 @@ impl<T: ?Sized + Element> DStream<T> {
     /// Runs `f` once a batch with the batch's dataset, on the driver; the dataset's actions run on the
     /// CPU pool. A batch that is run again after a failure or a restart calls `f` again: write by batch
     /// time, or implement [`Sink`], to write once.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use std::sync::mpsc::channel;
+    /// use tidemill::rdd::BoxError;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_millis(10)).build()?;
+    /// let (numbers, queue) = context.queue_stream::<u64>();
+    /// let (sender, sums) = channel();
+    /// numbers.for_each_rdd(move |rdd, time| -> Result<(), BoxError> {
+    ///     if let Some(sum) = rdd.reduce(|a, b| a + b)? {
+    ///         sender.send((time, sum))?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// queue.push_vec(vec![1, 2, 3]);
+    /// context.start()?;
+    /// let (_time, sum) = sums.recv().unwrap();
+    /// assert_eq!(sum, 6);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn for_each_rdd<R: Outcome>(&self, f: impl Fn(&Rdd<T>, Time) -> R + Send + Sync + 'static) {
         let f = move |identity: &BatchIdentity, rdd: &Rdd<T>| f(rdd, identity.time).into_result();
@@ -51,6 +73,29 @@ impl<T: ?Sized + Element> DStream<T> {
     }
 
     /// Runs `f` on each partition of each batch, on the CPU pool.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use std::sync::mpsc::channel;
+    /// use tidemill::rdd::BoxError;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_millis(10)).build()?;
+    /// let (numbers, queue) = context.queue_stream::<u64>();
+    /// let (sender, lists) = channel();
+    /// numbers.for_each_partition(move |partition, _time| -> Result<(), BoxError> {
+    ///     // What is set up here is there for a whole partition.
+    ///     let mut list = Vec::new();
+    ///     partition.for_each(|number| list.push(*number))?;
+    ///     Ok(sender.send((partition.index(), list))?)
+    /// });
+    /// queue.push(context.parallelize_with(vec![1, 2, 3, 4], 2));
+    /// context.start()?;
+    /// let mut written: Vec<_> = lists.iter().take(2).collect();
+    /// written.sort();
+    /// assert_eq!(written, [(0, vec![1, 2]), (1, vec![3, 4])]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn for_each_partition<R: Outcome>(
         &self,
@@ -116,12 +161,35 @@ impl<T: ?Sized + Element> DStream<T> {
     }
 
     /// Commits each batch to `sink`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidemill::sink::TextFiles;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.sink(TextFiles::open("data/out/lines", Some("txt"))?);
+    /// assert_eq!(context.graph().outputs.len(), 1);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     #[track_caller]
     pub fn sink(&self, sink: impl Sink<T>) {
         self.sink_at(sink, None, Location::caller());
     }
 
     /// As [`DStream::sink`], known to checkpoints under `uid`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidemill::sink::TextFiles;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.sink_with_uid(TextFiles::open("data/out/lines", None)?, "written-lines");
+    /// let (uid, _guarantee) = &context.guarantees()[0];
+    /// assert_eq!(uid.as_str(), "written-lines");
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     #[track_caller]
     pub fn sink_with_uid(&self, sink: impl Sink<T>, uid: impl AsRef<str>) {
         self.sink_at(sink, Some(uid.as_ref()), Location::caller());
@@ -197,12 +265,28 @@ impl<T: ?Sized + Element> DStream<T> {
 
 impl<T: ?Sized + Element + TextForm> DStream<T> {
     /// Prints the first ten elements of each batch, headed by the batch time.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.count_by_value().print();
+    /// assert!(context.validate().is_ok());
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn print(&self) {
         self.sink_at(Console::stdout(10), None, Location::caller());
     }
 
     /// Prints the first `rows` elements of each batch, headed by the batch time.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.print_rows(100);
+    /// assert!(context.validate().is_ok());
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn print_rows(&self, rows: usize) {
         self.sink_at(Console::stdout(rows), None, Location::caller());
@@ -211,6 +295,26 @@ impl<T: ?Sized + Element + TextForm> DStream<T> {
     /// Writes each batch to the folder `PREFIX-TIME_MS[.SUFFIX]`, one file a partition, in place all at
     /// once or not at all; a batch that is run again finds its folder and leaves it as it is. The prefix
     /// is a path, or a place in an object store such as `s3://BUCKET/PATH`: see [`TextFiles::open`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let prefix = folder.path().join("counts").display().to_string();
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (words, queue) = context.queue_stream::<str>();
+    /// words.count_by_value().save_as_text_files(&prefix, Some("txt"));
+    /// queue.push_vec(vec!["tide".to_owned()]);
+    /// context.start()?;
+    /// # clock.advance(Duration::from_secs(1));
+    /// # while !folder.path().join("counts-101000.txt").exists() { std::thread::sleep(Duration::from_millis(1)) }
+    /// # context.stop(true)?;
+    /// // The batch of 101 seconds after the epoch.
+    /// let batch = format!("{prefix}-101000.txt");
+    /// assert!(std::path::Path::new(&batch).join("_SUCCESS").exists());
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn save_as_text_files(&self, prefix: impl AsRef<str>, suffix: Option<&str>) {
         let caller = Location::caller();

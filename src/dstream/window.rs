@@ -58,6 +58,34 @@ impl<T: ?Sized + Element> DStream<T> {
 
     /// How many elements came in the last `length`, every `slide`, as one element; 0 for an empty window,
     /// also for the first ones, for which Spark yields nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (letters, queue) = context.queue_stream::<char>();
+    /// let second = Duration::from_secs(1);
+    /// let counts = letters.count_by_window(second * 2, second);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # counts.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec!['a']), [1]);
+    /// assert_eq!(next(vec!['b', 'c']), [3]);
+    /// assert_eq!(next(vec![]), [2]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn count_by_window(&self, length: Duration, slide: Duration) -> DStream<u64> {
         let caller = Location::caller();
@@ -74,6 +102,34 @@ impl<T: ?Sized + Element> DStream<T> {
     }
 
     /// Each distinct element of the last `length` with how often it occurs there, every `slide`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (letters, queue) = context.queue_stream::<char>();
+    /// let second = Duration::from_secs(1);
+    /// let counts = letters.count_by_value_and_window(second * 2, second);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # counts.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec!['a', 'b']), [('a', 1), ('b', 1)]);
+    /// assert_eq!(next(vec!['b']), [('a', 1), ('b', 2)]);
+    /// assert_eq!(next(vec![]), [('b', 1)]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn count_by_value_and_window(
         &self,
@@ -89,6 +145,32 @@ impl<T: ?Sized + Element> DStream<T> {
     }
 
     /// As [`DStream::count_by_value_and_window`], in so many partitions.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (letters, queue) = context.queue_stream::<char>();
+    /// let second = Duration::from_secs(1);
+    /// let counts = letters.count_by_value_and_window_with(second * 2, second, 8);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # counts.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec!['b', 'a', 'b']), [('a', 1), ('b', 2)]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn count_by_value_and_window_with(
         &self,
@@ -114,15 +196,16 @@ impl<T: ?Sized + Element> DStream<T> {
         T: Hash + Eq,
         T::Own: StateKey,
     {
+        let partitioning = self.partitioning::<T::Own>(partitions, caller);
+        let partitions = partitioning.partitions();
         let counts = self.derive("count_by_value", caller, move |rdd| {
-            rdd.count_by_value(Partitioning::Hash(partitions.max(1)))
+            rdd.count_by_value(Partitioning::Hash(partitions))
         });
         let method = Inverse {
             add: |a: &u64, b: &u64| a + b,
             inverse: |a: &u64, b: &u64| a - b,
             keep: |(_, count): &(T::Own, u64)| *count > 0,
         };
-        let partitioning = Partitioning::Hash(partitions.max(1));
         let kind = "count_by_value_and_window";
         Windowing::new(kind, length, slide, partitioning, caller).over(
             self,
@@ -158,6 +241,35 @@ impl<T: StateValue> DStream<T> {
     ///
     /// `f` must be associative; within a batch elements are combined in any order, batches in theirs. Each
     /// batch is combined once, whatever the length: Spark combines all batches of a window each time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (readings, queue) = context.queue_stream::<u64>();
+    /// let second = Duration::from_secs(1);
+    /// let highest = readings.reduce_by_window(|a, b| *a.max(b), second * 2, second);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # highest.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![3, 7]), [7]);
+    /// assert_eq!(next(vec![5]), [7]);
+    /// assert_eq!(next(vec![]), [5]);
+    /// assert_eq!(next(vec![]), []);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn reduce_by_window(
         &self,
@@ -181,6 +293,35 @@ impl<T: StateValue> DStream<T> {
     /// As [`DStream::reduce_by_window`], made of the window before: what entered is added by `f`, what left
     /// is taken away by `inverse`. Once something came there is always a value: what `inverse` leaves of
     /// the last.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (readings, queue) = context.queue_stream::<u64>();
+    /// let second = Duration::from_secs(1);
+    /// let sums = readings.reduce_by_window_inverse(|a, b| a + b, |a, b| a - b, second * 2, second);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # sums.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![3, 7]), [10]);
+    /// assert_eq!(next(vec![5]), [15]);
+    /// assert_eq!(next(vec![]), [5]);
+    /// assert_eq!(next(vec![]), [0]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn reduce_by_window_inverse(
         &self,

@@ -12,6 +12,34 @@ use crate::time::Time;
 impl<K: Key, V: Data> DStream<(K, V)> {
     /// All values of each key in the last `length`, every `slide`, in any order. As there is nothing to
     /// combine, a window costs its length: prefer a window that combines.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (pairs, queue) = context.queue_stream::<(char, u64)>();
+    /// let second = Duration::from_secs(1);
+    /// let lists = pairs.group_by_key_and_window(second * 2, second);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # lists.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![('a', 1)]), [('a', vec![1])]);
+    /// assert_eq!(next(vec![('a', 2), ('b', 3)]).len(), 2);
+    /// assert_eq!(next(vec![]), [('a', vec![2]), ('b', vec![3])]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn group_by_key_and_window(
         &self,
@@ -22,6 +50,32 @@ impl<K: Key, V: Data> DStream<(K, V)> {
     }
 
     /// As [`DStream::group_by_key_and_window`], partitioned as said.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (pairs, queue) = context.queue_stream::<(char, u64)>();
+    /// let second = Duration::from_secs(1);
+    /// let lists = pairs.group_by_key_and_window_with(second * 2, second, 8);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # lists.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![('b', 1), ('a', 2)]), [('a', vec![2]), ('b', vec![1])]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn group_by_key_and_window_with(
         &self,
@@ -62,6 +116,34 @@ impl<K: StateKey, V: StateValue> DStream<(K, V)> {
     }
 
     /// As [`DStream::reduce_by_key_and_window`], partitioned as said.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (readings, queue) = context.queue_stream::<(char, u64)>();
+    /// let second = Duration::from_secs(1);
+    /// let highest = readings.reduce_by_key_and_window_with(|a, b| *a.max(b), second * 2, second, 8);
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # highest.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![('a', 7), ('b', 1)]), [('a', 7), ('b', 1)]);
+    /// assert_eq!(next(vec![('a', 5)]), [('a', 7), ('b', 1)]);
+    /// assert_eq!(next(vec![]), [('a', 5)]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn reduce_by_key_and_window_with(
         &self,
@@ -81,6 +163,7 @@ impl<K: StateKey, V: StateValue> DStream<(K, V)> {
         partitioning: Partitioning<K>,
         caller: &'static Location<'static>,
     ) -> DStream<(K, V)> {
+        let partitioning = self.partitioning(partitioning, caller);
         let f = Arc::new(f);
         let reduced = self.reduced_by_key(&f, &partitioning, caller);
         let method = Suffixes(move |a: &V, b: &V| f(a, b));
@@ -130,6 +213,41 @@ impl<K: StateKey, V: StateValue> DStream<(K, V)> {
     }
 
     /// As [`DStream::reduce_by_key_and_window_inverse`], partitioned as said.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
+    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
+    /// # let context = builder.build()?;
+    /// let (counts, queue) = context.queue_stream::<(char, u64)>();
+    /// let second = Duration::from_secs(1);
+    /// let sums = counts.reduce_by_key_and_window_inverse_with(
+    ///     |a, b| a + b,
+    ///     |a, b| a - b,
+    ///     second * 2,
+    ///     second,
+    ///     |(_, sum)| *sum > 0,
+    ///     8,
+    /// );
+    /// # let (sender, results) = std::sync::mpsc::channel();
+    /// # sums.for_each_rdd(move |rdd, _| -> Result<(), tidemill::rdd::BoxError> {
+    /// #     let mut all = rdd.collect()?;
+    /// #     all.sort();
+    /// #     Ok(sender.send(all)?)
+    /// # });
+    /// # context.start()?;
+    /// // What the batches of a second each yield.
+    /// let next = |batch: Vec<_>| {
+    ///     queue.push_vec(batch);
+    ///     clock.advance(Duration::from_secs(1));
+    ///     results.recv().unwrap()
+    /// };
+    /// assert_eq!(next(vec![('a', 7), ('b', 1)]), [('a', 7), ('b', 1)]);
+    /// assert_eq!(next(vec![('a', 5)]), [('a', 12), ('b', 1)]);
+    /// assert_eq!(next(vec![]), [('a', 5)]);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[track_caller]
     pub fn reduce_by_key_and_window_inverse_with(
         &self,
@@ -141,7 +259,8 @@ impl<K: StateKey, V: StateValue> DStream<(K, V)> {
         partitioning: impl Into<Partitioning<K>>,
     ) -> DStream<(K, V)> {
         let caller = Location::caller();
-        let windowing = Windowing::new(BY_KEY, length, slide, partitioning.into(), caller);
+        let partitioning = self.partitioning(partitioning, caller);
+        let windowing = Windowing::new(BY_KEY, length, slide, partitioning, caller);
         self.inverse(f, inverse, keep, windowing)
     }
 

@@ -144,11 +144,33 @@ impl GraphDescriptor {
     }
 
     /// The operator of this uid.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (words, _queue) = context.queue_stream::<str>();
+    /// let words = words.map(str::to_owned).uid("words");
+    /// let second = context.batch_interval();
+    /// words.window(second * 3, second).count().print();
+    /// let graph = context.graph();
+    /// assert!(graph.operator(&tidemill::OperatorUid::new("words")).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn operator(&self, uid: &OperatorUid) -> Option<&OperatorDescriptor> {
         self.operators.iter().find(|operator| operator.uid == *uid)
     }
 
     /// Whether any operator reads its parents' past.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (words, _queue) = context.queue_stream::<str>();
+    /// let words = words.map(str::to_owned).uid("words");
+    /// let second = context.batch_interval();
+    /// words.window(second * 3, second).count().print();
+    /// let graph = context.graph();
+    /// assert!(graph.reads_the_past());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reads_the_past(&self) -> bool {
         self.operators
             .iter()
@@ -156,11 +178,33 @@ impl GraphDescriptor {
     }
 
     /// Whether any operator's results are of several batches, and in phase with the first.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (words, _queue) = context.queue_stream::<str>();
+    /// let words = words.map(str::to_owned).uid("words");
+    /// let second = context.batch_interval();
+    /// words.window(second * 3, second).count().print();
+    /// let graph = context.graph();
+    /// assert!(graph.has_windows());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn has_windows(&self) -> bool {
         self.reads_the_past() || self.operators.iter().any(|operator| operator.window_ms > 0)
     }
 
     /// Whether any operator has state.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (words, _queue) = context.queue_stream::<str>();
+    /// let words = words.map(str::to_owned).uid("words");
+    /// let second = context.batch_interval();
+    /// words.window(second * 3, second).count().print();
+    /// let graph = context.graph();
+    /// assert!(!graph.has_state());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn has_state(&self) -> bool {
         self.operators
             .iter()

@@ -28,6 +28,18 @@ impl<A: Data> RddNode<A> for Aggregated<A> {
 
 impl<T: ?Sized + Element> Rdd<T> {
     /// All elements folded into one: `fold` takes in chunks, `merge` joins what two threads folded.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let words = context.parallelize(vec!["high", "tide", "ebb"]);
+    /// let lengths = words.aggregate(
+    ///     || 0,
+    ///     |sum, chunk| chunk.for_each(|word| *sum += word.len()),
+    ///     |sum, other| *sum += other,
+    /// );
+    /// assert_eq!(lengths.collect()?, [11]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn aggregate<A: Data>(
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,

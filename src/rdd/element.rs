@@ -100,6 +100,13 @@ pub enum Chunk<'a, T: ?Sized + Element> {
 
 impl<T: ?Sized + Element> Chunk<'_, T> {
     /// How many elements there are.
+    ///
+    /// ```
+    /// use tidemill::rdd::Chunk;
+    ///
+    /// let chunk = Chunk::<char>::Shared(&vec!['a', 'b']);
+    /// assert_eq!(chunk.len(), 2);
+    /// ```
     pub fn len(&self) -> usize {
         match self {
             Chunk::Owned(buffer) => buffer.len(),
@@ -109,11 +116,25 @@ impl<T: ?Sized + Element> Chunk<'_, T> {
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// use tidemill::rdd::Chunk;
+    ///
+    /// assert!(Chunk::<char>::Shared(&Vec::new()).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Visits each element in order.
+    ///
+    /// ```
+    /// use tidemill::rdd::Chunk;
+    ///
+    /// let mut seen = Vec::new();
+    /// Chunk::<char>::Shared(&vec!['a', 'b']).for_each(|letter| seen.push(*letter));
+    /// assert_eq!(seen, ['a', 'b']);
+    /// ```
     #[inline]
     pub fn for_each(&self, mut visit: impl FnMut(&T)) {
         // As few copies of `visit` as can be, so that it is inlined into each.
@@ -126,6 +147,14 @@ impl<T: ?Sized + Element> Chunk<'_, T> {
     }
 
     /// Hands out each element in order, cloned only where it can't be moved.
+    ///
+    /// ```
+    /// use tidemill::rdd::Chunk;
+    ///
+    /// let (mut letters, mut taken) = (vec!['a', 'b'], Vec::new());
+    /// Chunk::<char>::Owned(&mut letters).into_each(|letter| taken.push(letter));
+    /// assert_eq!((letters.len(), taken), (0, vec!['a', 'b']));
+    /// ```
     pub fn into_each(self, mut take: impl FnMut(T::Own)) {
         match self {
             Chunk::Owned(buffer) => buffer.drain_each(take),
@@ -135,6 +164,14 @@ impl<T: ?Sized + Element> Chunk<'_, T> {
     }
 
     /// Appends all elements to `buffer`, as views where they are text of the same source.
+    ///
+    /// ```
+    /// use tidemill::rdd::Chunk;
+    ///
+    /// let (held, mut all) = (vec!['b', 'c'], vec!['a']);
+    /// Chunk::<char>::Shared(&held).append_to(&mut all);
+    /// assert_eq!(all, ['a', 'b', 'c']);
+    /// ```
     pub fn append_to(self, buffer: &mut T::Buffer) {
         match self {
             Chunk::Owned(from) if buffer.is_empty() => std::mem::swap(from, buffer),

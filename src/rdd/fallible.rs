@@ -108,17 +108,25 @@ pub(crate) fn by_serde<T: ?Sized + Serialize>(value: &T) -> serde_json::Value {
 }
 
 /// One partition's pass through a fallible step.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     on_error: &'a OnError,
     policy: ErrorPolicy,
     /// What was put aside, each with the number of its element.
     aside: Vec<(u64, PutAside)>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    pub(super) fn new(on_error: &'a OnError) -> Self {
+        Self {
+            on_error,
+            policy: on_error.policy.get(),
+            aside: Vec::new(),
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    fn failed(
+    pub(super) fn failed(
         &mut self,
         number: u64,
         record: impl FnOnce() -> serde_json::Value,
@@ -147,32 +155,53 @@ impl Pass<'_> {
         }
         Ok(())
     }
+
+    /// Leaves what was put aside, each with where it came from.
+    pub(super) fn end<T: ?Sized + Element>(
+        self,
+        parent: &dyn RddNode<T>,
+        partition: usize,
+    ) -> Result<(), Stop> {
+        let mut aside = self.aside;
+        if aside.is_empty() {
+            return Ok(());
+        }
+        aside.sort_by_key(|(number, _)| *number);
+        find(parent, partition, &mut aside)?;
+        let aside = aside.into_iter().map(|(_, aside)| aside);
+        let _ = effects::with(aside_id(), Aside::default, |all: &mut Aside| {
+            all.0.extend(aside);
+        });
+        Ok(())
+    }
 }
 
-impl<T: ?Sized + Element, F> Fallible<T, F> {
-    /// Finds out where the elements of these numbers came from.
-    fn find(&self, partition: usize, aside: &mut [(u64, PutAside)]) -> Result<(), Stop> {
-        let mut wanted = aside.iter_mut().peekable();
-        let mut number = 0;
-        let mut look = |chunk: Chunk<'_, T>| {
-            chunk.for_each(|_| {
-                if let Some((_, aside)) = wanted.next_if(|(wanted, _)| *wanted == number) {
-                    aside.position = position::current();
-                }
-                number += 1;
-            });
-            match wanted.peek() {
-                Some(_) => Ok(()),
-                None => Err(Stop::Enough),
+/// Finds out where the elements of these numbers, in order, came from.
+fn find<T: ?Sized + Element>(
+    parent: &dyn RddNode<T>,
+    partition: usize,
+    aside: &mut [(u64, PutAside)],
+) -> Result<(), Stop> {
+    let mut wanted = aside.iter_mut().peekable();
+    let mut number = 0;
+    let mut look = |chunk: Chunk<'_, T>| {
+        chunk.for_each(|_| {
+            if let Some((_, aside)) = wanted.next_if(|(wanted, _)| *wanted == number) {
+                aside.position = position::current();
             }
-        };
-        // What it leaves was left by the first pass.
-        let (looked, _) =
-            effects::collected(|| position::seek(|| self.parent.compute(partition, &mut look)));
-        match looked {
-            Err(Stop::Enough) => Ok(()),
-            other => other,
+            number += 1;
+        });
+        match wanted.peek() {
+            Some(_) => Ok(()),
+            None => Err(Stop::Enough),
         }
+    };
+    // What it leaves was left by the first pass.
+    let (looked, _) =
+        effects::collected(|| position::seek(|| parent.compute(partition, &mut look)));
+    match looked {
+        Err(Stop::Enough) => Ok(()),
+        other => other,
     }
 }
 
@@ -192,11 +221,7 @@ where
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, U>) -> Result<(), Stop> {
         let mut emitter = Emitter::new(sink);
-        let mut pass = Pass {
-            on_error: &self.on_error,
-            policy: self.on_error.policy.get(),
-            aside: Vec::new(),
-        };
+        let mut pass = Pass::new(&self.on_error);
         let mut next = 0;
         self.parent.compute(partition, &mut |chunk| {
             emitter.begin_chunk(&chunk);
@@ -215,15 +240,7 @@ where
             emitter.end_chunk()
         })?;
         emitter.end()?;
-        let mut aside = pass.aside;
-        if !aside.is_empty() {
-            self.find(partition, &mut aside)?;
-            let aside = aside.into_iter().map(|(_, aside)| aside);
-            let _ = effects::with(aside_id(), Aside::default, |all: &mut Aside| {
-                all.0.extend(aside);
-            });
-        }
-        Ok(())
+        pass.end(&*self.parent, partition)
     }
 }
 

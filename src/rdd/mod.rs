@@ -12,6 +12,7 @@ mod aggregate;
 mod cache;
 mod element;
 pub(crate) mod fallible;
+mod fallible_partitions;
 mod join;
 mod key_index;
 pub(crate) mod misfits;
@@ -37,6 +38,7 @@ pub use actions::Partition;
 pub use cache::StorageLevel;
 pub use element::{Buffer, Chunk, Data, Element};
 pub use fallible::ErrorPolicy;
+pub use fallible_partitions::{FailedRecord, PartitionRecord, PartitionRecords};
 pub use key_index::KeyIndex;
 pub use narrow::Emitter;
 pub use pairs::Key;
@@ -133,11 +135,24 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// How many partitions there are.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.parallelize_with(vec![1, 2, 3], 2).partitions(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn partitions(&self) -> usize {
         self.node.partitions()
     }
 
     /// The pool that runs its actions.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let numbers = context.parallelize(vec![1, 2, 3]);
+    /// assert!(numbers.executor().parallelism() >= 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn executor(&self) -> &Executor {
         &self.executor
     }

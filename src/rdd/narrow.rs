@@ -29,6 +29,13 @@ impl<'a, 's, U: ?Sized + Element> Emitter<'a, 's, U> {
     }
 
     /// Yields a copy of `value`; a `&str` out of the record at hand isn't copied.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// // A word lies in its line: it isn't copied.
+    /// let words = lines.flat_map::<str>(|line, out| line.split(' ').for_each(|word| out.emit(word)));
+    /// ```
     #[inline]
     pub fn emit(&mut self, value: &U) {
         self.buffer.push(value);
@@ -38,6 +45,12 @@ impl<'a, 's, U: ?Sized + Element> Emitter<'a, 's, U> {
     }
 
     /// Yields `value`.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// let capitals = lines.flat_map::<str>(|line, out| out.emit_owned(line.to_uppercase()));
+    /// ```
     #[inline]
     pub fn emit_owned(&mut self, value: U::Own) {
         self.buffer.push_owned(value);
@@ -152,6 +165,13 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// One element for each.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let numbers = context.parallelize(vec![1, 2, 3]);
+    /// assert_eq!(numbers.map(|n| n * 10).collect()?, [10, 20, 30]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn map<U: Data>(&self, f: impl Fn(&T) -> U + Send + Sync + 'static) -> Rdd<U> {
         self.narrow(move |chunk, out: &mut Emitter<'_, '_, U>| {
             chunk.for_each(|value| out.emit_owned(f(value)));
@@ -159,6 +179,14 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// Any number of elements for each: `f` emits them.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let lines = context.parallelize(vec!["high tide", "ebb"]);
+    /// let words = lines.flat_map::<String>(|line, out| line.split(' ').for_each(|word| out.emit_owned(word.to_owned())));
+    /// assert_eq!(words.collect()?, ["high", "tide", "ebb"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flat_map<U: ?Sized + Element>(
         &self,
         f: impl Fn(&T, &mut Emitter<'_, '_, U>) + Send + Sync + 'static,
@@ -167,6 +195,13 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// The elements for which `keep` holds.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let numbers = context.parallelize(vec![1, 2, 3]);
+    /// assert_eq!(numbers.filter(|n| n % 2 == 1).collect()?, [1, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn filter(&self, keep: impl Fn(&T) -> bool + Send + Sync + 'static) -> Rdd<T> {
         self.narrow(move |chunk, out| {
             chunk.for_each(|value| {
@@ -178,6 +213,14 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// The elements that `f` makes of each whole partition. Holds one partition in memory at a time.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let numbers = context.parallelize_with(vec![1, 2, 3, 4], 2);
+    /// let sums = numbers.map_partitions(|all| [all.iter().sum::<i32>()]);
+    /// assert_eq!(sums.collect()?, [3, 7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn map_partitions<U: Data, I: IntoIterator<Item = U>>(
         &self,
         f: impl Fn(Vec<T::Own>) -> I + Send + Sync + 'static,
@@ -192,6 +235,13 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// Each partition as one list.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let numbers = context.parallelize_with(vec![1, 2, 3, 4], 2);
+    /// assert_eq!(numbers.glom().collect()?, [[1, 2], [3, 4]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn glom(&self) -> Rdd<Vec<T::Own>> {
         self.map_partitions(|elements| [elements])
     }

@@ -58,6 +58,15 @@ where
 {
     /// Each distinct element with how often it occurs. Text is looked up as a view: a word is copied
     /// once, when it is new.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let letters = context.parallelize(vec!['a', 'b', 'a']);
+    /// let mut all = letters.count_by_value(4).collect()?;
+    /// all.sort();
+    /// assert_eq!(all, [('a', 2), ('b', 1)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn count_by_value(&self, partitioning: impl Into<Partitioning<T>>) -> Rdd<(T::Own, u64)> {
         combine(self, partitioning.into(), Count)
     }
@@ -79,6 +88,21 @@ impl<K: Data + Hash + Eq> Key for K {}
 impl<K: Key, V: Data> Rdd<(K, V)> {
     /// The values of each key combined: `create` makes an accumulator of a key's first value,
     /// `merge_value` adds another, `merge` joins two accumulators.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let pairs = context.parallelize(vec![('a', 1), ('b', 2), ('a', 3)]);
+    /// let lists = pairs.combine_by_key(
+    ///     |first| vec![*first],
+    ///     |list, next| list.push(*next),
+    ///     |list, other| list.extend(other),
+    ///     4,
+    /// );
+    /// let mut all = lists.map_values(Vec::len).collect()?;
+    /// all.sort();
+    /// assert_eq!(all, [('a', 2), ('b', 1)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn combine_by_key<A: Data>(
         &self,
         create: impl Fn(&V) -> A + Send + Sync + 'static,
@@ -98,6 +122,15 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
     }
 
     /// The values of each key combined by `f`, which must be associative and commutative.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let pairs = context.parallelize(vec![('a', 1), ('b', 2), ('a', 3)]);
+    /// let mut all = pairs.reduce_by_key(|a, b| a + b, 4).collect()?;
+    /// all.sort();
+    /// assert_eq!(all, [('a', 4), ('b', 2)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reduce_by_key(
         &self,
         f: impl Fn(&V, &V) -> V + Send + Sync + 'static,
@@ -114,26 +147,64 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
     }
 
     /// All values of each key. The order of a key's values is that in which partitions were ready.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let pairs = context.parallelize_with(vec![('a', 1), ('b', 2), ('a', 3)], 1);
+    /// let mut all = pairs.group_by_key(4).collect()?;
+    /// all.sort();
+    /// assert_eq!(all, [('a', vec![1, 3]), ('b', vec![2])]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn group_by_key(&self, partitioning: impl Into<Partitioning<K>>) -> Rdd<(K, Vec<V>)> {
         combine(self, partitioning.into(), grouping())
     }
 
     /// The keys, as often as they occur.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let pairs = context.parallelize(vec![('a', 1), ('b', 2)]);
+    /// assert_eq!(pairs.keys().collect()?, ['a', 'b']);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn keys(&self) -> Rdd<K> {
         self.map(|(key, _)| key.clone())
     }
 
     /// The values.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let pairs = context.parallelize(vec![('a', 1), ('b', 2)]);
+    /// assert_eq!(pairs.values().collect()?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn values(&self) -> Rdd<V> {
         self.map(|(_, value)| value.clone())
     }
 
     /// Each value replaced by what `f` makes of it.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let pairs = context.parallelize(vec![('a', 1), ('b', 2)]);
+    /// assert_eq!(pairs.map_values(|n| n * 10).collect()?, [('a', 10), ('b', 20)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn map_values<U: Data>(&self, f: impl Fn(&V) -> U + Send + Sync + 'static) -> Rdd<(K, U)> {
         self.map(move |(key, value)| (key.clone(), f(value)))
     }
 
     /// Each pair replaced by one for each value that `f` makes of its value.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let pairs = context.parallelize(vec![('a', 1), ('b', 2)]);
+    /// let both = pairs.flat_map_values(|n| [*n, n * 10]);
+    /// assert_eq!(both.collect()?, [('a', 1), ('a', 10), ('b', 2), ('b', 20)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flat_map_values<U: Data, I: IntoIterator<Item = U>>(
         &self,
         f: impl Fn(&V) -> I + Send + Sync + 'static,

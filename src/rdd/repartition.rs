@@ -60,6 +60,14 @@ fn deal<T: ?Sized + Element>(
 
 impl<T: ?Sized + Element> Rdd<T> {
     /// The same elements dealt out evenly to `partitions` partitions.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let numbers = context.parallelize_with(vec![1, 2, 3, 4], 1).repartition(2);
+    /// assert_eq!(numbers.partitions(), 2);
+    /// assert_eq!(numbers.count()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn repartition(&self, partitions: usize) -> Rdd<T> {
         let (parent, partitions) = (self.clone(), partitions.max(1));

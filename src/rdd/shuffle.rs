@@ -22,11 +22,26 @@ pub struct KeyHasher(FixedState);
 
 impl KeyHasher {
     /// A hasher with a seed.
+    ///
+    /// ```
+    /// use tidemill::rdd::KeyHasher;
+    ///
+    /// assert_eq!(KeyHasher::new(7).hash("ebb"), KeyHasher::new(7).hash("ebb"));
+    /// assert_ne!(KeyHasher::new(7).hash("ebb"), KeyHasher::new(8).hash("ebb"));
+    /// ```
     pub fn new(seed: u64) -> Self {
         Self(FixedState::with_seed(seed))
     }
 
     /// The hash of a key.
+    ///
+    /// ```
+    /// use tidemill::rdd::KeyHasher;
+    ///
+    /// let hasher = KeyHasher::new(7);
+    /// // A borrowed key has the hash of the owned one.
+    /// assert_eq!(hasher.hash("ebb"), hasher.hash(&"ebb".to_owned()));
+    /// ```
     #[inline]
     pub fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
         self.0.hash_one(key)
@@ -66,6 +81,28 @@ impl<K: ?Sized + 'static> From<usize> for Partitioning<K> {
 
 impl<K: ?Sized + 'static> Partitioning<K> {
     /// As `partitioner` says.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use tidemill::rdd::{Partitioner, Partitioning};
+    ///
+    /// /// Even numbers here, odd ones there.
+    /// struct Parity;
+    ///
+    /// impl Partitioner<u64> for Parity {
+    ///     fn partitions(&self) -> usize {
+    ///         2
+    ///     }
+    ///     fn partition(&self, number: &u64) -> usize {
+    ///         (number % 2) as usize
+    ///     }
+    /// }
+    ///
+    /// let pairs = context.parallelize(vec![(1, 'a'), (2, 'b'), (3, 'c')]);
+    /// let halves = pairs.group_by_key(Partitioning::by(Parity)).keys().glom().map(Vec::len);
+    /// assert_eq!(halves.collect()?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn by(partitioner: impl Partitioner<K>) -> Self {
         Self::By(Arc::new(partitioner))
     }

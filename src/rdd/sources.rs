@@ -57,16 +57,42 @@ impl<T: ?Sized + Element> RddNode<T> for Union<T> {
 
 impl<T: ?Sized + Element> Rdd<T> {
     /// No elements, in no partition.
+    ///
+    /// ```
+    /// use tidemill::rdd::{Executor, Rdd};
+    ///
+    /// let executor = Executor::new(2, 1)?;
+    /// assert_eq!(Rdd::<u64>::empty(&executor).partitions(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn empty(executor: &Executor) -> Self {
         Self::in_memory(Vec::new(), executor)
     }
 
     /// Partitions that are in memory.
+    ///
+    /// ```
+    /// use tidemill::rdd::{Executor, Rdd};
+    ///
+    /// let executor = Executor::new(2, 1)?;
+    /// let numbers = Rdd::<u64>::in_memory(vec![vec![1, 2], vec![3]], &executor);
+    /// assert_eq!(numbers.glom().collect()?, [vec![1, 2], vec![3]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn in_memory(partitions: Vec<T::Buffer>, executor: &Executor) -> Self {
         Rdd::new(InMemory::<T>(partitions), executor)
     }
 
     /// All of `rdds` together; partitions keep their order.
+    ///
+    /// ```
+    /// use tidemill::rdd::{Executor, Rdd};
+    ///
+    /// let executor = Executor::new(2, 1)?;
+    /// let parts = [1, 2, 3].map(|n| Rdd::parallelize(vec![n], 1, &executor));
+    /// assert_eq!(Rdd::union_all(&parts, &executor).collect()?, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn union_all(rdds: &[Rdd<T>], executor: &Executor) -> Self {
         match rdds {
             [] => Self::empty(executor),
@@ -79,6 +105,13 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 
     /// The elements of both.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (low, high) = (context.parallelize(vec![1, 2]), context.parallelize(vec![8]));
+    /// assert_eq!(low.union(&high).collect()?, [1, 2, 8]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn union(&self, other: &Rdd<T>) -> Self {
         Self::union_all(&[self.clone(), other.clone()], self.executor())
@@ -87,6 +120,15 @@ impl<T: ?Sized + Element> Rdd<T> {
 
 impl<T: Data> Rdd<T> {
     /// `elements` cut into `partitions` partitions of about the same size.
+    ///
+    /// ```
+    /// use tidemill::rdd::{Executor, Rdd};
+    ///
+    /// let executor = Executor::new(2, 1)?;
+    /// let numbers = Rdd::parallelize(vec![1, 2, 3, 4], 2, &executor);
+    /// assert_eq!(numbers.glom().collect()?, [[1, 2], [3, 4]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parallelize(elements: Vec<T>, partitions: usize, executor: &Executor) -> Self {
         let size = elements.len().div_ceil(partitions.max(1)).max(1);
         let mut buffers: Vec<Vec<T>> = elements.chunks(size).map(<[T]>::to_vec).collect();

@@ -76,6 +76,13 @@ pub struct JobError {
 }
 
 /// Runs `work` and turns a panic into an error.
+///
+/// ```
+/// use tidemill::rdd::{TaskError, contained};
+///
+/// let failed = contained(|| -> Result<(), TaskError> { panic!("no such tide") });
+/// assert!(failed.unwrap_err().to_string().contains("no such tide"));
+/// ```
 pub fn contained<R>(work: impl FnOnce() -> Result<R, TaskError>) -> Result<R, TaskError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result,
@@ -121,6 +128,12 @@ impl Executor {
     }
 
     /// How many tasks run at once.
+    ///
+    /// ```
+    /// use tidemill::rdd::Executor;
+    ///
+    /// assert_eq!(Executor::new(2, 1).unwrap().parallelism(), 2);
+    /// ```
     pub fn parallelism(&self) -> usize {
         self.pool.current_num_threads()
     }
@@ -142,12 +155,26 @@ impl Executor {
     }
 
     /// The hasher of keys.
+    ///
+    /// ```
+    /// use tidemill::rdd::Executor;
+    ///
+    /// let executor = Executor::new(2, 1).unwrap();
+    /// assert_eq!(executor.hasher().hash("ebb"), executor.hasher().hash("ebb"));
+    /// ```
     pub fn hasher(&self) -> KeyHasher {
         KeyHasher::new(self.hash_seed.get().copied().unwrap_or_default())
     }
 
     /// Runs `task` for each of `partitions` partitions and returns the results in partition order; a
     /// task that fails is tried again. Must not be called from inside a task.
+    ///
+    /// ```
+    /// use tidemill::rdd::Executor;
+    ///
+    /// let executor = Executor::new(2, 1).unwrap();
+    /// assert_eq!(executor.run(3, |partition| Ok(partition * 10)).unwrap(), [0, 10, 20]);
+    /// ```
     pub fn run<R: Send>(
         &self,
         partitions: usize,
@@ -195,6 +222,18 @@ impl Executor {
     /// Visits all partitions with as many accumulators as there are threads: each takes the next
     /// partition that nobody has begun. Cheaper than [`Executor::run`] where accumulators are large. A
     /// failure spoils an accumulator, so the whole pass is tried again.
+    ///
+    /// ```
+    /// use tidemill::rdd::Executor;
+    ///
+    /// let executor = Executor::new(2, 1).unwrap();
+    /// let visit = |sum: &mut usize, partition| {
+    ///     *sum += partition;
+    ///     Ok(())
+    /// };
+    /// let sums = executor.fold(4, || 0, visit).unwrap();
+    /// assert_eq!(sums.iter().sum::<usize>(), 6);
+    /// ```
     pub fn fold<A: Send>(
         &self,
         partitions: usize,

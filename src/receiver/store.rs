@@ -62,6 +62,15 @@ impl<T: ?Sized + Record> Store<T> {
     ///
     /// # Errors
     /// When the stream takes no more records or the record can't be written.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// store.store("high tide").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn store(&self, record: &T) -> Result<(), StoreError> {
         self.generator.store([record]).await
     }
@@ -70,6 +79,15 @@ impl<T: ?Sized + Record> Store<T> {
     ///
     /// # Errors
     /// As [`Store::store`].
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// store.store_many(["high tide", "ebb"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn store_many<'a>(
         &self,
         records: impl IntoIterator<Item = &'a T>,
@@ -82,6 +100,16 @@ impl<T: ?Sized + Record> Store<T> {
     ///
     /// # Errors
     /// When the records may not be durable: don't acknowledge them.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// store.store_reliably(["high tide", "ebb"]).await?;
+    /// // Now the source may be told that they have been taken.
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn store_reliably<'a>(
         &self,
         records: impl IntoIterator<Item = &'a T>,
@@ -90,17 +118,47 @@ impl<T: ?Sized + Record> Store<T> {
     }
 
     /// Whether the receiver is to stop.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// while !store.is_stopped() {
+    ///     store.store("tick").await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
     }
 
     /// Waits until the receiver is to stop.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// // Until it is to end.
+    /// store.stopped().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
     }
 
     /// Asks to be started again, with back-off; from another task than the receiver's own, which simply
     /// returns an error.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// store.restart("the server closed the connection");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn restart(&self, reason: impl Into<String>) {
         *self
             .restart
@@ -112,17 +170,50 @@ impl<T: ?Sized + Record> Store<T> {
 
     /// Why nothing is taken in for now, when the disks are too full: whoever stores waits until there is
     /// room again.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// if let Some(reasons) = store.no_room() {
+    ///     eprintln!("nothing is taken in now: {reasons:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn no_room(&self) -> Option<Vec<String>> {
         self.generator.no_room()
     }
 
     /// Records a second that are taken in at most, for now: the set limit, or what back-pressure allows
     /// where that is less. `None`: no limit. Who stores needn't look: storing waits.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// if let Some(rate) = store.rate_limit() {
+    ///     println!("at most {rate} records a second");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rate_limit(&self) -> Option<f64> {
         self.generator.rate_limit()
     }
 
     /// How long the source should hold back, when it can be told so: zero when it needn't.
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// // A source that can wait by itself asks beforehand.
+    /// tokio::time::sleep(store.hold_back()).await;
+    /// store.store("high tide").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn hold_back(&self) -> Duration {
         if self.no_room().is_some() {
             return NO_ROOM;
@@ -139,6 +230,15 @@ impl Store<str> {
     ///
     /// # Errors
     /// As [`Store::store`].
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// store.store_lines("high tide\nebb\n").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn store_lines(&self, text: &str) -> Result<(), StoreError> {
         self.generator.store(lines(text)).await
     }
@@ -162,6 +262,16 @@ impl Store<str> {
     ///
     /// # Errors
     /// As [`Store::store_reliably`].
+    ///
+    /// ```
+    /// # use tidemill::rdd::BoxError;
+    /// # use tidemill::receiver::Store;
+    /// # async fn receive(store: Store<str>) -> Result<(), BoxError> {
+    /// let lines = store.store_lines_reliably("high tide\nebb\n").await?;
+    /// assert_eq!(lines, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn store_lines_reliably(&self, text: &str) -> Result<u64, StoreError> {
         self.generator.store_reliably(lines(text)).await?;
         Ok(lines(text).count() as u64)

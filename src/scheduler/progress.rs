@@ -77,16 +77,37 @@ impl Progress {
     }
 
     /// The batches that aren't complete, oldest first.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let progress = context.progress();
+    /// assert!(progress.active().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn active(&self) -> Vec<BatchInfo> {
         self.batches().active.values().cloned().collect()
     }
 
     /// The completed batches of which details are kept, newest first.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let progress = context.progress();
+    /// assert!(progress.completed_batches().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn completed_batches(&self) -> Vec<BatchInfo> {
         self.batches().completed.iter().rev().cloned().collect()
     }
 
     /// What is known of a batch.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let progress = context.progress();
+    /// assert!(progress.batch(tidemill::Time::from_millis(1000)).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn batch(&self, time: Time) -> Option<BatchInfo> {
         let batches = self.batches();
         let completed = || {
@@ -100,11 +121,25 @@ impl Progress {
     }
 
     /// The newest completed batch.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let progress = context.progress();
+    /// assert!(progress.last_completed().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn last_completed(&self) -> Option<BatchInfo> {
         self.batches().completed.back().cloned()
     }
 
     /// Batches that have failed as often as they may and are not complete yet, with the reason.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let progress = context.progress();
+    /// assert!(progress.failing().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn failing(&self) -> BTreeMap<Time, String> {
         self.batches().failures.clone()
     }

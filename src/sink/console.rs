@@ -18,11 +18,30 @@ pub struct Console {
 
 impl Console {
     /// Prints up to `rows` elements of each batch to standard output.
+    ///
+    /// ```
+    /// use tidemill::sink::Console;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// // What `print_rows` does.
+    /// lines.sink(Console::stdout(20));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn stdout(rows: usize) -> Self {
         Self::to(rows, io::stdout())
     }
 
     /// Prints up to `rows` elements of each batch to `out`.
+    ///
+    /// ```
+    /// use tidemill::sink::Console;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// # let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.sink(Console::to(20, std::io::stderr()));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn to(rows: usize, out: impl Write + Send + 'static) -> Self {
         Self {
             rows,

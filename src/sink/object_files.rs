@@ -41,6 +41,15 @@ impl ObjectFiles {
     ///
     /// # Errors
     /// When the prefix is no place, or this build can't open it. Nothing is read or written yet.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::sink::ObjectFiles;
+    ///
+    /// let files = ObjectFiles::open("data/out/counts", Some("txt"))?;
+    /// assert_eq!(files.folder(Time::from_millis(1000)), "data/out/counts-1000.txt");
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn open(prefix: &str, suffix: Option<&str>) -> Result<Self, BoxError> {
         PartFiles::open(prefix, suffix).map(Self::of)
     }
@@ -67,6 +76,15 @@ impl ObjectFiles {
     }
 
     /// Compresses the files, as [`TextFiles::codec`](super::TextFiles::codec) does.
+    ///
+    /// ```
+    /// use tidemill::codec::Codec;
+    /// use tidemill::sink::ObjectFiles;
+    ///
+    /// let files = ObjectFiles::open("data/out/counts", None)?.codec(Codec::Zstd);
+    /// # let _ = files;
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.frames.codec = Some(codec);
@@ -74,6 +92,15 @@ impl ObjectFiles {
     }
 
     /// The path or name of the folder of the batch at `time`.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::sink::ObjectFiles;
+    ///
+    /// let files = ObjectFiles::open("data/out/counts", None)?;
+    /// assert_eq!(files.folder(Time::from_millis(1000)), "data/out/counts-1000");
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn folder(&self, time: Time) -> String {
         self.files.folder(time)
     }
@@ -82,6 +109,15 @@ impl ObjectFiles {
     ///
     /// # Errors
     /// When that can't be found out, or the name is taken by something else.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::sink::ObjectFiles;
+    ///
+    /// let files = ObjectFiles::open("no/such/folder/counts", None)?;
+    /// assert!(!files.is_committed(Time::from_millis(1000))?);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn is_committed(&self, time: Time) -> Result<bool, BoxError> {
         self.files.is_committed(time)
     }

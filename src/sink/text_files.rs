@@ -41,6 +41,15 @@ impl TextFiles {
     ///
     /// # Errors
     /// When the prefix isn't one of these, or this build can't open it. Nothing is read or written yet.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::sink::TextFiles;
+    ///
+    /// let files = TextFiles::open("data/out/counts", Some("txt"))?;
+    /// assert_eq!(files.folder(Time::from_millis(1000)), "data/out/counts-1000.txt");
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn open(prefix: &str, suffix: Option<&str>) -> Result<Self, BoxError> {
         PartFiles::open(prefix, suffix).map(Self::of)
     }
@@ -68,6 +77,15 @@ impl TextFiles {
 
     /// Compresses the parts, whose names then end as the codec says: `part-00000.gz`. The folders keep their
     /// names, so a program may change its codec: batches that were committed stay as they are.
+    ///
+    /// ```
+    /// use tidemill::codec::Codec;
+    /// use tidemill::sink::TextFiles;
+    ///
+    /// let files = TextFiles::open("data/out/counts", None)?.codec(Codec::Zstd);
+    /// # let _ = files;
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.lines.codec = Some(codec);
@@ -75,6 +93,15 @@ impl TextFiles {
     }
 
     /// The path or name of the folder of the batch at `time`.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::sink::TextFiles;
+    ///
+    /// let files = TextFiles::open("data/out/counts", None)?;
+    /// assert_eq!(files.folder(Time::from_millis(1000)), "data/out/counts-1000");
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn folder(&self, time: Time) -> String {
         self.files.folder(time)
     }
@@ -83,6 +110,15 @@ impl TextFiles {
     ///
     /// # Errors
     /// When that can't be found out, or the name is taken by something else.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::sink::TextFiles;
+    ///
+    /// let files = TextFiles::open("no/such/folder/counts", None)?;
+    /// assert!(!files.is_committed(Time::from_millis(1000))?);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn is_committed(&self, time: Time) -> Result<bool, BoxError> {
         self.files.is_committed(time)
     }

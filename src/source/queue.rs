@@ -108,6 +108,18 @@ fn decode_position(bytes: &[u8]) -> Result<Position, BoxError> {
 
 impl<T: ?Sized + Element> QueueSource<T> {
     /// A queue of which each batch takes one item, and the handle that pushes into it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidemill::source::QueueSource;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (source, queue) = QueueSource::<u64>::new();
+    /// let numbers = context.direct_stream_with("numbers", source);
+    /// # numbers.print();
+    /// queue.push_vec(vec![1, 2, 3]);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn new() -> (Self, QueueHandle<T>) {
         let queue = Queue {
             items: BTreeMap::new(),
@@ -128,6 +140,17 @@ impl<T: ?Sized + Element> QueueSource<T> {
     }
 
     /// With `false`, each batch takes all that waits.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidemill::source::QueueSource;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (source, _queue) = QueueSource::<u64>::new();
+    /// let numbers = context.direct_stream(source.one_at_a_time(false));
+    /// # numbers.print();
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[must_use]
     pub fn one_at_a_time(mut self, one: bool) -> Self {
         self.take = if one { Take::One } else { Take::All };
@@ -135,6 +158,17 @@ impl<T: ?Sized + Element> QueueSource<T> {
     }
 
     /// What a batch reads when nothing waits; by default it reads nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tidemill::source::QueueSource;
+    ///
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+    /// let (source, _queue) = QueueSource::<u64>::new();
+    /// let numbers = context.direct_stream(source.default_rdd(context.parallelize(vec![0])));
+    /// # numbers.print();
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[must_use]
     pub fn default_rdd(mut self, rdd: Rdd<T>) -> Self {
         self.default = Some(rdd);
@@ -148,11 +182,29 @@ impl<T: ?Sized + Element> QueueSource<T> {
 
 impl<T: ?Sized + Element> QueueHandle<T> {
     /// Pushes a dataset.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (numbers, queue) = context.queue_stream::<u64>();
+    /// # numbers.print();
+    /// queue.push(context.parallelize(vec![1, 2, 3]).map(|n| n * n));
+    /// assert_eq!(queue.waiting(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push(&self, rdd: Rdd<T>) {
         self.push_item(Item::Dataset(rdd));
     }
 
     /// Pushes elements, which become a dataset of one partition.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (lines, queue) = context.queue_stream::<str>();
+    /// # lines.print();
+    /// queue.push_vec(vec!["high tide".to_owned()]);
+    /// assert_eq!(queue.waiting(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push_vec(&self, elements: Vec<T::Own>) {
         let mut buffer = T::Buffer::default();
         elements
@@ -162,6 +214,16 @@ impl<T: ?Sized + Element> QueueHandle<T> {
     }
 
     /// How many items wait.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let (numbers, queue) = context.queue_stream::<u64>();
+    /// # numbers.print();
+    /// assert_eq!(queue.waiting(), 0);
+    /// (1..=3).for_each(|n| queue.push_vec(vec![n]));
+    /// assert_eq!(queue.waiting(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn waiting(&self) -> usize {
         let queue = lock(&self.0);
         queue.items.range(queue.next..).count()

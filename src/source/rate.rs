@@ -81,6 +81,15 @@ struct Plan {
 
 impl RateSource {
     /// A source of generated lines.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use tidemill::source::{RateOptions, RateSource};
+    ///
+    /// let lines = context.direct_stream(RateSource::new(RateOptions::default()));
+    /// lines.count().print();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(options: RateOptions) -> Self {
         Self {
             options,

@@ -65,11 +65,34 @@ impl<'a, S> State<'a, S> {
     }
 
     /// Whether the key has a state: from earlier batches, or updated just now, and not removed.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// // Whether a key is new.
+    /// let spec = StateSpec::function(|_: &String, n: Option<&u64>, last: &mut State<'_, u64>| {
+    ///     let is_new = !last.exists();
+    ///     n.map(|n| last.update(*n));
+    ///     is_new
+    /// });
+    /// # let _ = spec;
+    /// ```
     pub fn exists(&self) -> bool {
         self.get_option().is_some()
     }
 
     /// The state. Where there may be none, ask [`State::exists`] first, or use [`State::get_option`].
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// let spec = StateSpec::function(|_: &String, n: Option<&u64>, last: &mut State<'_, u64>| {
+    ///     let rise = n.filter(|_| last.exists()).map(|n| n.abs_diff(*last.get()));
+    ///     n.map(|n| last.update(*n));
+    ///     rise
+    /// });
+    /// # let _ = spec;
+    /// ```
     #[track_caller]
     pub fn get(&self) -> &S {
         match self.get_option() {
@@ -79,6 +102,16 @@ impl<'a, S> State<'a, S> {
     }
 
     /// The state, if the key has one.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// let spec = StateSpec::function(|_: &String, n: Option<&u64>, total: &mut State<'_, u64>| {
+    ///     let now = total.get_option().copied().unwrap_or_default() + n.copied().unwrap_or_default();
+    ///     total.update(now);
+    /// });
+    /// # let _ = spec;
+    /// ```
     pub fn get_option(&self) -> Option<&S> {
         match &self.now {
             Now::AsBefore => self.before,
@@ -88,6 +121,15 @@ impl<'a, S> State<'a, S> {
     }
 
     /// Sets the state.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// let spec = StateSpec::function(|_: &String, n: Option<&u64>, last: &mut State<'_, u64>| {
+    ///     n.map(|n| last.update(*n))
+    /// });
+    /// # let _ = spec;
+    /// ```
     #[track_caller]
     pub fn update(&mut self, state: S) {
         if matches!(self.now, Now::Removed) {
@@ -100,6 +142,20 @@ impl<'a, S> State<'a, S> {
     }
 
     /// Removes the key; it is as new when it comes again.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// // Every second record of a key makes it as new.
+    /// let spec = StateSpec::function(|key: &String, _: Option<&u64>, seen: &mut State<'_, bool>| {
+    ///     match seen.exists() {
+    ///         true => seen.remove(),
+    ///         false => seen.update(true),
+    ///     }
+    ///     key.clone()
+    /// });
+    /// # let _ = spec;
+    /// ```
     #[track_caller]
     pub fn remove(&mut self) {
         if self.is_timing_out {
@@ -114,6 +170,22 @@ impl<'a, S> State<'a, S> {
     }
 
     /// Whether the key has timed out: the function sees it for the last time, and without a value.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// use std::time::Duration;
+    ///
+    /// // Keys that nothing was heard of for a minute.
+    /// let spec = StateSpec::function(|key: &String, n: Option<&u64>, last: &mut State<'_, u64>| {
+    ///     if let Some(n) = n {
+    ///         last.update(*n);
+    ///     }
+    ///     last.is_timing_out().then(|| key.clone())
+    /// })
+    /// .timeout(Duration::from_secs(60));
+    /// # let _ = spec;
+    /// ```
     pub fn is_timing_out(&self) -> bool {
         self.is_timing_out
     }

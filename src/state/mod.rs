@@ -17,6 +17,9 @@ mod group;
 mod handle;
 mod keyed;
 mod map;
+#[cfg(test)]
+#[path = "map_suite_tests.rs"]
+mod map_suite_tests;
 mod mark;
 mod memory;
 mod merge;

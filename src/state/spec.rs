@@ -91,6 +91,19 @@ where
     /// A function that is called for each pair of a batch, in their order, with the key, the value and
     /// the key's state, and whose result the stream yields; and once for each key that times out, with no
     /// value.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// let spec = StateSpec::function(|word: &String, n: Option<&u64>, total: &mut State<'_, u64>| {
+    ///     let now = total.get_option().copied().unwrap_or_default() + n.copied().unwrap_or_default();
+    ///     total.update(now);
+    ///     (word.clone(), now)
+    /// });
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+    /// # let (words, _queue) = context.queue_stream::<(String, u64)>();
+    /// let totals = words.map_with_state(spec);
+    /// ```
     pub fn function(f: F) -> Self {
         Self::of(Plain(f))
     }
@@ -136,6 +149,20 @@ impl<K, V, S, U, F> StateSpec<K, V, S, U, F> {
 
     /// What the state begins with where no checkpoint holds it. These keys count as touched in the first
     /// batch. A key that is named twice has its last state.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// let spec = StateSpec::function(|word: &String, n: Option<&u64>, total: &mut State<'_, u64>| {
+    ///     let now = total.get_option().copied().unwrap_or_default() + n.copied().unwrap_or_default();
+    ///     total.update(now);
+    ///     (word.clone(), now)
+    /// })
+    /// .initial_state([("tide".to_owned(), 10)]);
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+    /// # let (words, _queue) = context.queue_stream::<(String, u64)>();
+    /// let totals = words.map_with_state(spec);
+    /// ```
     #[must_use]
     pub fn initial_state(mut self, initial: impl IntoIterator<Item = (K, S)>) -> Self {
         self.initial = initial.into_iter().collect();
@@ -143,6 +170,20 @@ impl<K, V, S, U, F> StateSpec<K, V, S, U, F> {
     }
 
     /// How many partitions the state has, by the keys' hash [the context's default].
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// let spec = StateSpec::function(|word: &String, n: Option<&u64>, total: &mut State<'_, u64>| {
+    ///     let now = total.get_option().copied().unwrap_or_default() + n.copied().unwrap_or_default();
+    ///     total.update(now);
+    ///     (word.clone(), now)
+    /// })
+    /// .num_partitions(8);
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+    /// # let (words, _queue) = context.queue_stream::<(String, u64)>();
+    /// let totals = words.map_with_state(spec);
+    /// ```
     #[must_use]
     pub fn num_partitions(mut self, partitions: usize) -> Self {
         self.partitioning = Some(Partitioning::Hash(partitions));
@@ -150,6 +191,35 @@ impl<K, V, S, U, F> StateSpec<K, V, S, U, F> {
     }
 
     /// Partitions the state as `partitioner` says.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    /// use tidemill::rdd::Partitioner;
+    ///
+    /// /// Words by their length.
+    /// struct ByLength;
+    ///
+    /// impl Partitioner<String> for ByLength {
+    ///     fn partitions(&self) -> usize {
+    ///         4
+    ///     }
+    ///     fn partition(&self, word: &String) -> usize {
+    ///         word.len() % 4
+    ///     }
+    /// }
+    ///
+    /// let spec = StateSpec::function(|word: &String, n: Option<&u64>, total: &mut State<'_, u64>| {
+    ///     let now = total.get_option().copied().unwrap_or_default() + n.copied().unwrap_or_default();
+    ///     if !total.is_timing_out() {
+    ///         total.update(now);
+    ///     }
+    ///     (word.clone(), now)
+    /// })
+    /// .partitioner(ByLength);
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+    /// # let (words, _queue) = context.queue_stream::<(String, u64)>();
+    /// let totals = words.map_with_state(spec);
+    /// ```
     #[must_use]
     pub fn partitioner(mut self, partitioner: impl Partitioner<K>) -> Self {
         self.partitioning = Some(Partitioning::by(partitioner));
@@ -163,6 +233,22 @@ impl<K, V, S, U, F> StateSpec<K, V, S, U, F> {
     /// Touched is a key by a value, whether or not the function updated the state then. Spark looks for
     /// such keys only when it checkpoints the state, each tenth batch by default; tidemill in each batch,
     /// because it costs what times out and not what is held.
+    ///
+    /// ```
+    /// use tidemill::state::{State, StateSpec};
+    ///
+    /// let spec = StateSpec::function(|word: &String, n: Option<&u64>, total: &mut State<'_, u64>| {
+    ///     let now = total.get_option().copied().unwrap_or_default() + n.copied().unwrap_or_default();
+    ///     if !total.is_timing_out() {
+    ///         total.update(now);
+    ///     }
+    ///     (word.clone(), now)
+    /// })
+    /// .timeout(std::time::Duration::from_secs(600));
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+    /// # let (words, _queue) = context.queue_stream::<(String, u64)>();
+    /// let totals = words.map_with_state(spec);
+    /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -10,10 +10,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conformance;
+mod every_method;
 mod joins;
 mod mistakes;
 mod queries;
 mod tables;
+mod try_partitions;
+mod variants;
 
 use std::collections::BTreeMap;
 

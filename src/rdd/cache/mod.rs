@@ -71,6 +71,23 @@ impl<T: ?Sized + Element> RddNode<T> for Cached<T> {
 impl<T: ?Sized + Element> Rdd<T> {
     /// The same dataset, whose partitions are kept in memory once computed, as
     /// [`MEMORY_ONLY`](StorageLevel::MEMORY_ONLY) says. A dataset that is held in memory anyway is returned as it is.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// let computed = Arc::new(AtomicUsize::new(0));
+    /// let counted = Arc::clone(&computed);
+    /// let squares = context.parallelize(vec![1, 2, 3]).map(move |n| {
+    ///     counted.fetch_add(1, Ordering::Relaxed);
+    ///     n * n
+    /// });
+    /// let kept = squares.cache();
+    /// assert_eq!(kept.collect()?, kept.collect()?);
+    /// assert_eq!(computed.load(Ordering::Relaxed), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cache(&self) -> Rdd<T> {
         self.kept(StorageLevel::MEMORY_ONLY, None)

@@ -133,6 +133,11 @@ pub fn assert_conforms<H: Harness + ?Sized>(harness: &H) {
 
 /// Texts that sinks have stumbled over: none, blanks, line ends, quotes, NUL, what looks like a pair or a
 /// query, beyond ASCII, one of a mebibyte, and two that are the same.
+///
+/// ```
+/// let records = tidemill::sink::conformance::unusual_records();
+/// assert!(records.contains(&String::new()));
+/// ```
 pub fn unusual_records() -> Vec<String> {
     let mut records: Vec<String> = [
         "",

@@ -8,6 +8,12 @@ pub struct Glob(String);
 
 impl Glob {
     /// A pattern of this text.
+    ///
+    /// ```
+    /// use tidemill::source::Glob;
+    ///
+    /// assert!(Glob::new("part-?????").matches("part-00007"));
+    /// ```
     pub fn new(pattern: impl Into<String>) -> Self {
         Self(pattern.into())
     }
@@ -16,6 +22,13 @@ impl Glob {
     ///
     /// Takes time in proportion to pattern times name at worst: only the last `*` is ever widened, since
     /// what came before it has been matched as early as it can be.
+    ///
+    /// ```
+    /// use tidemill::source::Glob;
+    ///
+    /// let glob = Glob::new("*.log");
+    /// assert!(glob.matches("a.log") && !glob.matches("a.txt"));
+    /// ```
     pub fn matches(&self, name: &str) -> bool {
         let mut pattern = self.0.chars();
         let mut name = name.chars();

@@ -83,6 +83,19 @@ struct Plan {
 
 impl FileSource {
     /// The lines of the files in `folder`, which may appear later.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use tidemill::source::{FileSource, FileSourceOptions, Glob};
+    ///
+    /// let options = FileSourceOptions {
+    ///     pattern: Some(Glob::new("*.log")),
+    ///     ..FileSourceOptions::default()
+    /// };
+    /// let lines = context.direct_stream(FileSource::new("data/in", options));
+    /// lines.print();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(folder: impl Into<PathBuf>, options: FileSourceOptions) -> Self {
         Self::reading(
             "text_file",

@@ -158,6 +158,14 @@ impl Ingest {
     }
 
     /// The names of all sources.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let lines = context.http_stream("visits", None);
+    /// # lines.print();
+    /// assert_eq!(context.ingest().sources(), ["visits"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sources(&self) -> Vec<String> {
         self.lock()
             .keys()
@@ -166,6 +174,15 @@ impl Ingest {
     }
 
     /// The names of sources that take no lines now: not started yet, failed, or stopped.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let lines = context.http_stream("visits", None);
+    /// # lines.print();
+    /// // It hasn't been started.
+    /// assert_eq!(context.ingest().closed_sources(), ["visits"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn closed_sources(&self) -> Vec<String> {
         let sources = self.lock();
         let closed = sources
@@ -175,6 +192,14 @@ impl Ingest {
     }
 
     /// Where a source with an address of its own listens, once it does.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let lines = context.http_stream("visits", None);
+    /// # lines.print();
+    /// assert_eq!(context.ingest().address("visits"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn address(&self, source: &str) -> Option<SocketAddr> {
         self.lock().get(source)?.address
     }

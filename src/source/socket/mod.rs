@@ -63,6 +63,15 @@ pub struct Lines;
 impl SocketReceiver<Lines> {
     /// Receives the lines that come from `address` (`host:port`). Bytes that aren't UTF-8 are replaced
     /// by U+FFFD, with a warning for each connection.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use tidemill::source::{SocketOptions, SocketReceiver};
+    ///
+    /// let lines = context.receiver_stream(SocketReceiver::text("localhost:9999", SocketOptions::default()));
+    /// lines.print();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn text(address: impl Into<String>, options: SocketOptions) -> Self {
         Self {
             address: address.into(),

@@ -1,9 +1,12 @@
 //! A batch's way into one partition of a window: worked out, made part of it, filtered.
 
+use std::collections::HashSet;
+
 use super::method::Method;
 use super::partition::{Partition, slot_at, slot_at_mut};
 use super::span::Span;
 use super::step::Step;
+use crate::effects;
 use crate::rdd::{KeyHasher, Rdd, TaskError, until_enough};
 use crate::state::{StateKey, StateValue};
 use crate::time::Time;
@@ -46,10 +49,6 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
             self.take::<M>(step, span);
             self.applied = batch.time;
         }
-        if M::FILTERS && self.filtered < batch.time && span.is_output(batch.time, batch.zero) {
-            self.filter(method);
-            self.filtered = batch.time;
-        }
         Ok(())
     }
 
@@ -70,15 +69,27 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
         self.staged.push(delta);
     }
 
-    /// Drops the keys that are not to stay.
-    fn filter<M: Method<K, V, Side = S>>(&mut self, method: &M) {
+    /// Drops the keys that are not to stay behind the batch at `time`; does nothing when that has been done.
+    pub(super) fn filter<M: Method<K, V, Side = S>>(&mut self, time: Time, method: &M) {
+        if self.filtered >= time {
+            return;
+        }
         let is_dropped = |at: &u32| {
             let slot = slot_at(&self.slots, *at).filter(|slot| slot.is_held);
             slot.is_some_and(|slot| !method.keeps(&slot.pair))
         };
-        let mut dropped: Vec<u32> = self.unfiltered.iter().copied().filter(is_dropped).collect();
-        dropped.dedup();
+        let touched = self.unfiltered.iter().copied();
+        let mut dropped: Vec<u32> = touched.filter(is_dropped).collect();
+        if !self.restored.is_empty() {
+            let touched: HashSet<u32> = self.unfiltered.iter().copied().collect();
+            let others = self.restored.iter().copied();
+            let others = others.filter(|at| !touched.contains(at));
+            // What asking adds to accumulators was added when they were asked about before the restart.
+            let (others, _) = effects::collected(|| others.filter(is_dropped).collect::<Vec<_>>());
+            dropped.extend(others);
+        }
         self.unfiltered.clear();
+        self.restored = Vec::new();
         let mut delta = super::delta::Delta::default();
         for at in dropped {
             let Some(slot) = slot_at_mut(&mut self.slots, at) else {
@@ -92,6 +103,7 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
             }
         }
         self.staged.push(delta);
+        self.filtered = time;
     }
 
     /// The batch is complete.

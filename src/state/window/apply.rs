@@ -58,6 +58,7 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
         self.free
             .truncate(self.free.len().saturating_sub(created.len()));
         let mut created = created.into_iter();
+        let several = !self.unfiltered.is_empty();
         for touch in touches {
             if M::FILTERS {
                 self.unfiltered.push(touch.slot);
@@ -96,6 +97,10 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
             if slot.entries == 0 && !slot.is_held {
                 self.release(touch.slot);
             }
+        }
+        if several {
+            self.unfiltered.sort_unstable();
+            self.unfiltered.dedup();
         }
         delta
     }

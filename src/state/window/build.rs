@@ -74,7 +74,7 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
             .map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX))
             .collect();
         if M::FILTERS {
-            made.unfiltered = (0..u32::try_from(made.slots.len()).unwrap_or(u32::MAX)).collect();
+            made.restored = (0..u32::try_from(made.slots.len()).unwrap_or(u32::MAX)).collect();
         }
         if M::SUFFIXES {
             made.stack(method, span);

@@ -100,6 +100,16 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> WindowState<K, V, M> {
             Some(mut held) => held.advance(at, &batch, &self.method, &self.span),
             None => Ok(()),
         })?;
+        // A step of its own: were it to fail with the other, what that left beside the window would be lost,
+        // as it isn't done again.
+        if M::FILTERS && self.span.is_output(time, zero) {
+            executor.run(self.partition_count(), |at| {
+                if let Some(mut held) = self.write(at) {
+                    held.filter(time, &self.method);
+                }
+                Ok(())
+            })?;
+        }
         Ok(())
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Partition<K, V, S> {
     pub(super) filtered: Time,
     /// The slots to be filtered at the next window.
     pub(super) unfiltered: Vec<u32>,
+    /// The slots that a checkpoint held, until they have been filtered: whether they had been isn't known.
+    pub(super) restored: Vec<u32>,
     /// What the batch under way changed: not yet for a checkpoint.
     pub(super) staged: Vec<Delta<K, V>>,
     /// What complete batches changed since the last checkpoint.
@@ -59,6 +61,7 @@ impl<K, V, S> Default for Partition<K, V, S> {
             applied: Time::default(),
             filtered: Time::default(),
             unfiltered: Vec::new(),
+            restored: Vec::new(),
             staged: Vec::new(),
             pending: Pending::default(),
         }

@@ -11,6 +11,7 @@ use super::WindowState;
 use super::delta::Row;
 use super::method::Method;
 use super::partition::Partition;
+use crate::effects;
 use crate::rdd::{BoxError, Executor, KeyHasher, Partitioning, TaskError};
 use crate::state::{ChunkSource, STATE_FORMAT, StateKey, StateValue, check_format};
 use crate::time::Time;
@@ -92,12 +93,15 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
     if is_moved {
         loaded = moved(loaded, &state.partitioning, &hasher);
     }
-    // Functions of the program run here: as in any task, a failure is tried again.
+    // Functions of the program run here: as in any task, a failure is tried again. What they add to
+    // accumulators was added when the batches ran.
     let built = executor.run(loaded.len(), |at| {
         let Some(loaded) = loaded.get(at) else {
             return Ok(Partition::default());
         };
-        let mut partition = Partition::of(loaded, is_moved, &state.method, &state.span, &hasher);
+        let (mut partition, _) = effects::collected(|| {
+            Partition::of(loaded, is_moved, &state.method, &state.span, &hasher)
+        });
         partition.applied = through;
         partition.filtered = through;
         Ok(partition)
