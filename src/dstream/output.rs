@@ -228,10 +228,12 @@ impl<T: ?Sized + Element> DStream<T> {
             None => self.child_uid(kind),
         };
         if self.registry().is_sealed() {
+            // It isn't run either: no checkpoint would know of it.
             self.mistake(
                 caller,
                 "outputs can't be added to a context that has started".to_owned(),
             );
+            return;
         }
         let (parent, commit) = (Arc::clone(self.node()), Arc::new(commit));
         let generate = move |identity: &BatchIdentity| {

@@ -180,7 +180,8 @@ impl<K: StateKey, V: StateValue> DStream<(K, V)> {
     ///
     /// Keys for which `keep` doesn't hold are dropped, from the result and from what the next window is
     /// made of; a key whose values have all left stays if `keep` lets it, with what `inverse` leaves of
-    /// it: `|_| true` keeps every key for ever. A batch costs what enters and what leaves. Spark fails when
+    /// it: `|_| true` keeps every key for ever. `keep` is asked about the keys that a window changed, and once
+    /// more about all of them behind a restart, which adds nothing to accumulators. A batch costs what enters and what leaves. Spark fails when
     /// values leave of a key that was dropped before, here there is nothing to take them from.
     ///
     /// ```

@@ -1,10 +1,11 @@
 //! A step on whole partitions that may fail at single records of them.
 
+use std::borrow::Borrow;
 use std::fmt::Display;
 use std::iter::{Enumerate, FusedIterator};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::{borrow::Borrow, vec};
+use std::vec;
 
 use super::fallible::{OnError, Pass, Write};
 use super::task::BoxError;
