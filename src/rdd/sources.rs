@@ -63,7 +63,7 @@ impl<T: ?Sized + Element> Rdd<T> {
     ///
     /// let executor = Executor::new(2, 1)?;
     /// assert_eq!(Rdd::<u64>::empty(&executor).partitions(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
     /// ```
     pub fn empty(executor: &Executor) -> Self {
         Self::in_memory(Vec::new(), executor)
@@ -77,7 +77,7 @@ impl<T: ?Sized + Element> Rdd<T> {
     /// let executor = Executor::new(2, 1)?;
     /// let numbers = Rdd::<u64>::in_memory(vec![vec![1, 2], vec![3]], &executor);
     /// assert_eq!(numbers.glom().collect()?, [vec![1, 2], vec![3]]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
     /// ```
     pub fn in_memory(partitions: Vec<T::Buffer>, executor: &Executor) -> Self {
         Rdd::new(InMemory::<T>(partitions), executor)
@@ -91,7 +91,7 @@ impl<T: ?Sized + Element> Rdd<T> {
     /// let executor = Executor::new(2, 1)?;
     /// let parts = [1, 2, 3].map(|n| Rdd::parallelize(vec![n], 1, &executor));
     /// assert_eq!(Rdd::union_all(&parts, &executor).collect()?, [1, 2, 3]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
     /// ```
     pub fn union_all(rdds: &[Rdd<T>], executor: &Executor) -> Self {
         match rdds {
@@ -127,7 +127,7 @@ impl<T: Data> Rdd<T> {
     /// let executor = Executor::new(2, 1)?;
     /// let numbers = Rdd::parallelize(vec![1, 2, 3, 4], 2, &executor);
     /// assert_eq!(numbers.glom().collect()?, [[1, 2], [3, 4]]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
     /// ```
     pub fn parallelize(elements: Vec<T>, partitions: usize, executor: &Executor) -> Self {
         let size = elements.len().div_ceil(partitions.max(1)).max(1);
