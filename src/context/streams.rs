@@ -109,7 +109,7 @@ impl StreamingContext {
     /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
     /// let lines = context.socket_text_stream("localhost:9999");
     /// lines.count().print();
-    /// assert_eq!(context.sources()[0].location, "localhost:9999");
+    /// assert_eq!(context.sources()[0].location, "lines from localhost:9999");
     /// # Ok::<(), tidemill::Error>(())
     /// ```
     #[track_caller]
