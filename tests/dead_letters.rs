@@ -624,6 +624,45 @@ fn letters_are_put_back_once_however_often_it_is_asked_for_and_whatever_is_kille
 }
 
 #[test]
+fn letters_find_a_source_and_an_operator_that_were_renamed_since() {
+    let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
+    let start = |source: &str, operator: &str, is_mended: bool| {
+        let context = with_letters("memory:requeue-renamed", &clock, folder.path())
+            .rename_operator("lines", "posts")
+            .rename_operator("numbers", "parsed")
+            .build()
+            .unwrap();
+        let (feed, fed) = support::feed();
+        let lines = context.receiver_stream_with(source, fed, Default::default());
+        let parse = move |word: &str| match word.parse::<i64>() {
+            Err(_) if is_mended => Ok(word.to_owned()),
+            parsed => parsed.map(|n| n.to_string()),
+        };
+        let numbers = lines.try_map(parse).uid(operator);
+        let seen = Collected::new();
+        seen.collect(&numbers.on_error(ErrorPolicy::DeadLetters));
+        context.start().unwrap();
+        (context, feed, seen)
+    };
+    let (context, feed, _) = start("lines", "numbers", false);
+    feed.send(&clock, &["1", "x", "y"]);
+    run_to(&context, &clock, 101);
+    context.stop(true).unwrap();
+    drop((context, feed));
+    let (context, feed, _) = start("posts", "parsed", true);
+    let done = context.requeue_dead_letters(None).unwrap();
+    assert_eq!((done[0].records, done[0].left.len()), (2, 0), "{done:?}");
+    // Killed before they are in a batch, and asked for again.
+    drop((context, feed));
+    let (context, _feed, seen) = start("posts", "parsed", true);
+    let again = context.requeue_dead_letters(None).unwrap();
+    assert_eq!((again[0].records, again[0].already.len()), (0, 1));
+    run_to(&context, &clock, 103);
+    assert_eq!(seen.at(103), ["x", "y"]);
+    context.stop(true).unwrap();
+}
+
+#[test]
 fn records_that_are_no_text_are_put_back_as_they_were() {
     let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
     let context = with_letters("memory:requeue-bytes", &clock, folder.path())

@@ -215,6 +215,46 @@ fn a_lost_event_cuts_the_drivers_log_there() {
     assert_eq!(place.output_lines(), ["(one,1)"]);
 }
 
+/// The log is under both names, and the checkpoint under the old one.
+#[test]
+fn renames_are_followed() {
+    let place = place("1h");
+    let set = |from: &str, to: &str| {
+        let text = fs::read_to_string(place.path("p.toml")).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(place.path("p.toml"), text.replace(from, to)).unwrap();
+    };
+    set("sled:data/checkpoint", "file:data/checkpoint");
+    let slow = ["--set", "checkpoint.interval=1h"];
+    let daemon = place.start(&slow);
+    for line in ["one\n", "two\n", "three\n"] {
+        daemon.feed(line);
+    }
+    drop(daemon);
+    copy(&place.path("data/checkpoint"), &place.path("kept"));
+    set("[sources.lines]", "[sources.posts]");
+    set("from = \"lines\"", "from = \"posts\"");
+    set(
+        "interval = \"1s\"",
+        "interval = \"1s\"\nrenames = { lines = \"posts\" }",
+    );
+    let quick = ["--set", "batch_interval=100ms"];
+    let daemon = place.start(&[slow, quick].concat());
+    eventually("they are in a batch", || {
+        (place.output_lines().len() == 3).then_some(())
+    });
+    drop(daemon);
+    fs::remove_dir_all(place.path("data/checkpoint")).unwrap();
+    fs::rename(place.path("kept"), place.path("data/checkpoint")).unwrap();
+    let checked = place.run(&[&["fsck", "p.toml"][..], &quick].concat());
+    assert_eq!(code(&checked), 0, "{}", stdout(&checked));
+    damage(&place, "blocks", 1);
+    let (_, report) = repair(&place, &quick);
+    let lost = &report["logs"][1]["losses"][0]["blocks"][0];
+    assert_eq!(lost["records"], 1, "{report:#}");
+    assert!(lost["batch"].is_u64(), "{report:#}");
+}
+
 #[test]
 fn what_cannot_be_repaired_is_said() {
     let place = place("100ms");
@@ -315,7 +355,6 @@ fn a_repair_that_is_killed_can_be_run_again() {
     assert_eq!(killed, 5);
 }
 
-#[cfg(feature = "failpoints")]
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

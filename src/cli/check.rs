@@ -9,9 +9,8 @@ use super::args::CheckArgs;
 use super::error::{CliError, Result};
 use super::output::Output;
 use super::{explain, guarantee, load, upgrade};
-use crate::error::Error;
 use crate::graph::{GraphDescriptor, OperatorDescriptor};
-use crate::{OperatorUid, StreamingContext, pipeline};
+use crate::{OperatorUid, StreamingContext};
 
 /// Validates and shows a pipeline, or holds it against a checkpoint. Writes nothing.
 pub(super) fn check(args: &CheckArgs) -> Result<()> {
@@ -21,8 +20,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<()> {
         // Standard error that is closed is no reason to say that the pipeline is wrong.
         let _ = writeln!(std::io::stderr(), "{warning}");
     }
-    let context = load::context(&loaded, None)?;
-    pipeline::build(&context, &loaded).map_err(|error| Error::Setting(error.to_string()))?;
+    let context = load::program(&loaded)?;
     context.validate()?;
     let is_location = |url: &StoreUrl| {
         let parsed = url.to_string().parse::<tidemill_checkpoint::Location>();

@@ -162,8 +162,7 @@ mod tests {
             "/config/examples/wordcount.toml"
         );
         let pipeline = load::load(example.as_ref(), &sets).unwrap();
-        let context = load::context(&pipeline, None).unwrap();
-        crate::pipeline::build(&context, &pipeline).unwrap();
+        let context = load::program(&pipeline).unwrap();
         let paths = paths(&context, &pipeline).into_iter();
         paths
             .map(|p| (p.output.to_string(), p.guarantee, p.weakest_links.len()))

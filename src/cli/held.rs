@@ -3,16 +3,17 @@
 use tidemill_checkpoint::{CheckpointId, CheckpointReader, Error, Manifest, Verification};
 use tidemill_storage::Location;
 
-use super::error::Result;
+use super::error;
+use crate::block::{Event, TrackerSnapshot};
 use crate::recovery::{Metadata, Renames};
+use crate::time::Time;
 
 /// A checkpoint of which every byte verifies.
 pub(super) struct Held {
     pub(super) id: CheckpointId,
     pub(super) manifest: Manifest,
+    /// In the program's names.
     pub(super) metadata: Metadata,
-    /// How its operators are called now; the metadata is in these names once they are set.
-    pub(super) renames: Renames,
 }
 
 /// All checkpoints of a location.
@@ -24,19 +25,22 @@ pub(super) struct Checkpoints {
     pub(super) verification: Verification,
     /// Checkpoints that are as they were written, and whose contents this release can't read.
     pub(super) unreadable: Vec<(CheckpointId, String)>,
+    /// How the program calls what is older than it.
+    renames: Renames,
 }
 
 impl Checkpoints {
-    /// Reads and checks everything; nothing when there is no store yet.
-    pub(super) fn read(location: &Location) -> Result<Self> {
-        let reader = match CheckpointReader::open(location) {
-            Err(Error::NoStore { .. }) => return Ok(Self::default()),
-            other => other?,
-        };
+    /// Reads and checks everything, told in the program's names; nothing when there is no store yet.
+    pub(super) fn read(location: &Location, renames: Renames) -> error::Result<Self> {
         let mut found = Self {
-            verification: reader.verify()?,
+            renames,
             ..Self::default()
         };
+        let reader = match CheckpointReader::open(location) {
+            Err(Error::NoStore { .. }) => return Ok(found),
+            other => other?,
+        };
+        found.verification = reader.verify()?;
         for verified in &found.verification.checkpoints {
             if !verified.findings.is_empty() {
                 continue;
@@ -48,15 +52,31 @@ impl Checkpoints {
             };
             let place = format!("checkpoint {} at {location}", verified.id);
             match Metadata::decode(&manifest.metadata, &place) {
-                Ok(metadata) => found.whole.push(Held {
-                    id: verified.id,
-                    manifest,
-                    metadata,
-                    renames: Renames::default(),
-                }),
+                Ok(mut metadata) => {
+                    found.renames.apply(&mut metadata);
+                    found.whole.push(Held {
+                        id: verified.id,
+                        manifest,
+                        metadata,
+                    });
+                }
                 Err(error) => found.unreadable.push((verified.id, error.to_string())),
             }
         }
         Ok(found)
+    }
+    /// Applies an event of the driver's log to the tracker of a checkpoint.
+    pub(super) fn apply(
+        &self,
+        tracker: &mut TrackerSnapshot,
+        sequence: u64,
+        event: &Event,
+        complete_through: Time,
+    ) -> Result<(), String> {
+        tracker.apply(
+            sequence,
+            self.renames.event(event.clone()),
+            complete_through,
+        )
     }
 }

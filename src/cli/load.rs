@@ -7,6 +7,8 @@ use tidemill_config::{Backpressure, ENVIRONMENT_PREFIX, Pipeline};
 
 use super::args::PipelineArgs;
 use super::error::Result;
+use crate::error::Error;
+use crate::pipeline::build;
 use crate::{OperatorUid, PidSettings, StreamingContext, Tuning};
 
 /// Loads a pipeline with the environment and `--set` laid over it.
@@ -25,14 +27,16 @@ pub(super) fn load(path: &Path, sets: &[String]) -> Result<Pipeline> {
     Ok(Pipeline::load(path, sets, environment)?)
 }
 
-/// A context with a pipeline's settings, its streams not yet declared. `admin` is where the admin
-/// server answers.
-pub(super) fn context(pipeline: &Pipeline, admin: Option<SocketAddr>) -> Result<StreamingContext> {
-    context_from(pipeline, admin, None)
+/// A pipeline's program, to be looked at.
+pub(super) fn program(pipeline: &Pipeline) -> Result<StreamingContext> {
+    let context = context(pipeline, None, None)?;
+    build(&context, pipeline).map_err(|error| Error::Setting(error.to_string()))?;
+    Ok(context)
 }
 
-/// As [`context`], going back to a savepoint.
-pub(super) fn context_from(
+/// A context with a pipeline's settings, its streams not yet declared. `admin` is where the admin server
+/// answers; a savepoint is gone back to.
+pub(super) fn context(
     pipeline: &Pipeline,
     admin: Option<SocketAddr>,
     savepoint: Option<&str>,

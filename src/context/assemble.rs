@@ -121,7 +121,7 @@ impl StreamingContext {
 }
 
 /// Tells a direct source its position, and of the plans made since.
-fn place(input: &DirectInput, metadata: &Metadata) -> Result<()> {
+pub(super) fn place(input: &DirectInput, metadata: &Metadata) -> Result<()> {
     let uid = input.node.core().uid();
     let unreadable = |error: crate::rdd::BoxError| Error::Unreadable {
         place: format!("the position of `{uid}`"),

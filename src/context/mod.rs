@@ -4,7 +4,9 @@
 //! for ever after. There is one live context on a checkpoint location, on all machines.
 
 mod assemble;
+mod attach;
 mod builder;
+mod examine;
 mod inputs;
 mod locations;
 mod recover;

@@ -13,17 +13,14 @@ use tidemill_storage::failpoint;
 use super::assemble::Parts;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
-use super::upgrade::{Compared, refused};
+use super::upgrade::{Compared, glance, refused};
 use super::{StartMode, StreamingContext, rewind};
-use crate::accumulator::SERIES;
 use crate::block::BlockStore;
 use crate::clock::{Clock, SystemClock, wall_clock};
 use crate::engine::{Engine, Reserve, room_to_start, saved_blocks};
 use crate::error::{Error, Result};
 use crate::graph::GraphDescriptor;
-use crate::recovery::{Metadata, UpgradePlan, replay_driver_log, waiting_without_input};
-use crate::state::ChunkSource;
-use crate::state::StateMemory;
+use crate::recovery::{Metadata, replay_driver_log, waiting_without_input};
 use crate::time::{Time, millis};
 
 impl StreamingContext {
@@ -42,13 +39,18 @@ impl StreamingContext {
         let store = CheckpointStore::open(&locations.checkpoint, options)?;
         let log_lock = locations.lock_logs(&holder)?;
         let place = locations.checkpoint.to_string();
-        let rewind::Found { newest, savepoint } = rewind::find(&store, settings, &place)?;
-        for (id, error) in &newest.skipped {
+        let savepoint = settings.savepoint.as_deref();
+        let savepoint = savepoint.map(|name| store.savepoint(name));
+        let found = rewind::find(store.newest(), savepoint, &place)?;
+        for (id, error) in &found.newest.skipped {
             tracing::warn!(checkpoint = id.0, %error, "a checkpoint is damaged; an older one is used");
         }
+        if let Some(savepoint) = &found.savepoint {
+            store.start_from(savepoint)?;
+        }
         // What is gone on from, and what was there besides.
-        let base = savepoint.as_ref().or(newest.manifest.as_ref());
-        let is_rewound = savepoint.is_some();
+        let base = found.base();
+        let is_rewound = found.savepoint.is_some();
         let held = match base {
             Some(manifest) => {
                 Some(self.reconciled(settings, &locations.checkpoint, manifest, mode)?)
@@ -56,18 +58,10 @@ impl StreamingContext {
             None => None,
         };
         let (held, plan) = held.map(|held| (held.metadata, held.plan)).unzip();
-        let renames = plan.as_ref().map(UpgradePlan::renames).unwrap_or_default();
+        let renames = self.renames();
         store.rename_series(&renames.of_series());
         let is_new = held.is_none();
-        let mut since = match (&savepoint, &newest.manifest) {
-            (Some(_), Some(newest)) => {
-                let place = format!("checkpoint {} at {place}", newest.id);
-                let mut since = Metadata::decode(&newest.metadata, &place)?;
-                renames.apply(&mut since);
-                Some(since)
-            }
-            _ => None,
-        };
+        let mut since = found.since(&place, &renames)?;
         let clock = clock_for(settings, since.as_ref().or(held.as_ref()));
         let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
         self.prepare_for(&metadata);
@@ -88,10 +82,8 @@ impl StreamingContext {
 
         let epoch = store.epoch().0;
         // The log goes on from the newest checkpoint, or from nowhere when only the savepoint is whole.
-        let known_end = match (&savepoint, &since) {
-            (Some(_), since) => since.as_ref().map_or(0, |since| since.tracker.replay_from),
-            (None, _) => metadata.tracker.replay_from,
-        };
+        let known_end = left_or_held(is_rewound, since.as_mut(), &mut metadata)
+            .map_or(0, |newest| newest.tracker.replay_from);
         let (driver_log, driver_place) =
             locations.open_log(settings, DRIVER_LOG_DIR, DRIVER_LOG_KIND, epoch, known_end)?;
         if is_new && driver_log.next_sequence().0 > 0 {
@@ -105,14 +97,13 @@ impl StreamingContext {
             });
         }
         failpoint!("recovery::before_replay");
-        let replayed = match (&savepoint, &mut since) {
-            (Some(_), None) => 0,
-            (_, Some(since)) => replay_driver_log(&driver_log, &driver_place, since, &renames)?,
-            (None, None) => replay_driver_log(&driver_log, &driver_place, &mut metadata, &renames)?,
+        let replayed = match left_or_held(is_rewound, since.as_mut(), &mut metadata) {
+            Some(newest) => replay_driver_log(&driver_log, &driver_place, newest, &renames)?,
+            None => 0,
         };
         failpoint!("recovery::after_replay");
         let known_end = since.as_ref().unwrap_or(&metadata).tracker.end_of_blocks();
-        if savepoint.is_some() {
+        if is_rewound {
             rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
         }
         let homeless = waiting_without_input(&metadata, &graph);
@@ -141,7 +132,7 @@ impl StreamingContext {
             );
         }
         let store_of_blocks = BlockStore::new(block_log, settings.receiver.memory_bytes);
-        if let Some(savepoint) = &savepoint {
+        if let Some(savepoint) = &found.savepoint {
             let unreadable = |reason| Error::Unreadable {
                 place: format!("the blocks of the savepoint at {place}"),
                 reason,
@@ -160,13 +151,14 @@ impl StreamingContext {
                 "going back to a savepoint"
             );
         }
-        let skipped = newest.skipped.iter();
+        let skipped = found.newest.skipped.iter();
         let skipped = skipped.map(|(id, error)| format!("{id}: {error}"));
         let engine = self.assemble(Parts {
             settings,
             is_new,
             savepoint: match &settings.savepoint {
-                Some(_) => savepoint
+                Some(_) => found
+                    .savepoint
                     .map(|manifest| manifest.id.0)
                     .or(metadata.savepoint),
                 None => None,
@@ -199,15 +191,10 @@ impl StreamingContext {
         if location.is_local() {
             return Ok(());
         }
-        let reader = CheckpointReader::open(location);
-        let look = reader.and_then(|reader| match &settings.savepoint {
-            // It may have been forgotten since this life began from it.
-            Some(name) => reader
-                .savepoint(name)
-                .map(Some)
-                .or_else(|_| reader.newest_manifest()),
-            None => reader.newest_manifest(),
-        });
+        let savepoint = settings.savepoint.as_deref();
+        let look = CheckpointReader::open(location)
+            .map_err(Error::from)
+            .and_then(|reader| glance(&reader, savepoint, location));
         match look {
             Ok(Some(manifest)) => self
                 .reconciled(settings, location, &manifest, mode)
@@ -242,33 +229,17 @@ impl StreamingContext {
         compared.metadata.take_interval(settings.batch_interval);
         Ok(compared)
     }
+}
 
-    /// Gives each state its share of the memory.
-    pub(super) fn limit_states(&self, memory: &StateMemory) -> Result<()> {
-        let nodes = self.0.registry.nodes();
-        let states = nodes.iter().filter_map(|node| node.core().state.as_ref());
-        let states: Vec<_> = states.filter(|state| !state.saves_datasets()).collect();
-        for state in &states {
-            let limited = state.limit_memory(memory, states.len());
-            limited.map_err(|error| Error::Setting(error.to_string()))?;
-        }
-        Ok(())
-    }
-
-    /// Gives accumulators what the checkpoint holds of them.
-    pub(super) fn restore_accumulators(
-        &self,
-        manifest: &Manifest,
-        chunks: &ChunkSource<'_>,
-    ) -> Result<()> {
-        let Some(series) = manifest.series(SERIES) else {
-            return Ok(());
-        };
-        let restored = self.0.registry.accumulators.restore(series, chunks);
-        restored.map_err(|error| Error::Unreadable {
-            place: "the accumulators of the checkpoint".to_owned(),
-            reason: error.to_string(),
-        })
+/// What the driver's log goes on from: the newest checkpoint, whether it is gone back from or not.
+pub(super) fn left_or_held<'a>(
+    is_rewound: bool,
+    since: Option<&'a mut Metadata>,
+    held: &'a mut Metadata,
+) -> Option<&'a mut Metadata> {
+    match is_rewound {
+        true => since,
+        false => Some(held),
     }
 }
 

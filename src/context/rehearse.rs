@@ -9,23 +9,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Holder, Location, StoreOptions};
+use tidemill_checkpoint::{CheckpointStore, Holder, Location, StoreOptions};
 use tidemill_storage::LocalDisk;
 use tidemill_wal::LogReader;
 
 use super::assemble::Parts;
+use super::examine::Examined;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
-use super::recover::clock_for;
 use super::settings::Settings;
 use super::start::{catchup, first_time};
-use super::upgrade::Examined;
 use super::{ContextState, StreamingContext, rewind};
 use crate::block::{Block, BlockInfo, BlockStore, block_in};
 use crate::clock::wall_clock;
 use crate::engine::{Engine, Place, RehearsedBatch, Reserve, room_to_start, saved_blocks};
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_echo, longest_memory, resolve_remember, validate};
-use crate::recovery::{Metadata, UpgradePlan, replay_entries};
+use crate::recovery::{Metadata, UpgradePlan};
 use crate::scheduler::{GenerateBatch, tick_to_run};
 use crate::time::Time;
 use crate::uid::OperatorUid;
@@ -132,13 +131,7 @@ impl StreamingContext {
             batches: Vec::new(),
         };
         if rehearsal.plan.is_possible() {
-            self.run_on_fork(
-                &settings,
-                examined,
-                savepoint.is_some(),
-                batches,
-                &mut rehearsal,
-            )?;
+            self.run_on_fork(&settings, examined, batches, &mut rehearsal)?;
         }
         Ok(Some(rehearsal))
     }
@@ -147,25 +140,18 @@ impl StreamingContext {
         &self,
         settings: &Settings,
         examined: Examined,
-        is_savepoint: bool,
         batches: usize,
         rehearsal: &mut Rehearsal,
     ) -> Result<()> {
-        let since = match is_savepoint {
-            true => life_since(&examined)?,
-            false => None,
-        };
         let Examined {
             locations: original,
             reader,
             manifest,
             mut metadata,
+            is_rewound,
+            clock,
             ..
         } = examined;
-        let clock = clock_for(settings, since.as_ref().or(Some(&metadata)));
-        if is_savepoint {
-            rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
-        }
         let saved = saved_blocks(&manifest, &|reference: &_| reader.read_chunk(reference));
         let saved = saved.map_err(|reason| Error::Unreadable {
             place: format!("the blocks of the savepoint at {}", original.checkpoint),
@@ -211,7 +197,7 @@ impl StreamingContext {
         let log = original.read_log(BLOCK_LOG_DIR)?;
         let find = |uid: &OperatorUid, info: &BlockInfo| match saved(uid, info)? {
             Some(block) => Ok(Some(block)),
-            None => logged_block(log.as_ref(), uid, info, is_savepoint),
+            None => logged_block(log.as_ref(), uid, info, is_rewound),
         };
         rewind::take_back(&mut metadata, find, &blocks)?;
         let unfinished = metadata.unfinished();
@@ -260,39 +246,19 @@ impl StreamingContext {
     }
 }
 
-/// What there is of the life after a savepoint.
-fn life_since(examined: &Examined) -> Result<Option<Metadata>> {
-    let (reader, locations): (&CheckpointReader, _) = (&examined.reader, &examined.locations);
-    let newest = match reader.newest_whole() {
-        Err(tidemill_checkpoint::Error::NoneVerifies { .. }) => None,
-        other => other?.manifest,
-    };
-    let Some(newest) = newest else {
-        return Ok(None);
-    };
-    let place = format!("checkpoint {} at {}", newest.id, locations.checkpoint);
-    let mut since = Metadata::decode(&newest.metadata, &place)?;
-    let renames = examined.plan.renames();
-    renames.apply(&mut since);
-    if let Some((log, place)) = locations.read_log(DRIVER_LOG_DIR)? {
-        replay_entries(log.entries(), &place, &mut since, &renames)?;
-    }
-    Ok(Some(since))
-}
-
 /// A block, from the original's log. What was in memory only is nowhere to be had; nor, for a program that
 /// looks back further than that of the savepoint did, is what has been cleaned up since.
 fn logged_block(
     log: Option<&(LogReader, String)>,
     uid: &OperatorUid,
     info: &BlockInfo,
-    is_savepoint: bool,
+    is_rewound: bool,
 ) -> Result<Option<Block>> {
     let (Some((log, place)), Some(position)) = (log, info.position) else {
         return Ok(None);
     };
     let entry = match log.read(position) {
-        Err(tidemill_wal::Error::NotKept { .. }) if is_savepoint => return Ok(None),
+        Err(tidemill_wal::Error::NotKept { .. }) if is_rewound => return Ok(None),
         read => read.map_err(|error| Error::Log {
             log: format!("{place} (a live driver may have cleaned up meanwhile: try again)"),
             error: Box::new(error),

@@ -71,10 +71,15 @@ impl StreamingContext {
             reason: error.to_string(),
         })?;
         let ways_in = self.ways_in();
+        let renames = self.renames();
         let runtime = self.runtime()?;
         let mut all = Vec::new();
         let wanted = |time: &Time| batch.is_none_or(|batch| batch == *time);
-        for (time, letters) in letters.into_iter().filter(|(time, _)| wanted(time)) {
+        for (time, mut letters) in letters.into_iter().filter(|(time, _)| wanted(time)) {
+            let sources = letters
+                .iter_mut()
+                .filter_map(|letter| letter.source.as_mut());
+            sources.for_each(|source| *source = renames.of(source));
             let Sorted { by_source, left } = sort(&letters, &ways_in);
             let mut done = RequeuedBatch {
                 batch_time: time,

@@ -7,13 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use tidemill_checkpoint::{CheckpointStore, Manifest, Newest};
+use tidemill_checkpoint::{Manifest, Newest};
 
-use super::settings::Settings;
 use crate::block::{Block, BlockId, BlockInfo, BlockStore, TrackerSnapshot};
 use crate::engine::SavedBlocks;
 use crate::error::{Error, Result};
-use crate::recovery::Metadata;
+use crate::recovery::{Metadata, Renames};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -23,16 +22,36 @@ pub(super) struct Found {
     pub(super) savepoint: Option<Manifest>,
 }
 
-/// Looks what to start from. A life that began from the savepoint is gone on with.
-pub(super) fn find(store: &CheckpointStore, settings: &Settings, place: &str) -> Result<Found> {
-    let newest = store.newest();
-    let Some(name) = &settings.savepoint else {
+impl Found {
+    /// What a start goes on from.
+    pub(super) fn base(&self) -> Option<&Manifest> {
+        self.savepoint.as_ref().or(self.newest.manifest.as_ref())
+    }
+
+    /// What the newest checkpoint says of the life that is left for the savepoint, in the program's names.
+    pub(super) fn since(&self, place: &str, renames: &Renames) -> Result<Option<Metadata>> {
+        let Some((newest, _)) = self.newest.manifest.as_ref().zip(self.savepoint.as_ref()) else {
+            return Ok(None);
+        };
+        let mut since = decoded(newest, place)?;
+        renames.apply(&mut since);
+        Ok(Some(since))
+    }
+}
+
+/// Looks what to start from, given the newest checkpoint and the savepoint that is asked for. A life that began
+/// from the savepoint is gone on with.
+pub(super) fn find(
+    newest: tidemill_checkpoint::Result<Newest>,
+    savepoint: Option<tidemill_checkpoint::Result<Manifest>>,
+    place: &str,
+) -> Result<Found> {
+    let Some(savepoint) = savepoint else {
         return Ok(Found {
             newest: newest?,
             savepoint: None,
         });
     };
-    let savepoint = store.savepoint(name);
     let newest = match newest {
         Err(tidemill_checkpoint::Error::NoneVerifies { count, source, .. }) => {
             tracing::warn!(
@@ -47,10 +66,8 @@ pub(super) fn find(store: &CheckpointStore, settings: &Settings, place: &str) ->
         }
         other => other?,
     };
-    let begun = newest.manifest.as_ref().map(|manifest| {
-        let place = format!("checkpoint {} at {place}", manifest.id);
-        Metadata::decode(&manifest.metadata, &place).map(|held| held.savepoint)
-    });
+    let begun = newest.manifest.as_ref();
+    let begun = begun.map(|manifest| decoded(manifest, place).map(|held| held.savepoint));
     let begun = begun.transpose()?.flatten();
     let savepoint = match savepoint {
         Ok(savepoint) if begun == Some(savepoint.id.0) => None,
@@ -58,10 +75,12 @@ pub(super) fn find(store: &CheckpointStore, settings: &Settings, place: &str) ->
         Err(_) if begun.is_some() => None,
         other => Some(other?),
     };
-    if let Some(savepoint) = &savepoint {
-        store.start_from(savepoint)?;
-    }
     Ok(Found { newest, savepoint })
+}
+
+fn decoded(manifest: &Manifest, place: &str) -> Result<Metadata> {
+    let place = format!("checkpoint {} at {place}", manifest.id);
+    Metadata::decode(&manifest.metadata, &place)
 }
 
 /// Brings what is left of the life since into what the savepoint holds. `since` is the newest checkpoint with

@@ -12,6 +12,9 @@ use crate::rdd::Element;
 use crate::state::Datasets;
 use crate::time::is_multiple;
 
+/// The kind of these streams.
+pub(crate) const CHECKPOINTED: &str = "checkpoint";
+
 /// The least interval that is chosen where the program doesn't say one.
 const USUAL: Duration = Duration::from_secs(10);
 
@@ -68,7 +71,7 @@ where
         let datasets = Arc::new(Datasets::<T>::new(can_be_made_again.then_some(interval)));
         let parts = NodeParts {
             state: Some(datasets.clone()),
-            ..self.child("checkpoint", caller)
+            ..self.child(CHECKPOINTED, caller)
         };
         let (parent, executor) = (Arc::clone(self.node()), self.registry().executor.clone());
         let compute = move |core: &super::NodeCore, _: &super::node::Generated<T>, time| {

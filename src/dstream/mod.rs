@@ -36,6 +36,7 @@ pub use output::Outcome;
 pub use registry::Mistake;
 pub use several::Streams;
 
+pub(crate) use checkpointed::CHECKPOINTED;
 pub(crate) use node::StreamNode;
 pub(crate) use operation::{Job, OutputOperation};
 pub(crate) use operator::{AnyNode, NodeCore, NodeParts};

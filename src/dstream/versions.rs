@@ -66,6 +66,9 @@ impl<T: ?Sized + Element> DStream<T> {
     /// state of version 1 goes through all of them. When the context starts on a checkpoint of an older
     /// version, every value is converted, and the next checkpoint holds them all in the new form.
     ///
+    /// On a window that combines, partial results and values over the window are converted alike: whether values
+    /// are combined before a step or after it must not matter.
+    ///
     /// A step that takes or gives another type than its neighbours is a mistake, told with its line at the
     /// start. A closure that panics fails the start; the checkpoint is left as it is.
     ///

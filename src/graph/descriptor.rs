@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dstream::{AnyNode, Registry};
+use crate::dstream::{AnyNode, CHECKPOINTED, Registry};
 use crate::state::{FIRST_VERSION, Migrations, STATE_FORMAT, Span};
 use crate::time::millis;
 use crate::uid::OperatorUid;
@@ -78,16 +78,15 @@ pub struct OutputDescriptor {
 }
 
 impl OperatorDescriptor {
-    /// Milliseconds of the parts in which its state keeps a window; 0 when it's no window.
-    pub(crate) fn pane_ms(&self) -> u64 {
-        match self.window_ms {
-            0 => 0,
-            window => Span::new(
-                Duration::from_millis(window),
-                Duration::from_millis(self.slide_ms),
-            )
-            .pane_ms(),
-        }
+    /// How its state keeps a window; `None` when it's no window.
+    pub(crate) fn span(&self) -> Option<Span> {
+        let ms = Duration::from_millis;
+        (self.window_ms > 0).then(|| Span::new(ms(self.window_ms), ms(self.slide_ms)))
+    }
+
+    /// Whether its state is datasets that were saved, and nothing of its own.
+    pub(crate) fn saves_datasets(&self) -> bool {
+        self.kind == CHECKPOINTED
     }
 }
 
@@ -157,6 +156,11 @@ impl GraphDescriptor {
     /// ```
     pub fn operator(&self, uid: &OperatorUid) -> Option<&OperatorDescriptor> {
         self.operators.iter().find(|operator| operator.uid == *uid)
+    }
+
+    /// Whether an operator or an output has this uid.
+    pub(crate) fn declares(&self, uid: &OperatorUid) -> bool {
+        self.operator(uid).is_some() || self.outputs.iter().any(|output| output.uid == *uid)
     }
 
     /// Whether any operator reads its parents' past.

@@ -113,6 +113,13 @@ impl Metadata {
             .collect()
     }
 
+    /// The first time to come of a stream that has a dataset every `slide`.
+    pub(crate) fn next_step(&self, slide: Duration) -> Time {
+        let past = Time::from_millis(millis(self.complete_through.since(self.zero_time)));
+        let next = past.next_multiple(slide);
+        self.zero_time.plus(next.since(Time::default()))
+    }
+
     /// Goes on at another batch interval.
     pub(crate) fn take_interval(&mut self, batch_interval: Duration) {
         let interval_ms = millis(batch_interval);

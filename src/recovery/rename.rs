@@ -1,13 +1,14 @@
 //! [`Renames`]: operators that have other names in the program than in a checkpoint.
 //!
-//! A rename is in effect while the checkpoint knows the old name and the program doesn't. So it may stay
-//! in the program's settings for ever: once a checkpoint has been written under the new name it changes
-//! nothing, and if that one turns out bad, it helps the older one again.
+//! A rename is in effect while something knows the old name (a checkpoint, the log, a dead letter) and the
+//! program doesn't. So it may stay in the program's settings for ever: once a checkpoint has been written under
+//! the new name it changes nothing, and if that one turns out bad, it helps the older one again.
 
 use std::collections::BTreeMap;
 
 use super::Metadata;
 use crate::block::{Allocation, BlockInfo, Event};
+use crate::graph::GraphDescriptor;
 use crate::uid::OperatorUid;
 
 /// New uids by old ones.
@@ -15,6 +16,18 @@ use crate::uid::OperatorUid;
 pub(crate) struct Renames(pub(crate) BTreeMap<OperatorUid, OperatorUid>);
 
 impl Renames {
+    /// Those of the `wanted` that an earlier life may have needed: the program declares the new name, and not
+    /// the old one.
+    pub(crate) fn for_program(
+        wanted: &BTreeMap<OperatorUid, OperatorUid>,
+        graph: &GraphDescriptor,
+    ) -> Self {
+        let is_meant =
+            |old: &OperatorUid, new: &OperatorUid| graph.declares(new) && !graph.declares(old);
+        let meant = wanted.iter().filter(|(old, new)| is_meant(old, new));
+        Self(meant.map(|(old, new)| (old.clone(), new.clone())).collect())
+    }
+
     /// The uid by which the program knows what a checkpoint or an event calls `uid`.
     pub(crate) fn of(&self, uid: &OperatorUid) -> OperatorUid {
         self.0.get(uid).unwrap_or(uid).clone()

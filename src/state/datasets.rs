@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidemill_checkpoint::{ChunkBuilder, PartitionChanges, Series};
+use tidemill_checkpoint::{ChunkBuilder, PartitionChanges};
 
-use super::{AnyState, ChunkSource, PendingChanges, STATE_FORMAT, check_format};
+use super::{AnyState, PendingChanges, STATE_FORMAT, Written, check_format};
 use crate::object_file::{Reader, Writer};
 use crate::rdd::{
     BoxError, Buffer, Chunk, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError,
 };
 use crate::time::Time;
+
+/// The least time between batches.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// A dataset in memory, a buffer a partition.
 type Saved<T> = Arc<Vec<<T as Element>::Buffer>>;
@@ -33,6 +36,8 @@ struct Held<T: ?Sized + Element> {
     /// For how long datasets are read.
     remember: Duration,
     merged_through: Time,
+    /// No dataset up to this one was ever saved, or is still.
+    nothing_through: Time,
     staged: BTreeMap<Time, Saved<T>>,
     merged: BTreeMap<Time, Saved<T>>,
     /// Those of `merged` that no checkpoint has.
@@ -51,6 +56,7 @@ impl<T: ?Sized + Element> Datasets<T> {
             held: Mutex::new(Held {
                 remember: Duration::MAX,
                 merged_through: Time::default(),
+                nothing_through: Time::default(),
                 staged: BTreeMap::new(),
                 merged: BTreeMap::new(),
                 unsaved: BTreeMap::new(),
@@ -66,7 +72,8 @@ impl<T: ?Sized + Element> Datasets<T> {
     }
 
     /// The dataset of the batch at `time`: what was saved, or what `make` gives, saved when it's computed.
-    /// Datasets are held for `remember` after their batch.
+    /// Datasets are held for `remember` after their batch. What can't be made again and comes from before the
+    /// program saved it isn't there.
     pub(crate) fn dataset(
         self: &Arc<Self>,
         time: Time,
@@ -77,6 +84,9 @@ impl<T: ?Sized + Element> Datasets<T> {
         let known = {
             let mut held = self.held();
             held.remember = remember;
+            if self.interval.is_none() && time <= held.nothing_through {
+                return Ok(None);
+            }
             held.merged.get(&time).cloned()
         };
         let node = match known {
@@ -230,13 +240,8 @@ where
         })
     }
 
-    fn restore(
-        &self,
-        series: &Series,
-        through: Time,
-        chunks: &ChunkSource<'_>,
-        executor: &Executor,
-    ) -> Result<(), BoxError> {
+    fn restore(&self, written: &Written<'_>, executor: &Executor) -> Result<(), BoxError> {
+        let (series, chunks) = (written.series, written.chunks);
         check_format(
             series,
             STATE_FORMAT,
@@ -277,13 +282,16 @@ where
             .into_iter()
             .map(|(time, saved)| (time, Arc::new(saved)))
             .collect();
+        let oldest = held.merged.keys().next();
+        held.nothing_through = oldest.map_or(written.through, |oldest| oldest.minus(MOMENT));
         held.last_saved = held.merged.keys().last().copied().unwrap_or_default();
-        held.merged_through = through;
+        held.merged_through = written.through;
         held.is_first = false;
         Ok(())
     }
 
-    fn initialize(&self, _first: Time, _executor: &Executor) -> Result<(), BoxError> {
+    fn initialize(&self, first: Time, _executor: &Executor) -> Result<(), BoxError> {
+        self.held().nothing_through = first.minus(MOMENT);
         Ok(())
     }
 }

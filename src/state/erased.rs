@@ -3,13 +3,13 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use tidemill_checkpoint::{PartitionChanges, Series};
+use tidemill_checkpoint::PartitionChanges;
 
 use super::cold::Cold;
 use super::keyed::KeyedState;
 use super::mark::Mark;
 use super::migration::restore_migrated;
-use super::restore::{ChunkSource, restore};
+use super::restore::{Written, restore};
 use super::shelves::Held;
 use super::{AnyState, Migrations, PendingChanges, StateKey, StateMemory, StateValue, encode};
 use crate::rdd::{BoxError, Executor, JobError};
@@ -53,14 +53,11 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
         Box::new(move || taken.iter().map(encode::changed).collect())
     }
 
-    fn restore(
-        &self,
-        series: &Series,
-        through: Time,
-        chunks: &ChunkSource<'_>,
-        executor: &Executor,
-    ) -> Result<(), BoxError> {
-        restore(self, series, through, chunks, executor)
+    fn restore(&self, written: &Written<'_>, executor: &Executor) -> Result<(), BoxError> {
+        match written.version == self.migrations.version() {
+            true => restore(self, written, executor),
+            false => restore_migrated(self, written, executor),
+        }
     }
 
     fn migrations(&self) -> Option<&Migrations> {
@@ -69,17 +66,6 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
 
     fn partitions(&self) -> Option<usize> {
         Some(self.partition_count())
-    }
-
-    fn restore_migrated(
-        &self,
-        from: u32,
-        series: &Series,
-        through: Time,
-        chunks: &ChunkSource<'_>,
-        executor: &Executor,
-    ) -> Result<(), BoxError> {
-        restore_migrated(self, from, series, through, chunks, executor)
     }
 
     fn initialize(&self, first: Time, executor: &Executor) -> Result<(), BoxError> {

@@ -10,14 +10,14 @@ use std::panic::Location;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::de::DeserializeOwned;
-use tidemill_checkpoint::{Chain, Chunk, Series};
+use tidemill_checkpoint::{Chain, Chunk};
 
 use super::keyed::KeyedState;
 use super::mark::Mark;
+use super::restore::{ChunkSource, Written};
 use super::shelves::Held;
-use super::{AnyState, ChunkSource, StateKey, StateValue};
+use super::{AnyState, StateKey, StateValue};
 use crate::rdd::{BoxError, Executor, TaskError};
-use crate::time::Time;
 
 /// The version of a state whose version isn't set.
 pub(crate) const FIRST_VERSION: u32 = 1;
@@ -58,6 +58,7 @@ impl Part {
 }
 
 type Decode = dyn Fn(&[u8]) -> Result<Boxed, TaskError> + Send + Sync;
+type DecodeList = dyn Fn(&[u8]) -> Result<Vec<(u32, Boxed)>, TaskError> + Send + Sync;
 type Convert = dyn Fn(Boxed) -> Result<Boxed, TaskError> + Send + Sync;
 
 /// From one version to the next.
@@ -65,6 +66,7 @@ struct Step {
     old: Type,
     new: Type,
     decode: Box<Decode>,
+    decode_list: Box<DecodeList>,
     convert: Box<Convert>,
     caller: &'static Location<'static>,
 }
@@ -83,6 +85,17 @@ struct Steps {
     version: u32,
     keys: BTreeMap<u32, Step>,
     values: BTreeMap<u32, Step>,
+}
+
+impl Steps {
+    /// The steps that lead on from a version.
+    fn from(&self, part: Part, from: u32) -> impl Iterator<Item = &Step> {
+        let chain = match part {
+            Part::Keys => &self.keys,
+            Part::Values => &self.values,
+        };
+        chain.range(from..).map(|(_, step)| step)
+    }
 }
 
 impl Migrations {
@@ -130,6 +143,12 @@ impl Migrations {
             old: Type::of::<Old>(),
             new: Type::of::<New>(),
             decode: Box::new(|bytes| Ok(Box::new(decode::<Old>(bytes)?))),
+            decode_list: Box::new(|bytes| {
+                let list = decode::<Vec<(u32, Old)>>(bytes)?.into_iter();
+                Ok(list
+                    .map(|(number, old)| (number, Box::new(old) as Boxed))
+                    .collect())
+            }),
             convert: Box::new(move |old| {
                 let old: Box<Old> = downcast(old)?;
                 Ok(Box::new(f(*old)))
@@ -186,21 +205,39 @@ impl Migrations {
         flaws
     }
 
-    /// A key or value of version `from` as one of the program's.
-    fn read<T: DeserializeOwned + 'static>(
-        chain: &BTreeMap<u32, Step>,
+    /// A key or value of version `from` as one of the program's; where no step leads on from there, it is
+    /// read as that.
+    pub(super) fn read<T: DeserializeOwned + 'static>(
+        &self,
+        part: Part,
         from: u32,
         bytes: &[u8],
     ) -> Result<T, TaskError> {
-        let mut steps = chain.range(from..).map(|(_, step)| step);
-        let Some(first) = steps.next() else {
+        let steps = self.steps();
+        let mut chain = steps.from(part, from).peekable();
+        match chain.peek() {
+            Some(first) => converted((first.decode)(bytes)?, chain),
+            None => decode(bytes),
+        }
+    }
+
+    /// As [`Migrations::read`], for values that are written as a list, each behind a number.
+    pub(super) fn read_list<T: DeserializeOwned + 'static>(
+        &self,
+        from: u32,
+        bytes: &[u8],
+    ) -> Result<Vec<(u32, T)>, TaskError> {
+        let steps = self.steps();
+        let mut chain = steps.from(Part::Values, from);
+        let Some(first) = chain.next() else {
             return decode(bytes);
         };
-        let mut value = (first.convert)((first.decode)(bytes)?)?;
-        for step in steps {
-            value = (step.convert)(value)?;
-        }
-        Ok(*downcast::<T>(value)?)
+        let list = (first.decode_list)(bytes)?.into_iter();
+        list.map(|(number, old)| {
+            let chain = steps.from(Part::Values, from);
+            Ok((number, converted(old, chain)?))
+        })
+        .collect()
     }
 
     fn steps(&self) -> RwLockReadGuard<'_, Steps> {
@@ -210,6 +247,17 @@ impl Migrations {
     fn steps_mut(&self) -> RwLockWriteGuard<'_, Steps> {
         self.steps.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a chain of steps makes of something old.
+fn converted<'a, T: 'static>(
+    mut value: Boxed,
+    chain: impl Iterator<Item = &'a Step>,
+) -> Result<T, TaskError> {
+    for step in chain {
+        value = (step.convert)(value)?;
+    }
+    Ok(*downcast::<T>(value)?)
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, TaskError> {
@@ -229,30 +277,28 @@ fn downcast<T: 'static>(value: Boxed) -> Result<Box<T>, TaskError> {
     })
 }
 
-/// Fills `state` with what `series` holds in version `from`; the next checkpoint holds all of it.
+/// Fills `state` with what was written in an older version; the next checkpoint holds all of it.
 pub(super) fn restore_migrated<K: StateKey, S: StateValue, M: Mark>(
     state: &KeyedState<K, S, M>,
-    from: u32,
-    series: &Series,
-    through: Time,
-    chunks: &ChunkSource<'_>,
+    written: &Written<'_>,
     executor: &Executor,
 ) -> Result<(), BoxError> {
+    let (series, chunks, from) = (written.series, written.chunks, written.version);
     let hasher = executor.hasher();
     let read = executor.run(series.partitions.len(), |partition| {
         let Some(chain) = series.partitions.get(partition) else {
             return Ok(Vec::new());
         };
         let chunks = read_chunks(chain, chunks)?;
-        let steps = state.migrations.steps();
+        let migrations = &state.migrations;
         let mut entries = Vec::new();
         // Tombstones and later values name keys as they were written, so the chain comes first.
         for (key, value) in latest(&chunks) {
             let (mark, value) = M::split(value).ok_or_else(|| {
                 TaskError::new("a checkpointed state doesn't begin with its last batch")
             })?;
-            let key: K = Migrations::read(&steps.keys, from, key)?;
-            let value: S = Migrations::read(&steps.values, from, value)?;
+            let key: K = migrations.read(Part::Keys, from, key)?;
+            let value: S = migrations.read(Part::Values, from, value)?;
             entries.push(Held {
                 hash: hasher.hash(&key),
                 mark,
@@ -264,17 +310,21 @@ pub(super) fn restore_migrated<K: StateKey, S: StateValue, M: Mark>(
     let entries: Vec<Held<K, S, M>> = read.into_iter().flatten().collect();
     let count = entries.len() as u64;
     state.install(entries)?;
-    let lost = count.saturating_sub(state.keys());
-    if lost > 0 {
-        return Err(format!(
-            "migrate_keys makes the same key of different ones, and {lost} of {count} states would be lost: \
-             keep keys apart"
-        )
-        .into());
-    }
+    keys_kept_apart(count, state.keys())?;
     state.set_rewrite(true);
-    state.set_merged_through(through);
+    state.set_merged_through(written.through);
     Ok(())
+}
+
+/// Refuses a migration that made the same key of different ones.
+pub(super) fn keys_kept_apart(written: u64, kept: u64) -> Result<(), String> {
+    match written.saturating_sub(kept) {
+        0 => Ok(()),
+        lost => Err(format!(
+            "migrate_keys makes the same key of different ones, and {lost} of {written} states would be \
+             lost: keep keys apart"
+        )),
+    }
 }
 
 fn read_chunks(chain: &Chain, chunks: &ChunkSource<'_>) -> Result<Vec<Chunk>, TaskError> {
@@ -316,16 +366,15 @@ mod tests {
         assert!(migrations.flaws().is_empty());
         assert_eq!(migrations.versions_left(), [1, 2].into());
         let seven = rmp_serde::to_vec(&7u8).unwrap();
-        let steps = migrations.steps();
         for from in [1, 2] {
-            let value: String = Migrations::read(&steps.values, from, &seven).unwrap();
-            let key: String = Migrations::read(&steps.keys, from, &seven).unwrap();
+            let value: String = migrations.read(Part::Values, from, &seven).unwrap();
+            let key: String = migrations.read(Part::Keys, from, &seven).unwrap();
             assert_eq!((value.as_str(), key.as_str()), ("7", "7"));
         }
         let text = rmp_serde::to_vec("text").unwrap();
-        let value: String = Migrations::read(&steps.values, 3, &text).unwrap();
+        let value: String = migrations.read(Part::Values, 3, &text).unwrap();
         assert_eq!(value, "text");
-        assert!(Migrations::read::<String>(&steps.values, 2, &text).is_err());
+        assert!(migrations.read::<String>(Part::Values, 2, &text).is_err());
     }
 
     #[test]

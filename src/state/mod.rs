@@ -51,7 +51,7 @@ pub(crate) use map::map_with_state;
 pub(crate) use mark::Touched;
 pub(crate) use memory::StateMemory;
 pub(crate) use migration::{FIRST_VERSION, Migrations, Part};
-pub(crate) use restore::ChunkSource;
+pub(crate) use restore::{ChunkSource, Written};
 pub(crate) use update::update_state;
 pub(crate) use window::{Inverse, Method, Span, Suffixes, WindowState, windowed};
 
@@ -98,14 +98,8 @@ pub(crate) trait AnyState: Send + Sync {
     fn merge(&self, time: Time, executor: &Executor) -> Result<(), JobError>;
     /// Takes what is to go into the next checkpoint.
     fn take_changes(&self) -> PendingChanges;
-    /// Fills the empty state from a checkpoint.
-    fn restore(
-        &self,
-        series: &Series,
-        through: Time,
-        chunks: &ChunkSource<'_>,
-        executor: &Executor,
-    ) -> Result<(), BoxError>;
+    /// Fills the empty state from a checkpoint, through the migrations where it holds an older version.
+    fn restore(&self, written: &Written<'_>, executor: &Executor) -> Result<(), BoxError>;
     /// The version of its types and how older ones become it; `None` when it has but one version.
     fn migrations(&self) -> Option<&Migrations> {
         None
@@ -113,18 +107,6 @@ pub(crate) trait AnyState: Send + Sync {
     /// How many partitions it has, where that can change.
     fn partitions(&self) -> Option<usize> {
         None
-    }
-    /// As [`AnyState::restore`], from a checkpoint of the older version `from`.
-    fn restore_migrated(
-        &self,
-        from: u32,
-        series: &Series,
-        through: Time,
-        chunks: &ChunkSource<'_>,
-        executor: &Executor,
-    ) -> Result<(), BoxError> {
-        let _ = (series, through, chunks, executor);
-        Err(format!("a state of this kind can't be migrated from version {from}").into())
     }
     /// Fills the empty state with what the program starts from; `first` is the time of the first batch.
     fn initialize(&self, first: Time, executor: &Executor) -> Result<(), BoxError>;

@@ -15,17 +15,28 @@ use crate::time::Time;
 pub(crate) type ChunkSource<'a> =
     dyn Fn(&ChunkRef) -> Result<Chunk, tidemill_checkpoint::Error> + Sync + 'a;
 
+/// A state as a checkpoint holds it.
+pub(crate) struct Written<'a> {
+    pub(crate) series: &'a Series,
+    /// The version of its types.
+    pub(crate) version: u32,
+    /// The last batch whose effect it shows.
+    pub(crate) through: Time,
+    /// The time that windows are in phase with.
+    pub(crate) zero: Time,
+    pub(crate) chunks: &'a ChunkSource<'a>,
+}
+
 /// How many entries are decoded before they are inserted.
 const RUN: usize = 1024;
 
-/// Fills `state` with what `series` holds.
+/// Fills `state` with what was written in its own version.
 pub(super) fn restore<K: StateKey, S: StateValue, M: Mark>(
     state: &KeyedState<K, S, M>,
-    series: &Series,
-    through: Time,
-    chunks: &ChunkSource<'_>,
+    written: &Written<'_>,
     executor: &Executor,
 ) -> Result<(), BoxError> {
+    let (series, chunks) = (written.series, written.chunks);
     check_format(
         series,
         STATE_FORMAT,
@@ -47,7 +58,7 @@ pub(super) fn restore<K: StateKey, S: StateValue, M: Mark>(
         loader.chain(chain, &hasher, chunks)
     })?;
     state.set_rewrite(moved.into_inner());
-    state.set_merged_through(through);
+    state.set_merged_through(written.through);
     Ok(())
 }
 

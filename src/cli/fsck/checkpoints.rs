@@ -84,7 +84,7 @@ pub(super) fn against_logs(
             continue;
         }
         let mut problems = Vec::new();
-        let tracker = replayed(checkpoint, logs, &mut problems);
+        let tracker = replayed(held, checkpoint, logs, &mut problems);
         problems.extend(lost_end(&tracker, logs));
         let missing = missing_blocks(checkpoint, &tracker, logs);
         let mut found = Findings::of(AREA, found);
@@ -119,7 +119,12 @@ pub(super) fn against_logs(
 }
 
 /// A checkpoint's tracker behind the log's last entry.
-fn replayed(checkpoint: &Held, logs: &Logs, problems: &mut Vec<String>) -> TrackerSnapshot {
+fn replayed(
+    held: &Checkpoints,
+    checkpoint: &Held,
+    logs: &Logs,
+    problems: &mut Vec<String>,
+) -> TrackerSnapshot {
     let mut tracker = checkpoint.metadata.tracker.clone();
     let from = tracker.replay_from;
     let Some(Extent { oldest, end, .. }) = logs.driver else {
@@ -145,9 +150,7 @@ fn replayed(checkpoint: &Held, logs: &Logs, problems: &mut Vec<String>) -> Track
             break;
         };
         let through = checkpoint.metadata.complete_through;
-        if let Err(reason) =
-            tracker.apply(sequence, checkpoint.renames.event(event.clone()), through)
-        {
+        if let Err(reason) = held.apply(&mut tracker, sequence, event, through) {
             problems.push(format!("entry {sequence} of the driver's log: {reason}"));
             break;
         }

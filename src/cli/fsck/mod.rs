@@ -20,8 +20,8 @@ use super::error::{CliError, Result};
 use super::held::Checkpoints;
 use super::output::{Output, count};
 use super::{load, location};
+use crate::StreamingContext;
 use crate::error::Error;
-use crate::{StreamingContext, pipeline};
 use finding::{Finding, Findings, Severity};
 use logs::Logs;
 use outputs::Batches;
@@ -44,8 +44,7 @@ struct Checked {
 /// Checks a pipeline; fails when something is wrong.
 pub(super) fn fsck(args: &FsckArgs) -> Result<()> {
     let loaded = load::pipeline(&args.pipeline)?;
-    let context = load::context(&loaded, None)?;
-    pipeline::build(&context, &loaded).map_err(|error| Error::Setting(error.to_string()))?;
+    let context = load::program(&loaded)?;
     let (mut findings, mut checked) = look(args, &loaded, &context)?;
     for _ in 1..LOOKS {
         if findings
@@ -132,13 +131,7 @@ fn look(
     context: &StreamingContext,
 ) -> Result<(Vec<Finding>, Checked)> {
     let mut findings = Vec::new();
-    let mut held = checkpoints_of(loaded, &mut findings)?;
-    for checkpoint in &mut held.whole {
-        if let Ok(plan) = context.plan_for(&checkpoint.manifest) {
-            checkpoint.renames = plan.renames();
-            checkpoint.renames.apply(&mut checkpoint.metadata);
-        }
-    }
+    let held = checkpoints_of(loaded, context, &mut findings)?;
     // What a checkpoint calls complete is there by now; what is there by now has been logged when the
     // log is read.
     let mut listed = Vec::new();
@@ -176,10 +169,14 @@ fn look(
 }
 
 /// The checkpoints; a location that can't be read as one is a finding.
-fn checkpoints_of(loaded: &Pipeline, findings: &mut Vec<Finding>) -> Result<Checkpoints> {
+fn checkpoints_of(
+    loaded: &Pipeline,
+    context: &StreamingContext,
+    findings: &mut Vec<Finding>,
+) -> Result<Checkpoints> {
     let url = loaded.checkpoint.url.to_string();
     let at = location::checkpoint(&url, &[])?;
-    Checkpoints::read(&at).or_else(|error| match error {
+    Checkpoints::read(&at, context.renames()).or_else(|error| match error {
         CliError::Engine(Error::Checkpoint(error)) => {
             Findings::of("checkpoints", findings).add(
                 Severity::Error,

@@ -45,7 +45,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     if args.fresh {
         fresh::move_aside(&pipeline, address)?;
     }
-    let context = load::context_from(&pipeline, address, args.from.as_deref())?;
+    let context = load::context(&pipeline, address, args.from.as_deref())?;
     let (sender, events) = channel();
     let runtime = context.runtime()?;
     let ready = ready_line(&pipeline, address);

@@ -18,6 +18,7 @@ use super::known::Known;
 use super::losses::{self, LossTold, Verdict};
 use crate::block::{BlockInfo, Event, GIVEN_UP};
 use crate::context::{BLOCK_LOG_KIND, DRIVER_LOG_KIND};
+use crate::recovery::Renames;
 use crate::uid::OperatorUid;
 
 /// A log with what is to be done about it.
@@ -49,7 +50,7 @@ impl Survey {
                 .map_err(|error: tidemill_storage::LocationError| {
                     CliError::Usage(error.to_string())
                 })?;
-            known.checkpoints = Checkpoints::read(&at)?;
+            known.checkpoints = Checkpoints::read(&at, renames(pipeline))?;
         }
         let mut logs = Vec::new();
         for which in [WhichLog::Driver, WhichLog::Blocks] {
@@ -75,6 +76,17 @@ impl Survey {
         told.map(|loss| loss.loses)
             .max()
             .unwrap_or(Verdict::Nothing)
+    }
+}
+
+/// How the pipeline calls what its logs were written under; as they do, where it isn't right by itself.
+fn renames(pipeline: &Pipeline) -> Renames {
+    match load::program(pipeline) {
+        Ok(program) => program.renames(),
+        Err(error) => {
+            tracing::warn!(%error, "the pipeline can't be built: renames aren't followed");
+            Renames::default()
+        }
     }
 }
 
@@ -158,7 +170,10 @@ fn driver(
         let end = plan.cut_at.map_or(u64::MAX, |cut| cut.0);
         for (sequence, event) in events.range(needed.min(end)..end) {
             // What doesn't fit together is for `fsck` to tell; here it only ends what is known.
-            if let Err(reason) = known.tracker.apply(*sequence, event.clone(), through) {
+            let applied = known
+                .checkpoints
+                .apply(&mut known.tracker, *sequence, event, through);
+            if let Err(reason) = applied {
                 tracing::warn!(sequence, reason, "an event can't be applied");
                 break;
             }

@@ -4,6 +4,10 @@
 //! is refused, with the way out; a start obeys the same plan that `tidemill check --against` prints.
 
 mod make;
+mod names;
+mod verdict;
+mod waiting;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,11 +15,11 @@ use std::fmt;
 use serde::Serialize;
 use tidemill_checkpoint::Manifest;
 
-use super::{Metadata, Renames};
+use super::Metadata;
 use crate::graph::GraphDescriptor;
 use crate::uid::OperatorUid;
 
-pub(crate) use make::waiting_without_input;
+pub(crate) use waiting::waiting_without_input;
 
 /// Something in a checkpoint that the program gives no place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -139,13 +143,16 @@ impl UpgradePlan {
         self.operators.iter().find(|plan| plan.uid.as_str() == uid)
     }
 
-    /// The renames that are in effect: those of uids that the checkpoint knows by their old name.
-    pub(crate) fn renames(&self) -> Renames {
-        let renamed = self.operators.iter().filter_map(|plan| {
-            let old = plan.renamed_from.clone()?;
-            Some((old, plan.uid.clone()))
+    /// Adds why the restart would be refused; an operator of this uid is what it is about.
+    pub(crate) fn refuse(&mut self, subject: &str, message: String) {
+        let mut operators = self.operators.iter_mut();
+        if let Some(operator) = operators.find(|plan| plan.uid.as_str() == subject) {
+            operator.change = Change::Refuse;
+        }
+        self.refusals.push(Difference {
+            subject: subject.to_owned(),
+            message,
         });
-        Renames(renamed.collect())
     }
 }
 

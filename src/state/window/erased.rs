@@ -3,12 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tidemill_checkpoint::Series;
-
 use super::partition::Slot;
 use super::{Method, WindowState};
 use crate::rdd::{BoxError, Executor, JobError};
-use crate::state::{AnyState, ChunkSource, PendingChanges, StateKey, StateValue};
+use crate::state::{AnyState, Migrations, PendingChanges, StateKey, StateValue, Written};
 use crate::time::Time;
 
 impl<K: StateKey, V: StateValue, M: Method<K, V>> AnyState for WindowState<K, V, M> {
@@ -51,14 +49,12 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> AnyState for WindowState<K, V,
         })
     }
 
-    fn restore(
-        &self,
-        series: &Series,
-        through: Time,
-        chunks: &ChunkSource<'_>,
-        executor: &Executor,
-    ) -> Result<(), BoxError> {
-        super::restore::restore(self, series, through, chunks, executor)
+    fn restore(&self, written: &Written<'_>, executor: &Executor) -> Result<(), BoxError> {
+        super::restore::restore(self, written, executor)
+    }
+
+    fn migrations(&self) -> Option<&Migrations> {
+        Some(&self.migrations)
     }
 
     fn initialize(&self, _first: Time, _executor: &Executor) -> Result<(), BoxError> {

@@ -11,6 +11,9 @@
 mod advance;
 mod apply;
 mod build;
+mod convert;
+#[cfg(test)]
+mod convert_tests;
 mod dataset;
 mod delta;
 mod erased;
@@ -33,7 +36,7 @@ pub(crate) use span::Span;
 use advance::Entering;
 use partition::Partition;
 
-use super::{StateKey, StateValue};
+use super::{Migrations, StateKey, StateValue};
 use crate::rdd::{Executor, JobError, Partitioning, Rdd};
 use crate::time::Time;
 
@@ -42,6 +45,7 @@ pub(crate) struct WindowState<K: StateKey, V: StateValue, M: Method<K, V>> {
     pub(crate) span: Span,
     partitioning: Partitioning<K>,
     method: M,
+    migrations: Migrations,
     partitions: Vec<RwLock<Partition<K, V, M::Side>>>,
     /// Whether any batch has taken effect.
     has_begun: AtomicBool,
@@ -58,6 +62,7 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> WindowState<K, V, M> {
                 .collect(),
             partitioning,
             method,
+            migrations: Migrations::new::<K, V>(),
             has_begun: AtomicBool::new(false),
             rewrite: AtomicBool::new(true),
         }

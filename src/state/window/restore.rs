@@ -1,20 +1,19 @@
 //! A window read back from a checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
-use serde::de::DeserializeOwned;
-
-use tidemill_checkpoint::{Chain, Chunk, Series};
+use tidemill_checkpoint::{Chain, Chunk};
 
 use super::WindowState;
+use super::convert::Held;
 use super::delta::Row;
 use super::method::Method;
 use super::partition::Partition;
 use crate::effects;
 use crate::rdd::{BoxError, Executor, KeyHasher, Partitioning, TaskError};
-use crate::state::{ChunkSource, STATE_FORMAT, StateKey, StateValue, check_format};
-use crate::time::Time;
+use crate::state::migration::keys_kept_apart;
+use crate::state::{Migrations, Part, STATE_FORMAT, StateKey, StateValue, Written, check_format};
 
 /// What a checkpoint holds of one partition.
 pub(super) struct Loaded<K, V> {
@@ -52,22 +51,21 @@ impl<V> Default for Parts<V> {
     }
 }
 
-/// Fills the empty window with what `series` holds.
+/// Fills the empty window with what was written.
 pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
     state: &WindowState<K, V, M>,
-    series: &Series,
-    through: Time,
-    chunks: &ChunkSource<'_>,
+    written: &Written<'_>,
     executor: &Executor,
 ) -> Result<(), BoxError> {
+    let series = written.series;
     check_format(
         series,
         STATE_FORMAT,
         &format!("the window `{}` is", series.name),
     )?;
-    let loaded = executor.run(series.partitions.len(), |partition| {
+    let mut loaded = executor.run(series.partitions.len(), |partition| {
         match series.partitions.get(partition) {
-            Some(chain) => load::<K, V>(chain, chunks),
+            Some(chain) => load::<K, V>(chain, written, &state.migrations),
             None => Err(TaskError::new("a partition of the window is missing")),
         }
     })?;
@@ -75,17 +73,33 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
         // Written before any batch took effect.
         return Ok(());
     };
-    if pane_ms != state.span.pane_ms() {
-        return Err(format!(
-            "its partial results are of {pane_ms} ms each, and a window of this length and slide needs \
-             some of {} ms; set length and slide back, or give the window another uid",
-            state.span.pane_ms()
-        )
-        .into());
+    let is_migrated = written.version != state.migrations.version();
+    if is_migrated {
+        let all = loaded.iter().map(|loaded| loaded.keys.len() as u64).sum();
+        let keys = loaded.iter().flat_map(|loaded| loaded.keys.values());
+        keys_kept_apart(all, keys.collect::<HashSet<_>>().len() as u64)?;
+    }
+    let held = Held {
+        pane_ms,
+        zero: written.zero,
+        has_values: loaded.iter().any(|loaded| !loaded.values.is_empty()),
+    };
+    let is_converted = held.differs::<K, V, M>(&loaded, &state.span)?;
+    if is_converted {
+        // Functions of the program run here and below: as in any task, a failure is tried again. What they add to
+        // accumulators was added when the batches ran.
+        loaded = executor.run(loaded.len(), |at| match loaded.get(at) {
+            Some(loaded) => {
+                let convert = || held.converted(loaded, &state.method, &state.span);
+                Ok(effects::collected(convert).0)
+            }
+            None => Ok(Loaded::default()),
+        })?;
     }
     let hasher = executor.hasher();
-    let mut loaded = loaded;
-    let is_moved = loaded.len() != state.partition_count()
+    let is_moved = is_migrated
+        || is_converted
+        || loaded.len() != state.partition_count()
         || !loaded.iter().enumerate().all(|(partition, loaded)| {
             let mut keys = loaded.keys.values();
             keys.all(|key| state.partitioning.of(key, hasher.hash(key)) == partition)
@@ -93,8 +107,6 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
     if is_moved {
         loaded = moved(loaded, &state.partitioning, &hasher);
     }
-    // Functions of the program run here: as in any task, a failure is tried again. What they add to
-    // accumulators was added when the batches ran.
     let built = executor.run(loaded.len(), |at| {
         let Some(loaded) = loaded.get(at) else {
             return Ok(Partition::default());
@@ -102,8 +114,8 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
         let (mut partition, _) = effects::collected(|| {
             Partition::of(loaded, is_moved, &state.method, &state.span, &hasher)
         });
-        partition.applied = through;
-        partition.filtered = through;
+        partition.applied = written.through;
+        partition.filtered = written.through;
         Ok(partition)
     })?;
     for (at, partition) in built.into_iter().enumerate() {
@@ -118,8 +130,10 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
 
 fn load<K: StateKey, V: StateValue>(
     chain: &Chain,
-    chunks: &ChunkSource<'_>,
+    written: &Written<'_>,
+    migrations: &Migrations,
 ) -> Result<Loaded<K, V>, TaskError> {
+    let (from, chunks) = (written.version, written.chunks);
     let parts = chain.base.iter().chain(&chain.deltas);
     let parts: Vec<Chunk> = parts
         .map(|reference| chunks(reference).map_err(TaskError::new))
@@ -136,15 +150,23 @@ fn load<K: StateKey, V: StateValue>(
     for (row, bytes) in rows {
         let slot = || u32::try_from(row.1).map_err(TaskError::new);
         match row.0 {
-            Row::SPAN => loaded.pane_ms = Some(decode("length", bytes)?),
+            Row::SPAN => {
+                let length = rmp_serde::from_slice(bytes);
+                loaded.pane_ms = Some(length.map_err(TaskError::new)?);
+            }
             Row::KEY => {
-                loaded.keys.insert(slot()?, decode("key", bytes)?);
+                let key = migrations.read(Part::Keys, from, bytes);
+                loaded.keys.insert(slot()?, key.map_err(unread("key"))?);
             }
             Row::VALUE => {
-                loaded.values.insert(slot()?, decode("value", bytes)?);
+                let value = migrations.read(Part::Values, from, bytes);
+                loaded
+                    .values
+                    .insert(slot()?, value.map_err(unread("value"))?);
             }
             Row::PANE => {
-                let entries: Vec<(u32, V)> = decode("partial result", bytes)?;
+                let entries = migrations.read_list(from, bytes);
+                let entries: Vec<(u32, V)> = entries.map_err(unread("partial result"))?;
                 let pane = loaded.panes.entry(row.1).or_default();
                 pane.written = row.2 + 1;
                 pane.entries.extend(entries);
@@ -159,13 +181,8 @@ fn load<K: StateKey, V: StateValue>(
     Ok(loaded)
 }
 
-fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, TaskError> {
-    rmp_serde::from_slice(bytes).map_err(|error| {
-        TaskError::new(format!(
-            "a window's checkpointed {what} can't be read as `{}`: {error}; the program's type changed",
-            std::any::type_name::<T>()
-        ))
-    })
+fn unread(what: &'static str) -> impl Fn(TaskError) -> TaskError {
+    move |error| TaskError::new(format!("a window's checkpointed {what}: {error}"))
 }
 
 /// Puts keys into the partitions where they now belong, under new slots.

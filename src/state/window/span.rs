@@ -42,6 +42,12 @@ impl Span {
         self.pane
     }
 
+    /// Whether what is kept in panes of so many milliseconds can be kept in this window's: each of these is
+    /// some of those.
+    pub(crate) fn can_take(&self, pane_ms: u64) -> bool {
+        self.pane.checked_rem(pane_ms) == Some(0)
+    }
+
     pub(super) fn panes(&self) -> u64 {
         self.panes
     }

@@ -9,34 +9,34 @@ use proptest::prelude::*;
 use tidemill_checkpoint::{Chain, Chunk, ChunkId, ChunkRef, Epoch, Series};
 
 use super::{Inverse, Method, Span, Suffixes, WindowState, windowed};
-use crate::rdd::{Executor, Partitioning, Rdd};
-use crate::state::{AnyState, STATE_FORMAT, StateValue};
+use crate::rdd::{BoxError, Executor, Partitioning, Rdd};
+use crate::state::{AnyState, STATE_FORMAT, StateValue, Written};
 use crate::time::Time;
 
 /// Windows are in phase with this.
-const ZERO: Time = Time::from_millis(7_000_500);
+pub(super) const ZERO: Time = Time::from_millis(7_000_500);
 
-fn seconds(n: u64) -> Duration {
+pub(super) fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn time_of(batch: usize) -> Time {
+pub(super) fn time_of(batch: usize) -> Time {
     ZERO.plus(seconds(batch as u64 + 1))
 }
 
-fn executor() -> Executor {
+pub(super) fn executor() -> Executor {
     let executor = Executor::new(2, 3).unwrap();
     executor.set_hash_seed(11);
     executor
 }
 
 /// Each key's value in one batch.
-type Batch<V> = BTreeMap<u8, V>;
+pub(super) type Batch<V> = BTreeMap<u8, V>;
 
 /// What a window yielded, sorted; `None` where none ends.
-type Shown<V> = Option<Vec<(u8, V)>>;
+pub(super) type Shown<V> = Option<Vec<(u8, V)>>;
 
-fn run_batch<V: StateValue + Ord, M: Method<u8, V>>(
+pub(super) fn run_batch<V: StateValue + Ord, M: Method<u8, V>>(
     state: &Arc<WindowState<u8, V, M>>,
     number: usize,
     batch: &Batch<V>,
@@ -62,7 +62,7 @@ fn run_batch<V: StateValue + Ord, M: Method<u8, V>>(
 
 /// A checkpoint store of chunks in memory.
 #[derive(Default)]
-struct Chunks {
+pub(super) struct Chunks {
     all: Vec<Chunk>,
     chains: Vec<Chain>,
     /// Rows of the newest chunks.
@@ -70,7 +70,7 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn cut(&mut self, state: &dyn AnyState) {
+    pub(super) fn cut(&mut self, state: &dyn AnyState) {
         let parts = (state.take_changes())().unwrap();
         self.chains.resize(parts.len(), Chain::default());
         self.rows = 0;
@@ -99,14 +99,30 @@ impl Chunks {
     }
 
     fn restore(&self, state: &dyn AnyState, through: Time, executor: &Executor) {
+        let restored = (0..20).find(|_| self.try_restore(state, through, executor).is_ok());
+        restored.expect("the window can't be restored");
+    }
+
+    pub(super) fn try_restore(
+        &self,
+        state: &dyn AnyState,
+        through: Time,
+        executor: &Executor,
+    ) -> Result<(), BoxError> {
         let series = Series {
             name: "window".to_owned(),
             format: STATE_FORMAT,
             partitions: self.chains.clone(),
         };
         let read = |reference: &ChunkRef| Ok(self.all[reference.id.number as usize].clone());
-        let restored = (0..20).find(|_| state.restore(&series, through, &read, executor).is_ok());
-        restored.expect("the window can't be restored");
+        let written = Written {
+            series: &series,
+            version: 1,
+            through,
+            zero: ZERO,
+            chunks: &read,
+        };
+        state.restore(&written, executor)
     }
 }
 

@@ -1,31 +1,11 @@
-//! Programs that change between two runs: operators added, removed, reordered, renamed and spread over other
-//! partitions, types of state that changed, with a migration and without.
+//! Operators renamed, given up and migrated.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
-
-mod support;
-
-use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use support::{Collected, Feed, builder, clock_at, pairs, run_to};
 use tidemill::clock::ManualClock;
 use tidemill::{Builder, Change, DStream, Error, StreamingContext, UpgradePlan};
 
-fn add(new: &[u64], total: Option<&u64>) -> Option<u64> {
-    Some(total.copied().unwrap_or_default() + new.iter().sum::<u64>())
-}
-
-/// Lines from the receiver `input`, counted.
-fn counts(context: &StreamingContext, input: &str) -> (Feed, DStream<(String, u64)>) {
-    let (feed, fed) = support::feed();
-    let lines = context.receiver_stream_with(input, fed, Default::default());
-    (feed, lines.count_by_value())
-}
+use crate::support::{Collected, Feed, builder, clock_at, pairs, run_to};
+use crate::{add, counts};
 
 /// A program of one running total.
 fn totals(
@@ -333,7 +313,7 @@ fn migrations_that_do_not_fit_are_mistakes_with_their_line() {
         "gives `i64`, and the program holds `u64`",
         "there are two migrations from version 1",
         "migrate_state from version 2, but the state's version is 2",
-        "upgrades.rs",
+        "operators.rs",
     ] {
         assert!(all.contains(part), "{part} isn't in:\n{all}");
     }
@@ -363,101 +343,4 @@ fn a_migration_that_panics_fails_the_start_and_leaves_the_checkpoint() {
     run_to(&context, &clock, 103);
     assert_eq!(seen.at(103), pairs(&[("a", 2), ("b", 1)]));
     context.stop(false).unwrap();
-}
-
-/// One operator of a random program.
-#[derive(Debug, Clone)]
-struct Kept {
-    /// What it is called in the second program, if it is there.
-    after: Option<String>,
-    partitions: (usize, usize),
-}
-
-fn edits() -> impl Strategy<Value = (Vec<Kept>, Vec<usize>, bool)> {
-    let one = (0..3usize, 1..5usize, 1..5usize);
-    prop::collection::vec(one, 1..5).prop_flat_map(|operators| {
-        let kept: Vec<Kept> = operators
-            .iter()
-            .enumerate()
-            .map(|(number, (fate, before, after))| Kept {
-                after: match fate {
-                    0 => None,
-                    1 => Some(format!("op{number}")),
-                    _ => Some(format!("renamed{number}")),
-                },
-                partitions: (*before, *after),
-            })
-            .collect();
-        let order: Vec<usize> = (0..kept.len()).collect();
-        (Just(kept), Just(order).prop_shuffle(), any::<bool>())
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: support::cases::cases(12), ..ProptestConfig::default() })]
-
-    /// Whatever is removed (by permission), renamed, reordered, spread differently or added: what stays goes
-    /// on with its state, in the second run and in a third.
-    #[test]
-    fn edits_of_a_program_never_lose_state_that_stays((kept, order, added) in edits()) {
-        let url = format!("memory:upgrade-edits-{}", rand_name());
-        let clock = clock_at(100);
-        let context = builder(&url, &clock).build().unwrap();
-        let (feed, stream) = counts(&context, "lines");
-        for (number, one) in kept.iter().enumerate() {
-            let state = stream
-                .update_state_by_key_with(add, one.partitions.0, Vec::new())
-                .uid(format!("op{number}"));
-            Collected::new().collect(&state);
-        }
-        context.start().unwrap();
-        feed.send(&clock, &["a", "b", "c", "a"]);
-        run_to(&context, &clock, 101);
-        context.stop(true).unwrap();
-        drop((context, feed));
-        for (life, until) in [(1u64, 105), (2, 109)] {
-            let mut builder = builder(&url, &clock);
-            for (number, one) in kept.iter().enumerate() {
-                let old = format!("op{number}");
-                builder = match &one.after {
-                    None => builder.drop_state(&old),
-                    Some(new) if *new != old => builder.rename_operator(&old, new),
-                    Some(_) => builder,
-                };
-            }
-            let context = builder.build().unwrap();
-            let (feed, stream) = counts(&context, "lines");
-            if added {
-                Collected::new().collect(&stream.update_state_by_key(add).uid("newcomer"));
-            }
-            let mut seen = Vec::new();
-            for number in &order {
-                let one = &kept[*number];
-                let Some(uid) = &one.after else { continue };
-                let state = stream
-                    .update_state_by_key_with(add, one.partitions.1, Vec::new())
-                    .uid(uid);
-                let collected = Collected::new();
-                collected.collect(&state);
-                seen.push(collected);
-            }
-            if seen.is_empty() && !added {
-                stream.print();
-            }
-            context.start().unwrap();
-            feed.send(&clock, &["b"]);
-            run_to(&context, &clock, until);
-            for collected in seen {
-                prop_assert_eq!(collected.at(until), pairs(&[("a", 2), ("b", 1 + life), ("c", 1)]));
-            }
-            context.stop(true).unwrap();
-        }
-    }
-}
-
-/// A name that no other case has.
-fn rand_name() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
