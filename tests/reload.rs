@@ -76,6 +76,17 @@ fn rates_change_while_it_runs() {
         (daemon.post("/ingest/lines", "b\n").status == 200).then_some(())
     });
 
+    // A checkpoint holds the text that is in force.
+    let created = place.run(&["checkpoint", "create", "--admin", &daemon.url()]);
+    assert_eq!(created.status.code(), Some(0), "{}", stderr(&created));
+    let shown = stdout(&place.run(&["checkpoint", "show", "p.toml", "--json"]));
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let program = shown["program"].as_str().unwrap();
+    assert!(
+        program.contains("20-lines.toml ----\n[sources.lines]\nmax_rate = 500000\n"),
+        "{program}"
+    );
+
     drop_in(&place, "10-rate.toml", "");
     drop_in(&place, "20-lines.toml", "");
     let (code, out, _) = reload(&place, &daemon, &["--json"]);

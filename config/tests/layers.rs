@@ -254,6 +254,10 @@ fn secrets_are_refused_and_never_repeated() {
             "checkpoint.url = 's3://me:hunter2@bucket/a'\n",
             "`s3://me:***@bucket/a` holds a password",
         ),
+        (
+            "[sources.more]\ntype = 'files'\npath = 's3://me:hunter2@bucket/in'\n",
+            "holds a password",
+        ),
         ("wal.url = 's3://me:hunter2@bucket/a'\n", "holds a password"),
         (
             "dead_letters.url = 's3://me:hunter2@bucket/a'\n",

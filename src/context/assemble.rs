@@ -85,13 +85,13 @@ impl StreamingContext {
             }
         };
         Ok(Engine {
+            program: Mutex::new(settings.program.clone()),
             identity: Identity {
                 application: settings.name.clone(),
                 batch_interval: settings.batch_interval,
                 zero_time: metadata.zero_time,
                 hash_seed: metadata.hash_seed,
                 graph: GraphDescriptor::of(registry),
-                program: settings.program.clone(),
                 savepoint: parts.savepoint,
             },
             memory: match parts.is_new || registry.nodes().iter().all(has_begun) {

@@ -1,6 +1,7 @@
 //! [`Tuning`]: what can change while a context runs.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::builder::is_no_rate;
@@ -37,6 +38,8 @@ pub struct Tuning {
     pub max_dead_letters: u64,
     /// How long a graceful stop may take.
     pub stop_timeout: Duration,
+    /// The text of the program, kept in checkpoints for people.
+    pub program_text: Option<String>,
 }
 
 impl StreamingContext {
@@ -59,6 +62,7 @@ impl StreamingContext {
             retry_delay_max: settings.retry_delay_max,
             max_dead_letters: settings.max_dead_letters,
             stop_timeout: settings.stop_timeout,
+            program_text: settings.program.clone(),
         }
     }
 
@@ -115,7 +119,14 @@ impl StreamingContext {
         settings.retry_delay_max = tuning.retry_delay_max;
         settings.max_dead_letters = tuning.max_dead_letters;
         settings.stop_timeout = tuning.stop_timeout;
+        settings.program = tuning.program_text.clone();
 
+        let mut program = engine
+            .program
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        program.clone_from(&settings.program);
+        drop(program);
         let interval = settings.checkpoint_interval();
         engine.checkpointer.tune(interval, settings.retain);
         engine.space.set_reserve(Reserve(settings.reserve));

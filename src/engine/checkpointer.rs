@@ -321,7 +321,11 @@ impl Engine {
             zero_time: identity.zero_time,
             hash_seed: identity.hash_seed,
             graph: identity.graph.clone(),
-            program: identity.program.clone(),
+            program: self
+                .program
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
             complete_through: boundary.complete_through,
             completed: boundary.completed.clone(),
             tracker,

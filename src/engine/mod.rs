@@ -46,7 +46,6 @@ pub(crate) struct Identity {
     pub(crate) zero_time: Time,
     pub(crate) hash_seed: u64,
     pub(crate) graph: GraphDescriptor,
-    pub(crate) program: Option<String>,
     /// The savepoint that this life began from, while the program still names it.
     pub(crate) savepoint: Option<u64>,
 }
@@ -54,6 +53,8 @@ pub(crate) struct Identity {
 /// The engine of a started context.
 pub(crate) struct Engine {
     pub(crate) identity: Identity,
+    /// The program's text, for people; it changes with its settings.
+    pub(crate) program: Mutex<Option<String>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) intake: Arc<Intake>,
