@@ -92,6 +92,26 @@ fn files_are_read_once_also_after_a_restart() {
     assert_eq!(written(output.path()), ["1", "2", "3", "x", "x", "x"]);
 }
 
+#[test]
+fn a_place_that_is_none_is_refused_with_its_line() {
+    let text = "name = \"test\"\nbatch_interval = \"1s\"\n[checkpoint]\nurl = \"memory:\"\n\
+                [sources.lines]\ntype = \"files\"\npath = \"hdfs://host/in\"\n\
+                [sinks.out]\nfrom = \"lines\"\ntype = \"discard\"\n";
+    let pipeline = Pipeline::parse("test.toml", text, &[], std::iter::empty()).unwrap();
+    let context = builder("memory:sources-none", &clock_at(START))
+        .build()
+        .unwrap();
+    let error = pipeline::build(&context, &pipeline)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("test.toml:5:")
+            && error.contains("source `lines`")
+            && error.contains("isn't supported"),
+        "{error}"
+    );
+}
+
 /// What one pipeline writes to a store another reads, batch by batch, over restarts.
 #[test]
 fn batches_of_another_pipeline_are_read_once() {

@@ -7,8 +7,8 @@ use crate::dstream::DStream;
 use crate::rdd::BoxError;
 use crate::receiver::ReceiverLimits;
 use crate::source::{
-    FileSource, FileSourceOptions, Glob, HttpSource, QueueSource, RateOptions, RateSource,
-    Remember, SocketOptions, SocketReceiver,
+    DirectSource, FileSource, FileSourceOptions, Glob, HttpSource, QueueSource, RateOptions,
+    RateSource, Remember, SocketOptions, SocketReceiver,
 };
 
 /// The stream of a source's lines, known to checkpoints by the source's name.
@@ -59,7 +59,11 @@ pub(super) fn declare(
                 batch_folders: *batch_folders,
                 remember,
             };
-            context.direct_stream_with(name, FileSource::new(path, options))
+            let files = FileSource::new(path, options);
+            files
+                .check()
+                .map_err(|error| format!("{}: source `{name}`: {error}", source.location))?;
+            context.direct_stream_with(name, files)
         }
         SourceKind::Rate {
             records_per_second,

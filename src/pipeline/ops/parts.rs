@@ -3,11 +3,12 @@
 use tidemill_config::Pick;
 
 use super::keyed::Pairs;
+use crate::dstream::DStream;
 use crate::pipeline::any_stream::AnyStream;
 use crate::pipeline::at::At;
 use crate::pipeline::functions::{HAS_PART, part};
-use crate::pipeline::value::Value;
-use crate::rdd::BoxError;
+use crate::pipeline::value::{Shown, Value};
+use crate::rdd::{BoxError, Data, Emitter};
 
 /// The part of a pair that `pick` leads to.
 fn part_of_pair<'a>(pick: &Pick, (key, value): &'a (Value, Value)) -> Option<&'a Value> {
@@ -19,25 +20,29 @@ fn part_of_pair<'a>(pick: &Pick, (key, value): &'a (Value, Value)) -> Option<&'a
     }
 }
 
+/// What `make` makes of the parts that it finds in each record.
+fn picked<T: Data + Shown, U: Data>(
+    stream: &DStream<T>,
+    at: &At<'_>,
+    make: impl Fn(&T) -> Option<U> + Send + Sync + 'static,
+) -> DStream<U> {
+    let step = move |record: &T, out: &mut Emitter<'_, '_, U>| {
+        make(record).map(|made| out.emit_owned(made)).is_some()
+    };
+    at.name(at.fitting(stream, HAS_PART, step))
+}
+
 /// A part of each record.
 pub(super) fn pick(stream: &AnyStream, pick: &Pick, at: &At<'_>) -> Result<AnyStream, BoxError> {
     let pick = pick.clone();
     let parts = if stream.is_pairs() {
         let pairs = stream.pairs(at)?;
-        at.fitting::<_, Value>(&pairs, HAS_PART, move |pair, out| {
-            part_of_pair(&pick, pair)
-                .map(|part| out.emit_owned(part.clone()))
-                .is_some()
-        })
+        picked(&pairs, at, move |pair| part_of_pair(&pick, pair).cloned())
     } else {
         let values = stream.values(at)?;
-        at.fitting::<_, Value>(&values, HAS_PART, move |value, out| {
-            part(value, pick.steps())
-                .map(|part| out.emit_owned(part.clone()))
-                .is_some()
-        })
+        picked(&values, at, move |value| part(value, pick.steps()).cloned())
     };
-    Ok(AnyStream::Values(at.name(parts)))
+    Ok(AnyStream::Values(parts))
 }
 
 /// A pair of two parts of each record.
@@ -48,24 +53,18 @@ pub(super) fn pick_pair(
     at: &At<'_>,
 ) -> Result<AnyStream, BoxError> {
     let (key, value) = (key.clone(), value.clone());
-    let made: Pairs = if stream.is_pairs() {
-        let pairs = stream.pairs(at)?;
-        at.fitting(&pairs, HAS_PART, move |pair, out| {
-            let parts = part_of_pair(&key, pair).zip(part_of_pair(&value, pair));
-            parts
-                .map(|(key, value)| out.emit_owned((key.clone(), value.clone())))
-                .is_some()
+    let pairs: Pairs = if stream.is_pairs() {
+        picked(&stream.pairs(at)?, at, move |pair| {
+            let key = part_of_pair(&key, pair)?.clone();
+            Some((key, part_of_pair(&value, pair)?.clone()))
         })
     } else {
-        let values = stream.values(at)?;
-        at.fitting(&values, HAS_PART, move |record, out| {
-            let parts = part(record, key.steps()).zip(part(record, value.steps()));
-            parts
-                .map(|(key, value)| out.emit_owned((key.clone(), value.clone())))
-                .is_some()
+        picked(&stream.values(at)?, at, move |record| {
+            let key = part(record, key.steps())?.clone();
+            Some((key, part(record, value.steps())?.clone()))
         })
     };
-    Ok(AnyStream::Pairs(at.name(made)))
+    Ok(AnyStream::Pairs(pairs))
 }
 
 /// The items of each list; of pairs those of the value, each under the key.

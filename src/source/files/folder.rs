@@ -39,14 +39,6 @@ impl Folder {
         Self::Store(StoreFolder::new(objects, &within, within.to_string()))
     }
 
-    /// The folder, for people.
-    pub(super) fn shown(&self) -> String {
-        match self {
-            Self::Disk(path) => path.display().to_string(),
-            Self::Store(store) => store.shown().to_owned(),
-        }
-    }
-
     /// A file in it, for people.
     pub(super) fn name_of(&self, file: &ListedFile) -> String {
         match self {

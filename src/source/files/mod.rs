@@ -3,16 +3,16 @@
 //!
 //! A plan lists files by name, length and identity; it can be read again for as long as the files stay.
 //! Files must appear whole: written elsewhere on the same file system and moved in, or written under a
-//! name that is ignored (hidden, beginning with `_`, ending with `.tmp`) and renamed. Objects in a store do. What is
-//! appended to
-//! a file after it was listed isn't read. An empty file isn't read either, so one that is still to be
-//! filled isn't mistaken for a finished one.
+//! name that is ignored (hidden, beginning with `_`, ending with `.tmp`) and renamed. Objects in a store
+//! always do. What is appended to a file after it was listed isn't read. An empty file isn't read either, so
+//! one that is still to be filled isn't mistaken for a finished one.
 //!
 //! Files whose names end with `.gz` or `.zst` are decompressed.
 //!
-//! Which files were read is known by name. A file under a known name is another one when it was put there
-//! anew: see `ListedFile::is_other`. How much of that is remembered is an option ([`Remember`]). A folder that loses its files for a while (a file system that isn't
-//! mounted) and gets them back isn't read again; names that have been gone for an hour are forgotten.
+//! Which files were read is known by name, and [`Remember`] says for how long. A file under a known name is
+//! another one when it was put there anew: see `ListedFile::is_other`. A folder that loses its files for a
+//! while (a file system that isn't mounted) and gets them back isn't read again; names that have been gone
+//! for an hour are forgotten.
 
 mod disk;
 mod folder;
@@ -25,6 +25,7 @@ mod seen;
 mod store;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -176,14 +177,16 @@ impl<T: ?Sized + Element> FileSource<T> {
     }
 
     fn list(&self, after: Option<&[u8]>) -> Result<Vec<ListedFile>, BoxError> {
-        let folder = self.folder()?;
-        folder.list(&self.options, after).map_err(|error| {
-            let folder = folder.shown();
-            format!(
-                "the watched folder {folder} can't be listed: {error}; its files are read when it can"
-            )
-            .into()
-        })
+        let listed = self.folder()?.list(&self.options, after);
+        listed.map_err(|error| self.unlisted(&error))
+    }
+
+    fn unlisted(&self, error: &io::Error) -> BoxError {
+        let folder = self.path.display();
+        format!(
+            "the watched folder {folder} can't be listed: {error}; its files are read when it can"
+        )
+        .into()
     }
 }
 
@@ -209,14 +212,12 @@ impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
         if !self.options.new_files_only {
             return Ok(());
         }
-        match self.folder()? {
-            Folder::Disk(folder) if !folder.exists() => {
-                tracing::warn!(folder = %folder.display(), "the folder to watch isn't there yet");
+        match self.folder()?.list(&self.options, None) {
+            Ok(files) => self.seen().add(&files, self.options.remember),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(folder = %self.path.display(), "the folder to watch isn't there yet");
             }
-            _ => {
-                let files = self.list(None)?;
-                self.seen().add(&files, self.options.remember);
-            }
+            Err(error) => return Err(self.unlisted(&error)),
         }
         Ok(())
     }

@@ -55,11 +55,6 @@ impl StoreFolder {
         Ok(Self::new(objects, "", location.to_string()))
     }
 
-    /// The folder, for people.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
-    }
-
     /// A file of it, for people.
     pub(super) fn name_of(&self, file: &ListedFile) -> String {
         format!("{}/{}", self.shown, String::from_utf8_lossy(&file.name))
