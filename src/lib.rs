@@ -147,8 +147,8 @@ pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, Lon
 pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
-    AccumulatorInfo, Builder, ContextState, LogStatus, Rehearsal, RequeuedBatch, SourceInfo,
-    StartMode, StateSize, StreamingContext, Tuning,
+    AccumulatorInfo, BatchInput, Builder, ContextState, InputBlock, LogStatus, Rehearsal,
+    RequeuedBatch, SourceInfo, StartMode, StateSize, StreamingContext, Tuning,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{

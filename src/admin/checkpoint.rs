@@ -31,18 +31,26 @@ pub(super) struct Status {
     duration: Option<u64>,
     /// Milliseconds since it was cut.
     age: Option<u64>,
+    /// Whether it is older than it should get.
+    is_stale: bool,
     #[serde(flatten)]
     status: CheckpointStatus,
 }
 
-pub(super) async fn status(State(shared): Admin) -> Result<Json<Status>, Problem> {
-    let status = shared
-        .context
-        .checkpoint_status()
-        .ok_or_else(Problem::not_active)?;
+impl Status {
+    /// What doesn't change by itself.
+    pub(super) fn without_age(&self) -> (CheckpointStatus, bool) {
+        (self.status.clone(), self.is_stale)
+    }
+}
+
+/// `None` while the context isn't active.
+pub(super) fn describe(shared: &Shared) -> Option<Status> {
+    let status = shared.context.checkpoint_status()?;
     let newest = status.newest.as_ref();
     let now = wall_clock();
-    Ok(Json(Status {
+    Some(Status {
+        is_stale: status.is_stale(now),
         id: newest.map(|newest| newest.id),
         time: newest.map(|newest| newest.time),
         created: newest.map(|newest| newest.created),
@@ -50,7 +58,11 @@ pub(super) async fn status(State(shared): Admin) -> Result<Json<Status>, Problem
         duration: newest.map(|newest| newest.duration),
         age: newest.map(|newest| millis(now.since(newest.created))),
         status,
-    }))
+    })
+}
+
+pub(super) async fn status(State(shared): Admin) -> Result<Json<Status>, Problem> {
+    describe(&shared).map(Json).ok_or_else(Problem::not_active)
 }
 
 /// What this driver wrote of late, newest first.

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
+use super::page::is_of_page;
 use super::{Admin, Shared};
 use crate::problem::Problem;
 
@@ -50,7 +51,8 @@ fn is_admitted(shared: &Arc<Shared>, path: &str, headers: &HeaderMap) -> bool {
         return true;
     };
     let shown = headers.get(header::AUTHORIZATION);
-    path == "/healthz" || shown.is_some_and(|shown| token.is_shown_by(shown.as_bytes()))
+    let is_open = path == "/healthz" || is_of_page(path);
+    is_open || shown.is_some_and(|shown| token.is_shown_by(shown.as_bytes()))
 }
 
 /// Browsers name the origin of a page that posts; programs don't.

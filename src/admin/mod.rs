@@ -1,4 +1,4 @@
-//! The admin side: health, metrics, the HTTP API, ingest and a status page, on one address.
+//! The admin side: health, metrics, the HTTP API with its events, ingest and the streaming page, on one address.
 //!
 //! Invariant: nothing here can hold up the engine. Handlers read snapshots; what may block (cutting a
 //! checkpoint) runs off the server's threads; the number of requests under way is bounded.
@@ -9,6 +9,7 @@
 mod applications;
 mod checkpoint;
 mod dead_letters;
+mod events;
 mod graph;
 mod guard;
 mod health;
@@ -34,6 +35,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use events::Events;
 pub use reload::{ReloadError, Reloaded, ReloadedSetting};
 pub use token::{Token, TokenError, TokenSlot};
 
@@ -54,7 +56,8 @@ pub type OnReload = dyn Fn() -> Result<Reloaded, ReloadError> + Send + Sync;
 
 /// How an admin server behaves.
 pub struct Options {
-    /// What every request but `/healthz` must show as a bearer token; empty: nothing.
+    /// What every request but `/healthz` and those for the page's own files must show as a bearer token;
+    /// empty: nothing.
     pub token: Arc<TokenSlot>,
     /// Called when somebody asks to stop: gracefully or not. Must return at once.
     pub on_stop: Box<dyn Fn(bool) + Send + Sync>,
@@ -77,6 +80,7 @@ struct Shared {
     options: Options,
     /// When the server started.
     since: Time,
+    events: Events,
 }
 
 /// The state of every handler.
@@ -112,12 +116,15 @@ impl AdminServer {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener).map_err(system)?
         };
+        let end = CancellationToken::new();
         let shared = Arc::new(Shared {
             context: context.clone(),
             options,
             since: wall_clock(),
+            events: Events::new(end.clone()),
         });
-        let end = CancellationToken::new();
+        context.add_streaming_listener(events::listener(Arc::downgrade(&shared)))?;
+        runtime.spawn(events::watch(Arc::clone(&shared)));
         let serve = axum::serve(listener, router(shared))
             .with_graceful_shutdown(end.clone().cancelled_owned());
         let server = runtime.spawn(serve.into_future());
@@ -146,7 +153,8 @@ impl AdminServer {
 
 fn router(shared: Arc<Shared>) -> Router {
     let api = Router::new()
-        .route("/", get(page::page))
+        .route("/", get(page::index))
+        .route("/page/{*path}", get(page::file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
@@ -161,6 +169,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/checkpoint/history", get(checkpoint::history))
         .route("/api/v1/wal", get(wal::status))
         .route("/api/v1/graph", get(graph::graph))
+        .route("/api/v1/events", get(events::events))
         .route("/api/v1/reload", post(reload::reload))
         .route("/api/v1/stop", post(stop::stop))
         .route("/api/v1/dead-letters/requeue", post(dead_letters::requeue))

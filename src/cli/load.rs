@@ -72,6 +72,7 @@ pub(super) fn context(
         .remember(pipeline.remember.unwrap_or_default())
         .max_dead_letters(pipeline.dead_letters.max_per_batch.get())
         .stop_timeout(pipeline.stop.timeout)
+        .retained_batches(pipeline.admin.retained_batches.get())
         .program_text(pipeline.program_text());
     if let Some(bytes) = pipeline.memory.cached {
         builder = builder.cached_memory(bytes.bytes());

@@ -78,6 +78,7 @@ impl StreamingContext {
         let interval = settings.checkpoint_interval();
         let checkpointer =
             Checkpointer::new(parts.store, &locations.checkpoint, interval, parts.skipped);
+        self.0.progress.recall(metadata.history.into_batches());
         let inner = Arc::downgrade(&self.0);
         let on_trouble = move |trouble| {
             if let Some(inner) = inner.upgrade() {
@@ -109,6 +110,7 @@ impl StreamingContext {
             _log_lock: parts.log_lock,
             space,
             scheduler: OnceLock::new(),
+            progress: Arc::clone(&self.0.progress),
             boundary: Mutex::new(Boundary {
                 complete_through: metadata.complete_through,
                 completed: metadata.completed,

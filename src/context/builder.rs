@@ -316,6 +316,18 @@ impl Builder {
         /// # Ok::<(), tidemill::Error>(())
         /// ```
         stop_timeout(stop_timeout: Duration);
+        /// Of how many completed batches the figures are kept for pages and queries [1,000], as
+        /// `spark.streaming.ui.retainedBatches` does. Each checkpoint holds them, as far as they fit in
+        /// 64 KiB (a batch takes some twenty bytes), so unlike Spark's they are still there after a
+        /// restart.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let builder = StreamingContext::builder("a-day", Duration::from_secs(60)).retained_batches(1440);
+        /// # let _ = builder;
+        /// ```
+        retained_batches(retained_batches: usize);
     }
 
     /// Where checkpoints are kept: `sled:PATH`, `file:PATH`, `memory:NAME`, `s3://BUCKET/PREFIX`, ...

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod attach;
+mod batch_inputs;
 mod builder;
 mod examine;
 mod inputs;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
+pub use batch_inputs::{BatchInput, InputBlock};
 pub use builder::Builder;
 pub use rehearse::Rehearsal;
 pub use requeue::RequeuedBatch;

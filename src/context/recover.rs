@@ -292,5 +292,6 @@ fn first_metadata(settings: &Settings, graph: &GraphDescriptor, now: Time) -> Me
         savepoint: None,
         rate_estimate: None,
         rates: BTreeMap::new(),
+        history: Default::default(),
     }
 }

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::rdd::CacheOptions;
 use crate::receiver::ReceiverLimits;
 use crate::recovery::Permits;
-use crate::scheduler::Retries;
+use crate::scheduler::{RETAINED_BATCHES, Retries};
 
 /// A context's settings. Durations and sizes as their types say; defaults in brackets.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) remember: Duration,
     pub(crate) cache: CacheOptions,
     pub(crate) stop_timeout: Duration,
+    /// Completed batches of which figures are kept.
+    pub(crate) retained_batches: usize,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) program: Option<String>,
     pub(crate) admin: Option<String>,
@@ -98,6 +100,7 @@ impl Settings {
             remember: Duration::ZERO,
             cache: CacheOptions::default(),
             stop_timeout: Duration::from_secs(60),
+            retained_batches: RETAINED_BATCHES,
             clock: None,
             program: None,
             admin: None,

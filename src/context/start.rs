@@ -111,6 +111,7 @@ impl StreamingContext {
                 reason: error.to_string(),
             })?;
         let runtime = self.runtime()?;
+        self.0.progress.retain(settings.retained_batches);
         let parts = self.recover(&settings, mode)?;
         registry.executor.cache().clear_leftovers();
         let Recovered {

@@ -588,7 +588,7 @@ impl StreamingContext {
         obstacles
     }
 
-    fn engine(&self) -> Option<Arc<Engine>> {
+    pub(super) fn engine(&self) -> Option<Arc<Engine>> {
         self.life().engine.clone()
     }
 }

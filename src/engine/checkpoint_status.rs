@@ -1,5 +1,7 @@
 //! [`CheckpointStatus`]: how checkpoints are doing, for people and scripts.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tidemill_checkpoint::Summary;
 
@@ -53,6 +55,8 @@ pub struct CheckpointStatus {
     pub store: String,
     /// This driver's epoch.
     pub epoch: u64,
+    /// Milliseconds of batch time from one to the next.
+    pub interval: u64,
     /// The newest one.
     pub newest: Option<CheckpointInfo>,
     /// Whether the newest was read back whole: true for what recovery started from, and for what this
@@ -72,4 +76,28 @@ pub struct CheckpointStatus {
     pub skipped_at_recovery: Vec<String>,
     /// What the start found and put right itself: an index that was damaged and made anew, say.
     pub notices: Vec<String>,
+    /// The savepoints that are kept, newest first.
+    pub savepoints: Vec<CheckpointInfo>,
+}
+
+/// The shortest age at which a checkpoint can be stale.
+const STALE_AFTER: Duration = Duration::from_secs(3);
+
+impl CheckpointStatus {
+    /// Whether the newest is older at `now` than it should ever get: than three intervals, and than three
+    /// seconds. A crash would cost a longer replay, and logs grow: writing fails or hangs, or batches don't get
+    /// on.
+    ///
+    /// ```
+    /// # fn alarm(context: &tidemill::StreamingContext, now: tidemill::Time) {
+    /// if context.checkpoint_status().is_some_and(|status| status.is_stale(now)) {
+    ///     eprintln!("no checkpoint of late");
+    /// }
+    /// # }
+    /// ```
+    pub fn is_stale(&self, now: Time) -> bool {
+        let limit = STALE_AFTER.max(Duration::from_millis(self.interval) * 3);
+        let created = self.newest.as_ref().map(|newest| newest.created);
+        created.is_none_or(|created| now.since(created) > limit)
+    }
 }

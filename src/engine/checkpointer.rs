@@ -18,7 +18,7 @@ use crate::block::Writer;
 use crate::clock::wall_clock;
 use crate::error::Error;
 use crate::rdd::{BoxError, TaskError, contained};
-use crate::recovery::{BLOCK_LOG, DRIVER_LOG, Metadata};
+use crate::recovery::{BLOCK_LOG, DRIVER_LOG, History, Metadata};
 use crate::state::{PendingChanges, STATE_FORMAT};
 use crate::time::Time;
 
@@ -86,6 +86,7 @@ impl Checkpointer {
             location: location.to_string(),
             store: scheme,
             epoch: store.epoch().0,
+            interval: crate::time::millis(interval),
             newest: newest.map(|summary| CheckpointInfo::of(&summary, 0)),
             verified: true,
             in_flight: None,
@@ -95,6 +96,7 @@ impl Checkpointer {
             last_error_time: None,
             skipped_at_recovery: skipped,
             notices: store.notices().to_vec(),
+            savepoints: Vec::new(),
         };
         Self {
             store,
@@ -185,7 +187,13 @@ impl Checkpointer {
 
     /// How checkpoints are doing.
     pub(crate) fn shown(&self) -> CheckpointStatus {
-        self.status().shown.clone()
+        let mut shown = self.status().shown.clone();
+        let kept = self.store.list().unwrap_or_default();
+        let named = kept.iter().filter(|summary| summary.name.is_some());
+        shown.savepoints = named
+            .map(|summary| CheckpointInfo::of(summary, 0))
+            .collect();
+        shown
     }
 
     /// The checkpoints that this driver wrote of late, newest first.
@@ -333,6 +341,7 @@ impl Engine {
             rate_estimate: None,
             rates: self.backpressure.latest(),
             savepoint: identity.savepoint,
+            history: self.history(boundary),
         };
         let metadata = metadata.encode().unwrap_or_else(|error| {
             // Plain data in plain containers: this can't fail, and an empty one would be refused.
@@ -354,6 +363,16 @@ impl Engine {
             savepoint: None,
             saved: None,
         }
+    }
+
+    /// The figures of the batches that are in a checkpoint cut now. That of the batch that has just taken
+    /// effect ends here, as far as the checkpoint knows.
+    fn history(&self, boundary: &Boundary) -> History {
+        let is_in_it =
+            |time| time <= boundary.complete_through || boundary.completed.contains(&time);
+        let now = self.clock.now();
+        self.progress
+            .look_back(now, is_in_it, |batches| History::of(batches))
     }
 
     /// Cuts a checkpoint and hands it to the writing thread. The caller holds the boundary.

@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::dstream::Registry;
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
-use crate::scheduler::JobScheduler;
+use crate::scheduler::{JobScheduler, Progress};
 use crate::time::Time;
 
 /// What doesn't change while the engine runs and goes into each checkpoint.
@@ -67,6 +67,8 @@ pub(crate) struct Engine {
     pub(crate) space: SpaceWatch,
     /// Weak: the scheduler holds the engine.
     pub(crate) scheduler: OnceLock<Weak<JobScheduler>>,
+    /// What people see of batches.
+    pub(crate) progress: Arc<Progress>,
     /// How long after its batch data may still be read.
     pub(crate) memory: Duration,
     /// Held while a batch takes effect and while a checkpoint is cut.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::History;
 use crate::block::{BlockInfo, TrackerSnapshot};
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
@@ -54,6 +55,9 @@ pub(crate) struct Metadata {
     /// with the same settings goes on and not back again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) savepoint: Option<u64>,
+    /// What people see of the batches of late.
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub(crate) history: History,
 }
 
 /// What must be read before anything else.
@@ -184,6 +188,7 @@ mod tests {
             savepoint: None,
             rate_estimate: None,
             rates: BTreeMap::new(),
+            history: History::default(),
         }
     }
 

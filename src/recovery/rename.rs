@@ -78,6 +78,12 @@ impl Renames {
             .collect();
         let rates = std::mem::take(&mut held.rates).into_iter();
         held.rates = rates.map(|(uid, rate)| (self.of(&uid), rate)).collect();
+        for stream in &mut held.history.streams {
+            *stream = self.of(stream);
+        }
+        for (output, _) in &mut held.history.outputs {
+            *output = self.of(output);
+        }
     }
 
     fn rename_allocation(&self, allocation: &mut Allocation) {

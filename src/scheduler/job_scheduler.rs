@@ -372,6 +372,8 @@ impl Shared {
             "the batch failed: {reason}"
         );
         self.progress.failed(time, reason);
+        self.bus
+            .post(StreamingEvent::BatchFailed(time, reason.to_owned()));
         self.hooks.failed(time, reason);
     }
 

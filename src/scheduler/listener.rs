@@ -101,6 +101,9 @@ pub enum StreamingEvent {
     BatchStarted(BatchInfo),
     /// All outputs of a batch are committed.
     BatchCompleted(BatchInfo),
+    /// A batch failed as often as it may, and why; it is tried on. Spark, which drops such a batch, has only its
+    /// completion.
+    BatchFailed(Time, String),
     /// An output operation of a batch began.
     OutputOperationStarted(Time, OutputOperationInfo),
     /// An output operation of a batch was committed or failed.

@@ -16,3 +16,4 @@ pub use progress::{Progress, Statistics};
 
 pub(crate) use job_generator::{Catchup, GenerateBatch, JobGenerator, tick_to_run};
 pub(crate) use job_scheduler::{BatchHooks, JobScheduler, Retries, SchedulerOptions};
+pub(crate) use progress::RETAINED_BATCHES;

@@ -1,17 +1,31 @@
 //! [`Progress`]: the batches of late, for status pages and queries.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::BatchInfo;
 use crate::time::Time;
 
-/// How many completed batches are kept, as Spark does by default.
-const RETAINED: usize = 1000;
+/// How many completed batches are kept unless a program says otherwise, as Spark does.
+pub(crate) const RETAINED_BATCHES: usize = 1000;
 
 /// Keeps what is known of the batches of late.
-#[derive(Debug, Default)]
-pub struct Progress(Mutex<Batches>);
+#[derive(Debug)]
+pub struct Progress {
+    batches: Mutex<Batches>,
+    /// How many completed batches are kept.
+    retained: AtomicUsize,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            batches: Mutex::default(),
+            retained: AtomicUsize::new(RETAINED_BATCHES),
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Batches {
@@ -65,9 +79,47 @@ impl Progress {
         batches.total_completed += 1;
         batches.total_records += info.num_records;
         batches.completed.push_back(info);
-        if batches.completed.len() > RETAINED {
-            batches.completed.pop_front();
-        }
+        self.forget_oldest(&mut batches);
+    }
+
+    fn forget_oldest(&self, batches: &mut Batches) {
+        let retained = self.retained.load(Ordering::Relaxed);
+        let surplus = batches.completed.len().saturating_sub(retained);
+        batches.completed.drain(..surplus);
+    }
+
+    /// Keeps so many completed batches from now on.
+    pub(crate) fn retain(&self, batches: usize) {
+        self.retained.store(batches, Ordering::Relaxed);
+        self.forget_oldest(&mut self.batches());
+    }
+
+    /// Takes in the batches that an earlier run of the program completed, oldest first. They don't count as
+    /// completed by this one.
+    pub(crate) fn recall(&self, earlier: Vec<BatchInfo>) {
+        let mut batches = self.batches();
+        batches.completed.extend(earlier);
+        self.forget_oldest(&mut batches);
+    }
+
+    /// Runs `look` on the kept batches, newest first, and before them on those that have taken effect, as
+    /// `has_taken_effect` tells, without being told to be completed yet: `now` is taken for their end.
+    pub(crate) fn look_back<R>(
+        &self,
+        now: Time,
+        has_taken_effect: impl Fn(Time) -> bool,
+        look: impl FnOnce(&mut dyn Iterator<Item = &BatchInfo>) -> R,
+    ) -> R {
+        let batches = self.batches();
+        let done = batches.active.values().rev();
+        let done = done.filter(|info| has_taken_effect(info.batch_time));
+        let ending: Vec<BatchInfo> = done
+            .map(|info| BatchInfo {
+                processing_end_time: Some(now),
+                ..info.clone()
+            })
+            .collect();
+        look(&mut ending.iter().chain(batches.completed.iter().rev()))
     }
 
     pub(super) fn failed(&self, time: Time, reason: &str) {
@@ -172,6 +224,6 @@ impl Progress {
     }
 
     fn batches(&self) -> MutexGuard<'_, Batches> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

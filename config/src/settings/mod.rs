@@ -95,6 +95,8 @@ pub struct Admin {
     pub listen: Option<SocketAddr>,
     /// Where the bearer token is; there whenever `listen` isn't a loopback address.
     pub token_file: Option<Secret>,
+    /// Completed batches of which figures are kept.
+    pub retained_batches: NonZeroUsize,
 }
 
 /// `[backpressure]`.

@@ -346,6 +346,7 @@ pub(crate) fn block_interval(
 fn admin(mut section: Section<'_>) -> Option<Admin> {
     let listen = section.get::<Listen>("listen");
     let token_file = section.get("token_file");
+    let retained_batches = section.get("retained_batches");
     if let Some(Listen(Some(address))) = listen
         && !address.ip().is_loopback()
         && !section.has("token_file")
@@ -358,6 +359,7 @@ fn admin(mut section: Section<'_>) -> Option<Admin> {
     Some(Admin {
         listen: listen?.0,
         token_file,
+        retained_batches: retained_batches?,
     })
 }
 

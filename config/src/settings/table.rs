@@ -200,6 +200,12 @@ const ADMIN: &[Key] = &[
          Required unless `listen` is a loopback address. A reload reads it again.",
     )
     .reloadable(),
+    Key::default(
+        "retained_batches",
+        "an integer",
+        "1000",
+        "Completed batches of which the page and the API know the figures, after a restart, too.",
+    ),
 ];
 
 const BACKPRESSURE: &[Key] = &[

@@ -1,6 +1,7 @@
 //! `batches`: those that aren't complete and the completed ones of late, newest first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use super::super::{Admin, Shared};
 use super::{Parts, number};
+use crate::OperatorUid;
 use crate::problem::Problem;
 use crate::scheduler::{BatchInfo, OutputOperationInfo};
 use crate::time::{Time, millis};
@@ -31,6 +33,13 @@ pub(in super::super) struct Batch {
     status: Status,
     batch_duration: u64,
     input_size: u64,
+    submission_time: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processing_start_time: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processing_end_time: Option<Time>,
+    /// Records of each input of which that is known.
+    stream_records: Arc<BTreeMap<OperatorUid, u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduling_delay: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +104,10 @@ fn describe(info: &BatchInfo, failing: &BTreeMap<Time, String>, batch_duration: 
         status,
         batch_duration,
         input_size: info.num_records,
+        submission_time: info.submission_time,
+        processing_start_time: info.processing_start_time,
+        processing_end_time: info.processing_end_time,
+        stream_records: Arc::clone(&info.stream_records),
         scheduling_delay: info.scheduling_delay(),
         processing_time: info.processing_delay(),
         total_delay: info.total_delay(),
@@ -109,6 +122,12 @@ fn describe(info: &BatchInfo, failing: &BTreeMap<Time, String>, batch_duration: 
         num_total_output_ops: info.output_operations.len(),
         first_failure_reason: of_operations().or_else(|| failure.cloned()),
     }
+}
+
+/// A batch, as the engine sees it now.
+pub(in super::super) fn describe_now(shared: &Shared, info: &BatchInfo) -> Batch {
+    let failing = shared.context.progress().failing();
+    describe(info, &failing, millis(shared.context.batch_interval()))
 }
 
 fn describe_operation(info: &OutputOperationInfo) -> Operation {
@@ -178,7 +197,7 @@ pub(super) async fn all(
     Ok(Json(described.filter(asked).collect()))
 }
 
-fn find(shared: &Shared, app: &str, time: &str) -> Result<BatchInfo, Problem> {
+pub(super) fn find(shared: &Shared, app: &str, time: &str) -> Result<BatchInfo, Problem> {
     shared.is_application(app)?;
     let time = Time::from_millis(number("a batch's time", time)?);
     let gone = || {
@@ -193,12 +212,7 @@ pub(super) async fn one(
     Path([app, time]): Parts<2>,
 ) -> Result<Json<Batch>, Problem> {
     let info = find(&shared, &app, &time)?;
-    let interval = millis(shared.context.batch_interval());
-    Ok(Json(describe(
-        &info,
-        &shared.context.progress().failing(),
-        interval,
-    )))
+    Ok(Json(describe_now(&shared, &info)))
 }
 
 pub(super) async fn operations(
@@ -265,7 +279,8 @@ mod tests {
         let json = serde_json::to_value(describe(&info, &BTreeMap::new(), 1000)).unwrap();
         let meant = serde_json::json!({
             "batchId": 1000, "batchTime": 1000, "status": "COMPLETED", "batchDuration": 1000,
-            "inputSize": 7, "schedulingDelay": 9, "processingTime": 20, "totalDelay": 29,
+            "inputSize": 7, "submissionTime": 1001, "processingStartTime": 1010,
+            "processingEndTime": 1030, "streamRecords": {}, "schedulingDelay": 9, "processingTime": 20, "totalDelay": 29,
             "numActiveOutputOps": 0, "numCompletedOutputOps": 1, "numFailedOutputOps": 0,
             "numTotalOutputOps": 1,
         });

@@ -1,8 +1,9 @@
 //! Spark's streaming tree: the same paths, the same field names. Times are numbers, milliseconds since
 //! the Unix epoch, and so are lengths; a figure that isn't known is left out, as Spark does.
 
-mod batches;
-mod receivers;
+pub(super) mod batches;
+mod inputs;
+pub(super) mod receivers;
 mod statistics;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/receivers/{id}", get(receivers::one))
         .route("/batches", get(batches::all))
         .route("/batches/{time}", get(batches::one))
+        .route("/batches/{time}/inputs", get(inputs::inputs))
         .route("/batches/{time}/operations", get(batches::operations))
         .route("/batches/{time}/operations/{id}", get(batches::operation))
 }

@@ -40,7 +40,7 @@ pub(in super::super) struct ReceiverInfo {
     rate_limit: Option<f64>,
 }
 
-fn describe(shared: &Shared, status: ReceiverStatus) -> ReceiverInfo {
+pub(in super::super) fn describe(shared: &Shared, status: ReceiverStatus) -> ReceiverInfo {
     let since = shared.context.started_at();
     let seconds = since.map(|since| wall_clock().since(since).as_secs_f64());
     ReceiverInfo {
