@@ -1,0 +1,43 @@
+// Asks the API, with the token where one is needed.
+
+import { ask, authorization } from "./token.js";
+
+/** An answer that isn't what was asked for. */
+export class Refused extends Error {
+  constructor(status, detail, reasons = []) {
+    super(detail);
+    this.status = status;
+    this.reasons = reasons;
+  }
+}
+
+const LIMIT = 10_000;
+
+/** An answer to a request that may be made; asks the reader for the token when the address does. */
+export async function open(path, options = {}) {
+  for (;;) {
+    const shown = authorization();
+    const answer = await fetch(path, { ...options, cache: "no-store", headers: shown });
+    if (answer.status !== 401) return answer;
+    // Another request may have asked in the meantime.
+    if (shown.Authorization === authorization().Authorization) await ask();
+  }
+}
+
+/** What the API says at `path`. */
+export async function get(path) {
+  const answer = await open(path, { signal: AbortSignal.timeout(LIMIT) });
+  const body = await answer.json().catch(() => ({}));
+  if (answer.ok) return body;
+  throw new Refused(answer.status, body.detail ?? answer.statusText, body.reasons);
+}
+
+/** As `get`; nothing while the pipeline isn't there to tell. */
+export async function getIfActive(path) {
+  try {
+    return await get(path);
+  } catch (error) {
+    if (error instanceof Refused && error.status >= 404) return undefined;
+    throw error;
+  }
+}
