@@ -25,7 +25,7 @@ MOTO_VERSION := 5.2.5
 AZURITE_VERSION := 3.35.0
 SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 
-.PHONY: help tools servers test torture fuzz lint deny advisories bench run
+.PHONY: help tools servers browser screenshots test torture fuzz lint deny advisories bench run
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
@@ -34,6 +34,7 @@ help:
 	@echo 'make fuzz    the fuzz targets for longer: TIDEMILL_FUZZ_CASES=N for each, TIDEMILL_SEED repeats'
 	@echo 'make lint    format, clippy, rustdoc, licences and advisories of dependencies'
 	@echo 'make bench   all benchmarks'
+	@echo 'make screenshots  the pictures in docs/img'
 	@echo 'make run     the word count of config/examples, fed by HTTP on 127.0.0.1:4040'
 
 # The build needs cargo and a linker, nothing else. Debian's own cargo is too old: rustup brings today's.
@@ -75,8 +76,28 @@ $(SERVERS): | tools
 	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/azurite azurite@$(AZURITE_VERSION)
 	touch $@
 
+# What tests of the streaming page need: a browser with its driver, and the packages whose files it holds.
+browser: $(TOOLS)/page/node_modules
+	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
+	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	    command -v apt-get >/dev/null || { \
+	        echo 'install chromium and its driver, or set TIDEMILL_WITHOUT_BROWSER=1 to leave its tests out' >&2; exit 1; }; \
+	    $$as_root apt-get update -q; \
+	    $$as_root apt-get install -qy --no-install-recommends chromium chromium-driver; \
+	fi
+
+$(TOOLS)/page/node_modules: src/admin/page/package-lock.json | servers
+	mkdir -p $(@D)
+	cp src/admin/page/package.json src/admin/page/package-lock.json $(@D)
+	npm ci --silent --no-audit --no-fund --prefix $(@D)
+	touch $@
+
+# The pictures of the guide, by the real daemon in a real browser.
+screenshots: browser
+	$(CARGO) test --features $(FEATURES) --test page -- --ignored pictures
+
 # Documentation examples first, so that the output ends with the summary of the tests.
-test: tools servers
+test: tools servers browser
 	$(CARGO) test --doc $(WHOLE)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \

@@ -226,17 +226,19 @@ fn what_is_wrong_is_told_as_a_problem() {
 }
 
 #[test]
-fn a_token_is_asked_for_everywhere_but_at_healthz() {
+fn a_token_is_asked_for_everywhere_but_at_healthz_and_for_the_pages_own_files() {
     let place = Place::new();
     let token = "a-token-of-decent-length";
     std::fs::write(place.path("token"), format!("{token}\n")).unwrap();
     let mut daemon = place.start(&["--set", "admin.token_file=token"]);
-    assert_eq!(daemon.get("/healthz").status, 200);
+    for open in ["/healthz", "/", "/page/main.js"] {
+        assert_eq!(daemon.get(open).status, 200, "{open}");
+    }
     for (method, path) in [
-        ("GET", "/"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
         ("GET", "/api/v1/applications"),
+        ("GET", "/api/v1/events"),
         ("GET", "/nowhere"),
         ("POST", "/ingest/lines"),
         ("POST", "/api/v1/stop"),

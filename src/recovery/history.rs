@@ -293,8 +293,8 @@ mod tests {
         (read.into_batches(), bytes.len())
     }
 
-    #[test]
-    fn what_is_read_back_is_what_was_known() {
+    /// All that can be said of batches.
+    fn various() -> [BatchInfo; 4] {
         let mut failed = batch(3000, 7);
         failed.output_operations[1].failures = 2;
         failed.output_operations[1].failure_reason = Some("no disk".to_owned());
@@ -304,8 +304,27 @@ mod tests {
         early.stream_records = Arc::default();
         early.output_operations.remove(0);
         early.output_operations[0].id = 0;
-        let batches = [batch(1000, 5), batch(2000, 70_000), failed, early];
-        assert_eq!(there_and_back(&batches).0, batches);
+        [batch(1000, 5), batch(2000, 70_000), failed, early]
+    }
+
+    #[test]
+    fn what_is_read_back_is_what_was_known() {
+        assert_eq!(there_and_back(&various()).0, various());
+    }
+
+    /// To write it anew before a release has it: UPDATE_GOLDEN=1.
+    #[test]
+    fn the_first_form_can_be_read_for_ever() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/recovery/golden/history_v1.bin");
+        let bytes = rmp_serde::to_vec_named(&History::of(various().iter().rev())).unwrap();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        let held = std::fs::read(&path).unwrap();
+        assert_eq!(held, bytes);
+        let read: History = messagepack::read(&held).unwrap();
+        assert_eq!(read.into_batches(), various());
     }
 
     #[test]

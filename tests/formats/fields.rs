@@ -60,6 +60,10 @@ fn all_records() -> Vec<Records> {
         of("Pack", vec![in_envelope("pack")]),
         of("Metadata", metadata),
         of(
+            "History",
+            vec![golden("src/recovery/golden/history_v1.bin", 0)],
+        ),
+        of(
             "Head",
             vec![body(&golden("wal/tests/golden/head-v1.bin", 0))],
         ),

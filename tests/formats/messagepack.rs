@@ -48,7 +48,13 @@ fn value(rest: &mut &[u8]) -> Value {
             let length = number(rest, 2 << (tag - 0xde)) as usize;
             map(rest, length)
         }
-        // Signed numbers and fractions: none of our own records has any.
+        0xd0..=0xd3 => {
+            let bytes = 1 << (tag - 0xd0);
+            let shift = 64 - 8 * bytes;
+            (((number(rest, bytes) << shift) as i64) >> shift).into()
+        }
+        0xe0..=0xff => i64::from(tag as i8).into(),
+        // Fractions: none of our own records has any.
         other => panic!("tag {other:02x}"),
     }
 }

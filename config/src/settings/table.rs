@@ -205,7 +205,8 @@ const ADMIN: &[Key] = &[
         "an integer",
         "1000",
         "Completed batches of which the page and the API know the figures, after a restart, too.",
-    ),
+    )
+    .in_unit("batches"),
 ];
 
 const BACKPRESSURE: &[Key] = &[

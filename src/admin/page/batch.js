@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { outputs, status } from "./batches.js";
 import { at, facts, h, pill, put, table } from "./dom.js";
-import { bytes, clock, count, counted, interval as asInterval, length, moment } from "./format.js";
+import { bytes, count, counted, interval as asInterval, length, moment } from "./format.js";
 import { pathOf } from "./live.js";
 import { changed, model } from "./model.js";
 
@@ -82,7 +82,7 @@ function page({ time, batch, operations, inputs, error }) {
     ...head,
     failing ? h("p", { class: "alarm bad" }, `It fails and is tried on: ${batch.firstFailureReason}`) : undefined,
     h("div", { class: "card" }, facts([
-      ["Batch time", `${clock(time)} (${time} ms)`], ["Batch interval", asInterval(batch.batchDuration)],
+      ["Batch id", String(time)], ["Batch interval", asInterval(batch.batchDuration)],
       ["Records", count(batch.inputSize)], ["Submitted", moment(batch.submissionTime)],
       ["Scheduling delay", length(batch.schedulingDelay)], ["Processing time", length(batch.processingTime)],
       ["Total delay", length(batch.totalDelay)], ["Outputs", outputs(batch)]])),

@@ -66,7 +66,7 @@ export class Chart {
     this.note = h("span", { class: "note" });
     this.timeline = h("div", { class: "timeline" });
     this.histogram = h("div", { class: "histogram" });
-    this.plots = h("div", { class: "plots", role: "img" }, this.timeline, this.histogram);
+    this.plots = h("div", { class: "plots", role: "img", "aria-label": name }, this.timeline, this.histogram);
     new ResizeObserver(() => this.resize()).observe(this.plots);
   }
 

@@ -23,7 +23,7 @@ export function length(ms) {
   if (!isKnown(ms)) return NONE;
   if (ms < 1000) return `${whole.format(ms)} ms`;
   const s = ms / 1000;
-  if (s < 60) return `${(s < 10 ? hundredths : tenths).format(s)} s`;
+  if (s < 60) return `${(Number.isInteger(s) ? whole : s < 10 ? hundredths : tenths).format(s)} s`;
   const [d, hours, min, sec] = [Math.floor(s / 86400), Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60, Math.floor(s) % 60];
   if (d) return `${whole.format(d)} d ${hours} h`;
   return hours ? `${hours} h ${min} min` : `${min} min ${sec} s`;
