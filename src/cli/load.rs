@@ -136,6 +136,7 @@ pub(super) fn tuning(context: &StreamingContext, pipeline: &Pipeline) -> Tuning 
     tuning.retry_delay = pipeline.jobs.retry_delay;
     tuning.retry_delay_max = pipeline.jobs.retry_delay_max;
     tuning.max_dead_letters = pipeline.dead_letters.max_per_batch.get();
+    tuning.retained_batches = pipeline.admin.retained_batches.get();
     tuning.stop_timeout = pipeline.stop.timeout;
     tuning.program_text = Some(pipeline.program_text());
     for source in &pipeline.sources {

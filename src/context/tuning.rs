@@ -36,6 +36,8 @@ pub struct Tuning {
     pub retry_delay_max: Duration,
     /// How many records of a batch may become dead letters.
     pub max_dead_letters: u64,
+    /// Completed batches of which figures are kept.
+    pub retained_batches: usize,
     /// How long a graceful stop may take.
     pub stop_timeout: Duration,
     /// The text of the program, kept in checkpoints for people.
@@ -61,6 +63,7 @@ impl StreamingContext {
             retry_delay: settings.retry_delay,
             retry_delay_max: settings.retry_delay_max,
             max_dead_letters: settings.max_dead_letters,
+            retained_batches: settings.retained_batches,
             stop_timeout: settings.stop_timeout,
             program_text: settings.program.clone(),
         }
@@ -118,6 +121,7 @@ impl StreamingContext {
         settings.retry_delay = tuning.retry_delay;
         settings.retry_delay_max = tuning.retry_delay_max;
         settings.max_dead_letters = tuning.max_dead_letters;
+        settings.retained_batches = tuning.retained_batches;
         settings.stop_timeout = tuning.stop_timeout;
         settings.program = tuning.program_text.clone();
 
@@ -139,6 +143,7 @@ impl StreamingContext {
             .registry
             .executor
             .set_max_failures(settings.max_failures);
+        self.0.progress.retain(settings.retained_batches);
         engine.registry.effects.allow(settings.max_dead_letters);
         for (uid, max_rate) in &tuning.max_rates {
             if let Some(limit) = limits.get(uid) {

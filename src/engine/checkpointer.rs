@@ -187,7 +187,13 @@ impl Checkpointer {
 
     /// How checkpoints are doing.
     pub(crate) fn shown(&self) -> CheckpointStatus {
-        let mut shown = self.status().shown.clone();
+        let mut shown = {
+            let status = self.status();
+            CheckpointStatus {
+                interval: crate::time::millis(status.interval),
+                ..status.shown.clone()
+            }
+        };
         let kept = self.store.list().unwrap_or_default();
         let named = kept.iter().filter(|summary| summary.name.is_some());
         shown.savepoints = named

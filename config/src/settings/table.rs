@@ -206,7 +206,8 @@ const ADMIN: &[Key] = &[
         "1000",
         "Completed batches of which the page and the API know the figures, after a restart, too.",
     )
-    .in_unit("batches"),
+    .in_unit("batches")
+    .reloadable(),
 ];
 
 const BACKPRESSURE: &[Key] = &[
