@@ -17,6 +17,7 @@
 mod acknowledgement;
 mod cores;
 mod dirty_checkpoint;
+mod fallible;
 mod lines;
 mod log_append;
 mod pace;
@@ -54,6 +55,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("acknowledgement_under_load", acknowledgement::figure),
     ("checkpoint_1m_dirty_keys", dirty_checkpoint::figure),
     ("windows_60s_by_1s", windows::figure),
+    ("try_map_to_map", fallible::figure),
     ("recovery_1m_keys", process::recovery),
     ("idle_rss", process::idle_rss),
 ];

@@ -17,7 +17,7 @@ mod report;
 mod program;
 mod recovery;
 
-use program::{Held, Program};
+use program::{Held, Keys, Program};
 use report::{Report, mean, percentile};
 
 /// Keys that a batch updates.
@@ -35,26 +35,35 @@ fn main() {
         .iter()
         .find(|argument| !argument.starts_with("--"));
     let is_wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
-    for strings in [false, true] {
+    for kind in [Keys::Numbers, Keys::Texts, Keys::Words] {
+        let mut few = None;
         for keys in [10_000, 1_000_000, 10_000_000] {
-            let name = name("map_with_state", strings, keys);
+            let name = name("map_with_state", kind, keys);
             if is_wanted(&name) {
-                batch_times(&name, Program::MapWithState, strings, keys, batches);
+                let seen = batch_times(&name, Program::MapWithState, kind, keys, batches, few);
+                few.get_or_insert(seen);
             }
         }
-        let name = name("update_state", strings, 1_000_000);
-        if is_wanted(&name) {
-            batch_times(&name, Program::UpdateState, strings, 1_000_000, batches);
+        if kind == Keys::Words {
+            break;
         }
-        let name = self::name("recovery", strings, 10_000_000);
+        let name = name("update_state", kind, 1_000_000);
         if is_wanted(&name) {
-            recovery::figure(&name, strings, 10_000_000);
+            batch_times(&name, Program::UpdateState, kind, 1_000_000, batches, None);
+        }
+        let name = self::name("recovery", kind, 10_000_000);
+        if is_wanted(&name) {
+            recovery::figure(&name, kind, 10_000_000);
         }
     }
 }
 
-fn name(what: &str, strings: bool, keys: u64) -> String {
-    let kind = if strings { "string" } else { "u64" };
+fn name(what: &str, kind: Keys, keys: u64) -> String {
+    let kind = match kind {
+        Keys::Numbers => "u64",
+        Keys::Texts => "string",
+        Keys::Words => "words",
+    };
     let keys = match keys {
         1_000_000.. => format!("{}m", keys / 1_000_000),
         _ => format!("{}k", keys / 1_000),
@@ -62,10 +71,20 @@ fn name(what: &str, strings: bool, keys: u64) -> String {
     format!("{what}_{kind}_{keys}")
 }
 
-/// Batches with and without a checkpoint cut in them.
-fn batch_times(name: &str, program: Program, strings: bool, keys: u64, batches: usize) {
+/// What a batch took: at least, and the median.
+type Seen = (f64, f64);
+
+/// Batches with and without a checkpoint cut in them; `few` is what they took with the fewest keys.
+fn batch_times(
+    name: &str,
+    program: Program,
+    kind: Keys,
+    keys: u64,
+    batches: usize,
+    few: Option<Seen>,
+) -> Seen {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut held = Held::start(folder.path(), program, strings, keys);
+    let mut held = Held::start(folder.path(), program, kind, keys);
     // What is done once is done.
     held.batches(12, UPDATES);
     let times = held.batches(batches, UPDATES);
@@ -79,6 +98,7 @@ fn batch_times(name: &str, program: Program, strings: bool, keys: u64, batches: 
     let mut report = Report::new(name)
         .number("keys", keys as f64)
         .number("updates", UPDATES as f64)
+        .number("batch_ms_min", percentile(&others, 0.0))
         .number("batch_ms_mean", mean(&others))
         .number("batch_ms_p50", percentile(&others, 0.5))
         .number("batch_ms_max", percentile(&others, 1.0))
@@ -92,5 +112,13 @@ fn batch_times(name: &str, program: Program, strings: bool, keys: u64, batches: 
             .number("times_the_original", ORIGINAL_UPDATE_MS / mean(&others))
             .number("goal_times", 20.0);
     }
+    let seen = (percentile(&others, 0.0), percentile(&others, 0.5));
+    if let Some((min, p50)) = few {
+        report = report
+            .number("min_to_fewest_keys", seen.0 / min)
+            .number("p50_to_fewest_keys", seen.1 / p50)
+            .number("goal_to_fewest_keys", 1.5);
+    }
     report.print();
+    seen
 }

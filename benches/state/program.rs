@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tidemill::clock::{Clock, ManualClock};
 use tidemill::rdd::Data;
-use tidemill::source::QueueHandle;
 use tidemill::state::{State, StateKey, StateSpec};
 use tidemill::{DStream, StreamingContext, Time};
 
@@ -20,6 +19,20 @@ pub enum Program {
     MapWithState,
     UpdateState,
 }
+
+/// What a program's batches are made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Pairs with numbers as keys.
+    Numbers,
+    /// Pairs with texts as keys.
+    Texts,
+    /// Lines of eight words: the whole word count, with split words as keys.
+    Words,
+}
+
+/// Words of a line.
+const WORDS: usize = 8;
 
 /// How long a batch took, from its tick to its end.
 pub struct BatchTime {
@@ -41,10 +54,22 @@ pub struct Held {
 
 impl Held {
     /// Starts a program that holds keys from 0 on; or what the checkpoint in `folder` holds.
-    pub fn start(folder: &Path, program: Program, strings: bool, keys: u64) -> Self {
-        match strings {
-            false => Self::start_with(folder, program, keys, |key| key),
-            true => Self::start_with(folder, program, keys, |key| format!("key-{key:09}")),
+    pub fn start(folder: &Path, program: Program, kind: Keys, keys: u64) -> Self {
+        let text = |key| format!("key-{key:09}");
+        match kind {
+            Keys::Numbers => Self::start_with(
+                folder,
+                program,
+                keys,
+                |key| key,
+                |context| pairs(context, |key| key),
+            ),
+            Keys::Texts => Self::start_with(folder, program, keys, text, move |context| {
+                pairs(context, text)
+            }),
+            Keys::Words => Self::start_with(folder, program, keys, text, move |context| {
+                words(context, text)
+            }),
         }
     }
 
@@ -52,7 +77,8 @@ impl Held {
         folder: &Path,
         program: Program,
         keys: u64,
-        key: impl Fn(u64) -> K + Copy + 'static,
+        key: impl Fn(u64) -> K,
+        input: impl FnOnce(&StreamingContext) -> (DStream<(K, u64)>, Push),
     ) -> Self {
         let clock = ManualClock::new(Time::from_millis(1_000_000));
         if let Ok(text) = std::fs::read_to_string(folder.join("clock")) {
@@ -64,7 +90,7 @@ impl Held {
             .clock(clock.clone())
             .build()
             .unwrap();
-        let (pairs, queue) = context.queue_stream::<(K, u64)>();
+        let (pairs, push) = input(&context);
         let is_there = folder.join("checkpoint").exists();
         let initial = (0..keys).filter(|_| !is_there).map(|n| (key(n), n));
         match program {
@@ -89,7 +115,7 @@ impl Held {
         Self {
             context,
             clock,
-            push: push(queue, key),
+            push,
             keys,
             random: 0x9e37_79b9_7f4a_7c15,
         }
@@ -189,8 +215,31 @@ fn read<T: Data>(stream: &DStream<T>) {
     });
 }
 
-fn push<K: Data>(queue: QueueHandle<(K, u64)>, key: impl Fn(u64) -> K + 'static) -> Push {
-    Box::new(move |keys| {
+/// Pairs, handed in as they are.
+fn pairs<K: Data>(
+    context: &StreamingContext,
+    key: impl Fn(u64) -> K + 'static,
+) -> (DStream<(K, u64)>, Push) {
+    let (pairs, queue) = context.queue_stream();
+    let push = move |keys: &mut dyn Iterator<Item = u64>| {
         queue.push_vec(keys.map(|n| (key(n), 1)).collect());
-    })
+    };
+    (pairs, Box::new(push))
+}
+
+/// The words of lines, each counting one.
+fn words(
+    context: &StreamingContext,
+    word: impl Fn(u64) -> String + 'static,
+) -> (DStream<(String, u64)>, Push) {
+    let (lines, queue) = context.queue_stream::<str>();
+    let words = lines.flat_map::<str>(|line, out| {
+        line.split_ascii_whitespace()
+            .for_each(|word| out.emit(word));
+    });
+    let push = move |keys: &mut dyn Iterator<Item = u64>| {
+        let words: Vec<String> = keys.map(&word).collect();
+        queue.push_vec(words.chunks(WORDS).map(|words| words.join(" ")).collect());
+    };
+    (words.map(|word| (word.to_owned(), 1)), Box::new(push))
 }

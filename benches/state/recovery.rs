@@ -9,23 +9,25 @@ use foldhash::fast::FixedState;
 use tidemill_checkpoint::Chunk;
 
 use crate::UPDATES;
-use crate::program::{Held, Program};
+use crate::program::{Held, Keys, Program};
 use crate::report::Report;
 
-pub fn figure(name: &str, strings: bool, keys: u64) {
+pub fn figure(name: &str, kind: Keys, keys: u64) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let folder = folder.path();
-    let mut held = Held::start(folder, Program::MapWithState, strings, keys);
+    let mut held = Held::start(folder, Program::MapWithState, kind, keys);
     held.batches(21, UPDATES);
     let (dirty_bytes, _) = held.checkpoints();
     held.note_clock(folder);
     held.stop();
-    let bare = match strings {
-        false => bare(folder, |key| rmp_serde::from_slice::<u64>(key).unwrap()),
-        true => bare(folder, |key| rmp_serde::from_slice::<String>(key).unwrap()),
+    let bare = match kind {
+        Keys::Numbers => bare(folder, |key| rmp_serde::from_slice::<u64>(key).unwrap()),
+        Keys::Texts | Keys::Words => {
+            bare(folder, |key| rmp_serde::from_slice::<String>(key).unwrap())
+        }
     };
     let began = Instant::now();
-    let mut held = Held::start(folder, Program::MapWithState, strings, keys);
+    let mut held = Held::start(folder, Program::MapWithState, kind, keys);
     let ready = began.elapsed().as_secs_f64();
     assert_eq!(held.size(), keys);
     let first = held.batches(1, 1)[0].ms;

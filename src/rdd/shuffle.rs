@@ -33,7 +33,7 @@ impl KeyHasher {
         Self(FixedState::with_seed(seed))
     }
 
-    /// The hash of a key.
+    /// The hash of a key; never zero.
     ///
     /// ```
     /// use tidemill::rdd::KeyHasher;
@@ -44,7 +44,7 @@ impl KeyHasher {
     /// ```
     #[inline]
     pub fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
-        self.0.hash_one(key)
+        self.0.hash_one(key).max(1)
     }
 }
 

@@ -78,7 +78,7 @@ impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
         let all = held.held.iter();
         match changes {
             Some(changes) => {
-                let unchanged = all.filter(|held| !changes.concern(held.hash, &held.pair.0));
+                let unchanged = all.filter(|held| !changes.concern(held.hash(), &held.pair.0));
                 let updated = changes.updated.iter().map(|change| &change.held);
                 visit_table(unchanged.chain(updated).map(|held| &held.pair), sink)?;
             }
@@ -100,7 +100,7 @@ impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
     ) -> Result<(), Fault> {
         let mut pairs: Vec<(K, S)> = Vec::new();
         partition.each_cold(cold, |held| {
-            if changes.is_some_and(|changes| changes.concern(held.hash, &held.pair.0)) {
+            if changes.is_some_and(|changes| changes.concern(held.hash(), &held.pair.0)) {
                 return Ok(());
             }
             pairs.push(held.pair);

@@ -14,7 +14,8 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefin
 
 use super::bytes::write;
 use super::mark::Mark;
-use super::shelves::{Held, by_shelf};
+use super::shelf::Held;
+use super::shelves::{by_shelf, hash_of};
 use super::{StateKey, StateValue};
 use crate::rdd::{BoxError, Stop, TaskError};
 
@@ -239,7 +240,7 @@ pub(super) fn line<K: StateKey, S: StateValue, M: Mark>(
     let mut entry = Vec::new();
     held.mark.write(&mut entry);
     write(state, &mut entry)?;
-    Ok((place_bytes(held.hash, key)?, Some(entry)))
+    Ok((place_bytes(held.hash(), key)?, Some(entry)))
 }
 
 /// What is written for a key that is gone.
@@ -266,11 +267,8 @@ fn decode<K: StateKey, S: StateValue, M: Mark>(
     let (mark, state) = M::split(entry).ok_or_else(damaged)?;
     let key = rmp_serde::from_slice(key).map_err(failed)?;
     let state = rmp_serde::from_slice(state).map_err(failed)?;
-    Ok(Held {
-        hash: super::shelves::hash_of(u64::from_be_bytes(*front)),
-        mark,
-        pair: (key, state),
-    })
+    let hash = hash_of(u64::from_be_bytes(*front));
+    Ok(Held::new(hash, mark, (key, state)))
 }
 
 fn failed(error: impl Into<BoxError>) -> Fault {

@@ -6,9 +6,10 @@ use tidemill_checkpoint::{ChunkBuilder, PartitionChanges};
 use super::bytes::write;
 use super::mark::Mark;
 use super::partition::PartitionState;
-use super::shelves::Held;
+use super::pending::Pending;
+use super::shelf::Held;
 use super::{StateKey, StateValue, finished};
-use crate::rdd::{BoxError, Entry, Stop, Table, TaskError};
+use crate::rdd::{BoxError, Stop, TaskError};
 
 /// Writes entries, keeping the room for their bytes.
 #[derive(Default)]
@@ -41,15 +42,12 @@ impl Writer {
 
 /// The entries that changed.
 pub(super) fn changed<K: StateKey, S: StateValue, M: Mark>(
-    pending: &Table<K, Option<(M, S)>>,
+    pending: Pending<K, (M, S)>,
 ) -> Result<PartitionChanges, BoxError> {
+    let pending = pending.into_latest();
     let mut builder = ChunkBuilder::with_capacity(pending.len() * 32);
     let mut writer = Writer::default();
-    for Entry {
-        pair: (key, change),
-        ..
-    } in pending
-    {
+    for (_, key, change) in &pending {
         let state = change.as_ref().map(|(mark, state)| (*mark, state));
         writer.push(&mut builder, key, state)?;
     }

@@ -10,7 +10,7 @@ use super::keyed::KeyedState;
 use super::mark::Mark;
 use super::migration::restore_migrated;
 use super::restore::{Written, restore};
-use super::shelves::Held;
+use super::shelf::Held;
 use super::{AnyState, Migrations, PendingChanges, StateKey, StateMemory, StateValue, encode};
 use crate::rdd::{BoxError, Executor, JobError};
 use crate::time::Time;
@@ -48,9 +48,9 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
             return Box::new(move || full.into_iter().collect());
         }
         let taken: Vec<_> = partitions
-            .map(|mut partition| std::mem::take(&mut partition.pending))
+            .map(|mut partition| partition.pending.take())
             .collect();
-        Box::new(move || taken.iter().map(encode::changed).collect())
+        Box::new(move || taken.into_iter().map(encode::changed).collect())
     }
 
     fn restore(&self, written: &Written<'_>, executor: &Executor) -> Result<(), BoxError> {
@@ -72,11 +72,8 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
         let initial =
             std::mem::take(&mut *self.initial.lock().unwrap_or_else(PoisonError::into_inner));
         let hasher = executor.hasher();
-        self.install(initial.into_iter().map(|pair| Held {
-            hash: hasher.hash(&pair.0),
-            mark: M::at(first),
-            pair,
-        }))?;
+        let held = |pair: (K, S)| Held::new(hasher.hash(&pair.0), M::at(first), pair);
+        self.install(initial.into_iter().map(held))?;
         Ok(())
     }
 

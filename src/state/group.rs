@@ -85,10 +85,11 @@ impl<'a, K: Key, V: Data> Groups<'a, K, V> {
     /// The number of a key's group.
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &K) -> Option<usize> {
+        // Most keys that are asked for have none. The hash tells without looking behind them.
         let is_it = |at: &u32| {
             self.groups
                 .get(*at as usize)
-                .is_some_and(|group| group.key == key)
+                .is_some_and(|group| group.hash == hash && group.key == key)
         };
         self.table.find(hash, is_it).map(|at| *at as usize)
     }

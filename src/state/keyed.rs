@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::changes::Changes;
 use super::mark::Mark;
 use super::partition::PartitionState;
-use super::shelves::Held;
+use super::shelf::Held;
 use super::{Migrations, StateKey, StateValue, finished};
 use crate::rdd::{Partitioning, TaskError};
 use crate::time::Time;
@@ -113,11 +113,11 @@ impl<K: StateKey, S: StateValue, M: Mark> KeyedState<K, S, M> {
         entries: impl IntoIterator<Item = Held<K, S, M>>,
     ) -> Result<(), TaskError> {
         for held in entries {
-            let to = self.partitioning.of(&held.pair.0, held.hash);
+            let to = self.partitioning.of(&held.pair.0, held.hash());
             let Some(mut partition) = self.write(to) else {
                 continue;
             };
-            let is_new = !finished(partition.has(held.hash, &held.pair.0))?;
+            let is_new = !finished(partition.has(held.hash(), &held.pair.0))?;
             partition.put(held, is_new);
             if partition.len().is_multiple_of(LOOK) {
                 finished(partition.make_room())?;

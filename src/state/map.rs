@@ -3,13 +3,13 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::changes::Changes;
+use super::changes::{Before, Changes};
 use super::cold::{Fault, Reader};
 use super::handle::{Now, State};
 use super::keyed::KeyedState;
 use super::mark::{Mark, Touched};
 use super::partition::PartitionState;
-use super::shelves::Held;
+use super::shelf::Held;
 use super::spec::MapFunction;
 use super::{StateKey, StateValue, finished};
 use crate::rdd::{
@@ -112,26 +112,31 @@ where
 {
     /// One partition: what changes, and what the function yields.
     fn work(&self, routed: &Routed<K, V>, partition: usize) -> Result<Worked<K, S, U>, TaskError> {
-        let mut changes = Changes::default();
-        let mut mapped = Vec::with_capacity(routed.len_of(partition));
         let Some(held) = self.state.read(partition) else {
-            return Ok((changes, mapped));
+            return Ok((Changes::new(0, 0), Vec::new()));
         };
+        let mut changes = held.changes();
+        let mut mapped = Vec::with_capacity(routed.len_of(partition));
         finished(held.with_cold(|cold| {
             let mut arrived = routed.of(partition);
             let mut run = Vec::with_capacity(RUN);
             loop {
                 let next = arrived.by_ref().take(RUN);
-                run.extend(next.map(|entry| (entry, held.held.find(entry.hash, &entry.pair.0))));
+                run.extend(next.map(|entry| (entry, held.held.slot(entry.hash, &entry.pair.0))));
                 if run.is_empty() {
                     break;
                 }
-                for (entry, before) in run.drain(..) {
-                    let read = match (before, cold) {
+                for (entry, slot) in run.drain(..) {
+                    let read = match (slot, cold) {
                         (None, Some(cold)) => held.find_cold(cold, entry.hash, &entry.pair.0)?,
                         _ => None,
                     };
-                    mapped.extend(self.touch(entry, before.or(read.as_ref()), &mut changes));
+                    let (before, state) = match (slot, &read) {
+                        (Some(slot), _) => (Before::At(slot), held.held.at(entry.hash, slot)),
+                        (None, Some(read)) => (Before::Somewhere, Some(read)),
+                        (None, None) => (Before::New, None),
+                    };
+                    mapped.extend(self.touch(entry, before, state, &mut changes));
                 }
             }
             self.time_out(&held, cold, &mut changes, &mut mapped)
@@ -139,11 +144,12 @@ where
         Ok((changes, mapped))
     }
 
-    /// Calls the function for a pair. `held` is what the key had before the batch.
+    /// Calls the function for a pair. `before` and `held` are what there was of the key before the batch.
     #[inline]
     fn touch(
         &self,
         entry: &Entry<K, V>,
+        before: Before,
         held: Option<&Held<K, S, Touched>>,
         changes: &mut Changes<K, S, Touched>,
     ) -> Option<U> {
@@ -152,27 +158,23 @@ where
             pair: (key, value),
         } = entry;
         let (hash, now) = (*hash, Touched::at(self.time));
-        let set = |state| Held {
-            hash,
-            mark: now,
-            pair: (key.clone(), state),
-        };
         let changed = changes.updated(hash, key).map(|change| &change.held);
-        let before = match changed {
+        let latest = match changed {
             None if changes.has_removed(hash, key) => None,
             None => held,
             changed => changed,
         };
-        let mut state = State::of(before.map(|held| &held.pair.1));
+        let mut state = State::of(latest.map(|held| &held.pair.1));
         let mapped = self.f.map(self.time, key, Some(value), &mut state);
         match state.into_now() {
-            Now::Updated(state) => changes.set(set(state), held.is_some()),
-            Now::Removed => changes.unset(hash, key, held.is_some()),
+            Now::Updated(state) => changes.set(hash, key, now, state, before),
+            Now::Removed => changes.unset(hash, key, before),
             // To be touched is to be alive, where that matters.
             Now::AsBefore => {
-                let aged = before.filter(|held| self.state.timeout.is_some() && held.mark != now);
-                if let Some(before) = aged {
-                    changes.set(set(before.pair.1.clone()), held.is_some());
+                let aged = latest.filter(|held| self.state.timeout.is_some() && held.mark != now);
+                if let Some(held) = aged {
+                    let state = held.pair.1.clone();
+                    changes.set(hash, key, now, state, before);
                 }
             }
         }
@@ -193,12 +195,12 @@ where
         for hash in due.before(before) {
             held.with_hash(cold, hash, |held| {
                 let (key, state) = &held.pair;
-                if held.mark.0 >= before || changes.concern(held.hash, key) {
+                if held.mark.0 >= before || changes.concern(held.hash(), key) {
                     return;
                 }
                 let mut state = State::timing_out(state);
                 mapped.extend(self.f.map(self.time, key, None, &mut state));
-                changes.add_removed(held.hash, key.clone());
+                changes.add_removed(held.hash(), key.clone());
             })?;
         }
         Ok(())

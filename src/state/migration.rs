@@ -15,7 +15,7 @@ use tidemill_checkpoint::{Chain, Chunk};
 use super::keyed::KeyedState;
 use super::mark::Mark;
 use super::restore::{ChunkSource, Written};
-use super::shelves::Held;
+use super::shelf::Held;
 use super::{AnyState, StateKey, StateValue};
 use crate::rdd::{BoxError, Executor, TaskError};
 
@@ -299,11 +299,7 @@ pub(super) fn restore_migrated<K: StateKey, S: StateValue, M: Mark>(
             })?;
             let key: K = migrations.read(Part::Keys, from, key)?;
             let value: S = migrations.read(Part::Values, from, value)?;
-            entries.push(Held {
-                hash: hasher.hash(&key),
-                mark,
-                pair: (key, value),
-            });
+            entries.push(Held::new(hasher.hash(&key), mark, (key, value)));
         }
         Ok(entries)
     })?;

@@ -5,27 +5,31 @@
 //! When that is full, whole shelves are written and emptied, one after the other; a key that is used
 //! comes back with its next change.
 
-use super::changes::{Change, Changes};
+use super::changes::{Before, Change, Changes};
 use super::cold::{Cold, Fault, Line, Reader, line, line_without};
 use super::due::Due;
 use super::mark::Mark;
-use super::shelves::{Held, SHELVES, Shelves, by_shelf};
+use super::pending::Pending;
+use super::shelf::Held;
+use super::shelves::{SHELVES, Shelves, by_shelf};
 use super::{StateKey, StateValue};
-use crate::rdd::{Data, Entry, Key, Stop, Table, TaskError};
+use crate::rdd::{Entry, Stop, TaskError};
 use crate::time::Time;
 
 /// The state of one partition.
 pub(super) struct PartitionState<K, S, M> {
     /// The keys in memory.
     pub(super) held: Shelves<K, S, M>,
-    /// The keys that changed since the last checkpoint; `None` for those that are gone.
-    pub(super) pending: Table<K, Option<(M, S)>>,
+    /// The keys that changed since the last checkpoint.
+    pub(super) pending: Pending<K, (M, S)>,
     /// The keys by when they may time out, where they do.
     pub(super) due: Option<Due>,
     /// The keys on the disk, where memory is limited.
     spilled: Option<Spilled<K>>,
     /// How many keys there are.
     len: usize,
+    /// How many keys the last batch updated.
+    updated: usize,
 }
 
 /// The keys of a partition that have no room in memory.
@@ -44,10 +48,11 @@ impl<K, S, M> PartitionState<K, S, M> {
     pub(super) fn new(keys_time_out: bool) -> Self {
         Self {
             held: Shelves::default(),
-            pending: Table::new(),
+            pending: Pending::default(),
             due: keys_time_out.then(Due::default),
             spilled: None,
             len: 0,
+            updated: 0,
         }
     }
 }
@@ -66,6 +71,11 @@ impl<K: StateKey, S: StateValue, M: Mark> PartitionState<K, S, M> {
     /// How many keys there are.
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// A batch's changes, before it makes any. A batch is taken to be like the last.
+    pub(super) fn changes(&self) -> Changes<K, S, M> {
+        Changes::new(self.updated, self.held.moves())
     }
 
     /// Works with the keys on the disk, if there are any.
@@ -140,7 +150,7 @@ impl<K: StateKey, S: StateValue, M: Mark> PartitionState<K, S, M> {
     /// Whether something else is known of a key on the disk.
     fn is_newer(&self, held: &Held<K, S, M>) -> bool {
         let key = &held.pair.0;
-        self.held.find(held.hash, key).is_some() || self.is_gone(held.hash, key)
+        self.held.find(held.hash(), key).is_some() || self.is_gone(held.hash(), key)
     }
 
     fn is_gone(&self, hash: u64, key: &K) -> bool {
@@ -156,7 +166,7 @@ impl<K: StateKey, S: StateValue, M: Mark> PartitionState<K, S, M> {
             return;
         }
         if let (Some(due), Some(time)) = (&mut self.due, held.mark.touched()) {
-            due.add(held.hash, time);
+            due.add(held.hash(), time);
         }
         self.len += 1;
         self.held.add(held);
@@ -172,29 +182,40 @@ impl<K: StateKey, S: StateValue, M: Mark> PartitionState<K, S, M> {
         if let Some(spilled) = &mut self.spilled
             && !spilled.cold.is_empty()
         {
-            spilled.gone.put(Held {
-                hash,
-                mark: (),
-                pair: (key.clone(), ()),
-            });
+            spilled.gone.put(Held::new(hash, (), (key.clone(), ())));
         }
     }
 
     /// Applies a batch's changes, and notes them for the next checkpoint.
     pub(super) fn apply(&mut self, changes: Changes<K, S, M>) {
+        self.updated = changes.updated.len();
+        let are_slots_good = changes.moves == self.held.moves();
+        if are_slots_good {
+            // These writes wait for memory, and with nothing else between them they wait together.
+            for Change { held, before } in &changes.updated {
+                if let Before::At(slot) = before {
+                    let state = held.pair.1.clone();
+                    self.held.set_at(held.hash(), *slot, held.mark, state);
+                }
+            }
+        }
         for Entry {
             hash,
             pair: (key, ()),
         } in changes.removed
         {
             self.remove(hash, &key);
-            note(&mut self.pending, hash, key, None);
+            self.pending.note(hash, key, None);
         }
-        for Change { held, is_new } in changes.updated {
-            let (key, state) = held.pair.clone();
-            note(&mut self.pending, held.hash, key, Some((held.mark, state)));
-            self.put(held, is_new);
+        for Change { held, before } in changes.updated {
+            if !(are_slots_good && matches!(before, Before::At(_))) {
+                self.put(held.clone(), before == Before::New);
+            }
+            let (hash, mark) = (held.hash(), held.mark);
+            let (key, state) = held.pair;
+            self.pending.note(hash, key, Some((mark, state)));
         }
+        self.pending.tidy(self.len);
     }
 
     /// Files anew the keys that were touched since they were filed, before `time`.
@@ -256,11 +277,11 @@ fn lines<K: StateKey, S: StateValue, M: Mark>(
     shelf: usize,
 ) -> Result<Vec<Line>, crate::rdd::BoxError> {
     let mut there: Vec<&Held<K, S, M>> = held.on(shelf).collect();
-    there.sort_unstable_by_key(|held| by_shelf(held.hash));
+    there.sort_unstable_by_key(|held| by_shelf(held.hash()));
     let gone = gone
         .on(shelf)
-        .filter(|gone| held.find(gone.hash, &gone.pair.0).is_none())
-        .map(|gone| line_without(gone.hash, &gone.pair.0));
+        .filter(|gone| held.find(gone.hash(), &gone.pair.0).is_none())
+        .map(|gone| line_without(gone.hash(), &gone.pair.0));
     gone.chain(there.into_iter().map(line)).collect()
 }
 
@@ -269,7 +290,7 @@ fn lines<K: StateKey, S: StateValue, M: Mark>(
 fn memory_of<K: StateKey, S: StateValue, M: Mark>(held: &Shelves<K, S, M>) -> usize {
     /// How many entries stand for all.
     const SAMPLE: usize = 8;
-    let slots = held.capacity() / 7 * 8 * (size_of::<Held<K, S, M>>() + 1);
+    let slots = held.places() * size_of::<Option<Held<K, S, M>>>();
     if !std::mem::needs_drop::<(K, S)>() {
         return slots;
     }
@@ -281,17 +302,6 @@ fn memory_of<K: StateKey, S: StateValue, M: Mark>(held: &Shelves<K, S, M>) -> us
         .collect();
     let each = sizes.iter().sum::<usize>() / sizes.len().max(1);
     slots + held.len() * each
-}
-
-/// Sets what the next checkpoint says of a key.
-fn note<K: Key, C: Data>(pending: &mut Table<K, C>, hash: u64, key: K, change: C) {
-    match pending.find_mut(hash, |entry| entry.pair.0 == key) {
-        Some(entry) => entry.pair.1 = change,
-        None => {
-            let pair = (key, change);
-            pending.insert_unique(hash, Entry { hash, pair }, |entry| entry.hash);
-        }
-    }
 }
 
 #[cfg(test)]

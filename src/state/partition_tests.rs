@@ -130,7 +130,7 @@ proptest! {
                     let hash = hasher.hash(&key);
                     let Ok(is_there) = partition.has(hash, &key) else { continue };
                     prop_assert_eq!(is_there, model.contains_key(&key));
-                    partition.put(Held { hash, mark: (), pair: (key.clone(), state) }, !is_there);
+                    partition.put(Held::new(hash, (), (key.clone(), state)), !is_there);
                     model.insert(key, state);
                 }
                 Step::Remove(key) => {
@@ -172,14 +172,7 @@ fn an_error_of_the_disk_says_what_to_do() {
     let key = "a".to_owned();
     let hash = hasher.hash(&key);
     let pair = (key, 1);
-    partition.put(
-        Held {
-            hash,
-            mark: (),
-            pair,
-        },
-        true,
-    );
+    partition.put(Held::new(hash, (), pair), true);
     scratch.good.store(3, Ordering::SeqCst);
     let error = finished(partition.make_room()).unwrap_err().to_string();
     assert!(
@@ -191,4 +184,50 @@ fn an_error_of_the_disk_says_what_to_do() {
     partition.make_room().unwrap();
     assert_eq!(partition.held.len(), 0);
     assert_eq!(all(&partition).unwrap().len(), 1);
+}
+
+/// Changes made beside the state are in it once applied, whether or not the slots that they name are still good.
+#[test]
+fn changes_are_applied_in_place_or_wherever_their_keys_are_by_then() {
+    let hasher = KeyHasher::new(5);
+    let held = |key: u64, state: u64| {
+        let key = format!("key {key}");
+        Held::new(hasher.hash(&key), (), (key, state))
+    };
+    for moved in [false, true] {
+        let mut partition = Partition::new(false);
+        (0..1000).for_each(|key| partition.put(held(key, key), true));
+        let mut changes = partition.changes();
+        for key in 0..1500 {
+            let new = held(key, key + 1);
+            let (hash, name) = (new.hash(), new.pair.0.clone());
+            let before = match partition.held.slot(hash, &name) {
+                Some(_) if key % 5 == 0 => Before::Somewhere,
+                Some(slot) => Before::At(slot),
+                None => Before::New,
+            };
+            match key % 3 {
+                0 => changes.unset(hash, &name, before),
+                _ => changes.set(hash, &name, (), new.pair.1, before),
+            }
+        }
+        // Many more keys make every shelf grow.
+        let others = if moved { 2000..9000 } else { 2000..2000 };
+        others
+            .clone()
+            .for_each(|key| partition.put(held(key, key), true));
+        partition.apply(changes);
+        let changed = (0..1500)
+            .filter(|key| key % 3 != 0)
+            .map(|key| (key, key + 1));
+        let expected: BTreeMap<String, u64> = changed
+            .chain(others.map(|key| (key, key)))
+            .map(|(key, state)| (format!("key {key}"), state))
+            .collect();
+        assert_eq!(all(&partition).unwrap(), expected);
+        assert_eq!(partition.len(), expected.len());
+        let noted = partition.pending.take().into_latest();
+        assert_eq!(noted.iter().filter(|note| note.2.is_none()).count(), 334);
+        assert_eq!(noted.len(), 1334);
+    }
 }

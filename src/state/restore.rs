@@ -6,7 +6,7 @@ use tidemill_checkpoint::{Chain, Chunk, ChunkRef, Series};
 
 use super::keyed::KeyedState;
 use super::mark::Mark;
-use super::shelves::Held;
+use super::shelf::Held;
 use super::{STATE_FORMAT, StateKey, StateValue, check_format, finished};
 use crate::rdd::{BoxError, Entry, Executor, KeyHasher, TaskError, until_enough};
 use crate::time::Time;
@@ -115,7 +115,7 @@ impl<K: StateKey, S: StateValue, M: Mark> Loader<'_, K, S, M> {
 
     /// Adds entries whose keys aren't there. Nearly always they are all of one partition.
     fn load(&self, run: &mut Vec<Held<K, S, M>>) -> Result<(), TaskError> {
-        let of = |held: &Held<K, S, M>| self.state.partitioning.of(&held.pair.0, held.hash);
+        let of = |held: &Held<K, S, M>| self.state.partitioning.of(&held.pair.0, held.hash());
         let astray: Vec<_> = run.extract_if(.., |held| of(held) != self.from).collect();
         if let Some(mut partition) = self.state.write(self.from) {
             run.drain(..).for_each(|held| partition.put(held, true));
@@ -146,7 +146,7 @@ impl<K: StateKey, S: StateValue, M: Mark> Loader<'_, K, S, M> {
             }
         };
         let (hash, key) = match &change {
-            Ok(held) => (held.hash, &held.pair.0),
+            Ok(held) => (held.hash(), &held.pair.0),
             Err((hash, key)) => (*hash, key),
         };
         let to = self.state.partitioning.of(key, hash);
@@ -175,7 +175,7 @@ fn read_entry<K: StateKey, S: StateValue, M: Mark>(
     let (mark, state) = M::split(value)
         .ok_or_else(|| TaskError::new("a checkpointed state doesn't begin with its last batch"))?;
     let Entry { hash, pair } = decode(key, state, hasher)?;
-    Ok(Held { hash, mark, pair })
+    Ok(Held::new(hash, mark, pair))
 }
 
 fn decode<K: StateKey, S: StateValue>(

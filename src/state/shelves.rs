@@ -4,37 +4,32 @@
 //! up a batch for as long as everything before took together, so a partition's keys stand on many
 //! shelves, each a small table of its own that grows when it has to.
 
-use hashbrown::HashTable;
-
+use super::shelf::{Held, Shelf, Slot};
 use crate::rdd::{Data, Key};
 
 /// Shelves of a partition.
 pub(super) const SHELVES: usize = 256;
 
-/// A key with its state.
-#[derive(Debug, Clone)]
-pub(super) struct Held<K, S, M> {
-    pub(super) hash: u64,
-    pub(super) mark: M,
-    pub(super) pair: (K, S),
-}
-
 /// The keys of one partition.
 pub(super) struct Shelves<K, S, M> {
-    tables: Vec<HashTable<Held<K, S, M>>>,
+    shelves: Vec<Shelf<K, S, M>>,
     len: usize,
+    moves: u64,
 }
 
 impl<K, S, M> Default for Shelves<K, S, M> {
     fn default() -> Self {
-        let mut tables = Vec::new();
-        tables.resize_with(SHELVES, HashTable::new);
-        Self { tables, len: 0 }
+        let mut shelves = Vec::new();
+        shelves.resize_with(SHELVES, Shelf::new);
+        Self {
+            shelves,
+            len: 0,
+            moves: 0,
+        }
     }
 }
 
-/// The shelf of a key. A table looks at a hash's lowest and highest bits, a partitioning at those in its
-/// middle.
+/// The shelf of a key. A shelf looks at a hash's lowest bits, a partitioning at those in its middle.
 fn shelf(hash: u64) -> usize {
     (hash >> 48) as usize % SHELVES
 }
@@ -55,87 +50,109 @@ impl<K: Key, S: Data, M: Copy> Shelves<K, S, M> {
         self.len
     }
 
+    /// How often entries may have changed their places. A slot is good while this stays the same.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
+    }
+
     /// Makes room for as many keys.
     pub(super) fn reserve(&mut self, keys: usize) {
-        // Keys spread evenly but for chance, and a table that is a little too small would grow.
+        // Keys spread evenly but for chance.
         let each = keys / SHELVES;
-        let each = each + each / 32;
-        for table in &mut self.tables {
-            table.reserve(each, |held| held.hash);
-        }
+        self.moves += 1;
+        self.shelves
+            .iter_mut()
+            .for_each(|shelf| shelf.reserve(each));
     }
 
     /// A key's entry.
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &K) -> Option<&Held<K, S, M>> {
-        let table = self.tables.get(shelf(hash))?;
-        table.find(hash, |held| held.pair.0 == *key)
+        let shelf = self.shelves.get(shelf(hash))?;
+        shelf.at(shelf.slot(hash, key)?)
+    }
+
+    /// Where a key stands.
+    #[inline]
+    pub(super) fn slot(&self, hash: u64, key: &K) -> Option<Slot> {
+        self.shelves.get(shelf(hash))?.slot(hash, key)
+    }
+
+    /// The entry in a slot of the shelf of `hash`.
+    #[inline]
+    pub(super) fn at(&self, hash: u64, slot: Slot) -> Option<&Held<K, S, M>> {
+        self.shelves.get(shelf(hash))?.at(slot)
+    }
+
+    /// Sets the state of the key in a slot of the shelf of `hash`.
+    #[inline]
+    pub(super) fn set_at(&mut self, hash: u64, slot: Slot, mark: M, state: S) {
+        let shelf = self.shelves.get_mut(shelf(hash));
+        if let Some(held) = shelf.and_then(|shelf| shelf.at_mut(slot)) {
+            (held.mark, held.pair.1) = (mark, state);
+        }
     }
 
     /// The entries of all keys with this hash: one, but for rare chance.
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = &Held<K, S, M>> {
-        let table = self.tables.get(shelf(hash));
-        table
+        let shelf = self.shelves.get(shelf(hash));
+        shelf
             .into_iter()
-            .flat_map(move |table| table.iter_hash(hash))
-            .filter(move |held| held.hash == hash)
+            .flat_map(move |shelf| shelf.with_hash(hash))
     }
 
     /// Sets a key's entry.
     #[inline]
     pub(super) fn put(&mut self, new: Held<K, S, M>) {
-        let Some(table) = self.tables.get_mut(shelf(new.hash)) else {
-            return;
-        };
-        match table.find_mut(new.hash, |held| held.pair.0 == new.pair.0) {
-            Some(held) => (held.mark, held.pair.1) = (new.mark, new.pair.1),
-            None => {
-                table.insert_unique(new.hash, new, |held| held.hash);
-                self.len += 1;
-            }
+        match self.slot(new.hash(), &new.pair.0) {
+            Some(slot) => self.set_at(new.hash(), slot, new.mark, new.pair.1),
+            None => self.add(new),
         }
     }
 
     /// Adds a key that surely isn't there.
     #[inline]
     pub(super) fn add(&mut self, new: Held<K, S, M>) {
-        if let Some(table) = self.tables.get_mut(shelf(new.hash)) {
-            table.insert_unique(new.hash, new, |held| held.hash);
+        if let Some(shelf) = self.shelves.get_mut(shelf(new.hash())) {
+            shelf.add(new);
             self.len += 1;
+            self.moves += 1;
         }
     }
 
     /// Takes a key off.
     pub(super) fn remove(&mut self, hash: u64, key: &K) {
-        let table = self.tables.get_mut(shelf(hash));
-        let entry = table.and_then(|table| table.find_entry(hash, |held| held.pair.0 == *key).ok());
-        if let Some(entry) = entry {
-            entry.remove();
+        if let Some(shelf) = self.shelves.get_mut(shelf(hash))
+            && let Some(slot) = shelf.slot(hash, key)
+        {
+            shelf.remove(slot);
             self.len -= 1;
+            self.moves += 1;
         }
     }
 
     /// The entries of one shelf.
     pub(super) fn on(&self, shelf: usize) -> impl Iterator<Item = &Held<K, S, M>> {
-        self.tables.get(shelf).into_iter().flatten()
+        self.shelves.get(shelf).into_iter().flat_map(Shelf::iter)
     }
 
     /// Empties a shelf and lets its memory go.
     pub(super) fn clear(&mut self, shelf: usize) {
-        if let Some(table) = self.tables.get_mut(shelf) {
-            self.len -= table.len();
-            *table = HashTable::new();
+        if let Some(shelf) = self.shelves.get_mut(shelf) {
+            self.len -= shelf.len();
+            self.moves += 1;
+            *shelf = Shelf::new();
         }
     }
 
     /// Every key's entry.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Held<K, S, M>> {
-        self.tables.iter().flatten()
+        self.shelves.iter().flat_map(Shelf::iter)
     }
 
-    /// How many entries there is room for.
-    pub(super) fn capacity(&self) -> usize {
-        self.tables.iter().map(HashTable::capacity).sum()
+    /// How many places for entries there are, taken or not.
+    pub(super) fn places(&self) -> usize {
+        self.shelves.iter().map(Shelf::places).sum()
     }
 }
 
@@ -146,11 +163,7 @@ mod tests {
 
     fn held(key: u64, state: u64) -> Held<u64, u64, ()> {
         let hash = KeyHasher::new(1).hash(&key);
-        Held {
-            hash,
-            mark: (),
-            pair: (key, state),
-        }
+        Held::new(hash, (), (key, state))
     }
 
     #[test]
@@ -161,24 +174,24 @@ mod tests {
             shelves.put(held(key, key * 2));
         }
         for key in (0..10_000).step_by(3) {
-            let Held { hash, .. } = held(key, 0);
+            let hash = held(key, 0).hash();
             shelves.remove(hash, &key);
             shelves.remove(hash, &key);
         }
         assert_eq!(shelves.len(), 6666);
         assert_eq!(shelves.iter().count(), 6666);
         for key in 0..10_000 {
-            let found = shelves.find(held(key, 0).hash, &key);
+            let found = shelves.find(held(key, 0).hash(), &key);
             let expected = (key % 3 != 0).then_some(key * 2);
             assert_eq!(found.map(|held| held.pair.1), expected);
         }
         let on = shelves.on(3).count();
         assert!(on > 0);
-        assert!(shelves.on(3).all(|held| by_shelf(held.hash) >> 56 == 3));
+        assert!(shelves.on(3).all(|held| by_shelf(held.hash()) >> 56 == 3));
         assert!(
             shelves
                 .on(3)
-                .all(|held| hash_of(by_shelf(held.hash)) == held.hash)
+                .all(|held| hash_of(by_shelf(held.hash())) == held.hash())
         );
         shelves.clear(3);
         assert_eq!(shelves.len(), 6666 - on);
@@ -189,10 +202,10 @@ mod tests {
     fn shelves_grow_one_by_one() {
         let mut shelves = Shelves::default();
         let (mut grown, mut most) = (0, 0);
-        let mut before = shelves.capacity();
+        let mut before = shelves.places();
         for key in 0..200_000 {
             shelves.add(held(key, 0));
-            let now = shelves.capacity();
+            let now = shelves.places();
             if now > before && key > 100_000 {
                 grown += 1;
                 most = most.max(now - before);

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::changes::Changes;
+use super::changes::{Before, Changes};
 use super::group::Groups;
 use super::keyed::KeyedState;
-use super::shelves::Held;
+use super::shelf::Held;
 use super::{StateKey, StateValue, finished};
 use crate::rdd::{Data, Executor, JobError, Rdd, RddNode, Routed, Sink, Stop, TaskError, route};
 use crate::time::Time;
@@ -93,13 +93,13 @@ where
     S: StateValue,
 {
     let groups = Groups::of(routed.of(partition), routed.len_of(partition));
-    let mut changes = Changes::default();
     let Some(held) = state.read(partition) else {
-        return Ok(changes);
+        return Ok(Changes::new(0, 0));
     };
+    let mut changes = held.changes();
     let mut had_state = vec![false; groups.len()];
     let mut pass = |held: &Held<K, S, ()>| {
-        let (hash, (key, before)) = (held.hash, &held.pair);
+        let (hash, (key, before)) = (held.hash(), &held.pair);
         let group = groups.find(hash, key);
         let values = group.and_then(|group| {
             *had_state.get_mut(group)? = true;
@@ -107,7 +107,7 @@ where
         });
         match f(key, values.unwrap_or_default(), Some(before)) {
             Some(after) if *before == after => {}
-            Some(after) => changes.add(entry(hash, key, after), false),
+            Some(after) => changes.add(entry(hash, key, after), Before::Somewhere),
             None => changes.add_removed(hash, key.clone()),
         }
     };
@@ -122,16 +122,12 @@ where
     let new = had_state.into_iter().enumerate().filter(|(_, had)| !had);
     for (hash, key, values) in new.filter_map(|(group, _)| groups.get(group)) {
         if let Some(after) = f(key, values, None) {
-            changes.add(entry(hash, key, after), true);
+            changes.add(entry(hash, key, after), Before::New);
         }
     }
     Ok(changes)
 }
 
 fn entry<K: Clone, S>(hash: u64, key: &K, state: S) -> Held<K, S, ()> {
-    Held {
-        hash,
-        mark: (),
-        pair: (key.clone(), state),
-    }
+    Held::new(hash, (), (key.clone(), state))
 }
