@@ -77,7 +77,9 @@ impl<K: Key, C> Pending<K, C> {
             let hash_of = |other: &usize| notes.get(*other).map_or(0, |note| note.0);
             match latest.find_mut(*hash, same) {
                 Some(other) => *other = at,
-                None => drop(latest.insert_unique(*hash, at, hash_of)),
+                None => {
+                    latest.insert_unique(*hash, at, hash_of);
+                }
             }
         }
         if latest.len() == notes.len() {
