@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::changes::Changes;
+use super::changes::{Before, Changes};
 use super::mark::Touched;
 use super::partition::PartitionState;
-use super::shelves::Held;
 use crate::rdd::KeyHasher;
 use crate::time::Time;
 
@@ -18,14 +17,6 @@ fn at(ms: u64) -> Time {
     Time::from_millis(ms)
 }
 
-fn held(hasher: &KeyHasher, key: u32, state: i64, ms: u64) -> Held<u32, i64, Touched> {
-    Held {
-        hash: hasher.hash(&key),
-        mark: Touched(at(ms)),
-        pair: (key, state),
-    }
-}
-
 /// A partition with the changes of the batch under way over it, as a function of the program sees them.
 struct Map {
     hasher: KeyHasher,
@@ -35,20 +26,25 @@ struct Map {
 
 impl Map {
     fn new() -> Self {
+        let partition = Partition::new(true);
         Self {
             hasher: KeyHasher::new(3),
-            partition: Partition::new(true),
-            changes: Changes::default(),
+            changes: partition.changes(),
+            partition,
         }
     }
 
-    fn had(&self, key: u32) -> bool {
-        self.partition.has(self.hasher.hash(&key), &key).unwrap()
+    fn had(&self, key: u32) -> Before {
+        match self.partition.held.slot(self.hasher.hash(&key), &key) {
+            Some(slot) => Before::At(slot),
+            None => Before::New,
+        }
     }
 
     fn put(&mut self, key: u32, state: i64, ms: u64) {
         let had = self.had(key);
-        self.changes.set(held(&self.hasher, key, state, ms), had);
+        let hash = self.hasher.hash(&key);
+        self.changes.set(hash, &key, Touched(at(ms)), state, had);
     }
 
     fn remove(&mut self, key: u32) {
@@ -98,12 +94,13 @@ impl Map {
 
     /// The batch is complete; what the next checkpoint says of it.
     fn complete(&mut self) -> BTreeMap<u32, Option<(i64, u64)>> {
-        self.partition.apply(std::mem::take(&mut self.changes));
-        let pending = std::mem::take(&mut self.partition.pending);
+        self.partition.apply(self.changes.clone());
+        self.changes = self.partition.changes();
+        let pending = self.partition.pending.take().into_latest();
         let change = |(mark, state): (Touched, i64)| (state, mark.0.as_millis());
         pending
             .into_iter()
-            .map(|entry| (entry.pair.0, entry.pair.1.map(change)))
+            .map(|(_, key, noted)| (key, noted.map(change)))
             .collect()
     }
 
