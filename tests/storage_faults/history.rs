@@ -92,7 +92,7 @@ impl History {
         let lines = context.receiver_stream_with("lines", fed, Default::default());
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         (self.program)(&lines, &|output| {
-            TextFiles::on_disk(&format!("/out/{output}"), Some("txt"), Arc::clone(&disk))
+            TextFiles::on_disk(format!("/out/{output}"), Some("txt"), Arc::clone(&disk))
         });
         let started = context.start();
         let life = Life {
