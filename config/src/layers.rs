@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::error::{Problem, Report};
 use crate::overlay::{apply_environment, apply_sets};
 use crate::tree::{Table, parse_file};
-use crate::{ConfigErrors, Layer, Location, Pipeline, pipeline};
+use crate::{ConfigErrors, Layer, Location};
 
 /// A file that settings come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub(crate) struct SourceText {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Layers {
-    file: SourceText,
-    drop_ins: Vec<SourceText>,
+    pub(crate) file: SourceText,
+    pub(crate) drop_ins: Vec<SourceText>,
     environment: Vec<(String, String)>,
     sets: Vec<String>,
 }
@@ -100,22 +100,8 @@ impl Layers {
         self
     }
 
-    /// The pipeline that they make.
-    ///
-    /// # Errors
-    ///
-    /// All mistakes that were found, each with the place in its layer.
-    pub fn pipeline(self) -> Result<Pipeline, ConfigErrors> {
-        let mut report = Report::default();
-        let root = self.tree(&mut report);
-        if report.has_syntax_errors() {
-            // What follows from text that isn't understood would only be noise.
-            return Err(report.into_errors());
-        }
-        pipeline::check(&root, self.file, self.drop_ins, report)
-    }
-
-    fn tree(&self, report: &mut Report) -> Table {
+    /// The tree of all of them, each laid over those before it.
+    pub(crate) fn tree(&self, report: &mut Report) -> Table {
         let SourceText { name, text } = &self.file;
         let mut root = parse_file(Layer::File, name, text, report);
         for SourceText { name, text } in &self.drop_ins {

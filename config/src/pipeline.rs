@@ -106,6 +106,26 @@ impl Pipeline {
         layers.pipeline()
     }
 
+    /// A key with its value, by its dotted name.
+    pub fn setting(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+
+    /// The setting of a dotted name, or those that lie below it: `stop.timeout`, `stop`, `sources`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; with the nearest name.
+    pub fn settings_below(&self, name: &str) -> Result<Vec<&Setting>, String> {
+        setting::below(&self.settings, name).map_err(|meant| {
+            let help = meant.map_or_else(
+                || "`--explain` alone shows all keys".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            format!("there is no key `{name}` in {}; {help}", self.file)
+        })
+    }
+
     /// The texts of the file and its drop-ins, for people to read in a checkpoint. Passwords in URLs, even
     /// in comments, are left out.
     pub fn program_text(&self) -> String {
@@ -132,21 +152,29 @@ impl Pipeline {
     }
 }
 
-/// Checks the tree of all layers, and makes a pipeline of it.
-pub(crate) fn check(
-    root: &Table,
-    file: SourceText,
-    drop_ins: Vec<SourceText>,
-    mut report: Report,
-) -> Result<Pipeline, ConfigErrors> {
-    let draft = Draft::read(root, &file.name, &mut report);
-    let (warnings, derived) = report.finish()?;
-    let name = file.name.clone();
-    let mut built = draft.build(file).ok_or_else(|| internal(&name))?;
-    built.warnings = warnings;
-    built.settings = setting::all(root, &derived);
-    built.drop_ins = drop_ins;
-    Ok(built)
+impl Layers {
+    /// The pipeline that they make.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes that were found, each with the place in its layer.
+    pub fn pipeline(self) -> Result<Pipeline, ConfigErrors> {
+        let mut report = Report::default();
+        let root = self.tree(&mut report);
+        if report.has_syntax_errors() {
+            // What follows from text that isn't understood would only be noise.
+            return Err(report.into_errors());
+        }
+        let Self { file, drop_ins, .. } = self;
+        let draft = Draft::read(&root, &file.name, &mut report);
+        let (warnings, derived) = report.finish()?;
+        let name = file.name.clone();
+        let mut built = draft.build(file).ok_or_else(|| internal(&name))?;
+        built.warnings = warnings;
+        built.settings = setting::all(&root, &derived);
+        built.drop_ins = drop_ins;
+        Ok(built)
+    }
 }
 
 /// A part was left out without a mistake being reported. It can't be, and if it is, it must be said.

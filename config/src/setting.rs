@@ -9,7 +9,7 @@ use crate::sink::SINKS;
 use crate::source::SOURCES;
 use crate::spelling::shown;
 use crate::tree::{Node, Table, parse_value};
-use crate::{Layer, Location, Pipeline, sink, source, stream, suggest};
+use crate::{Layer, Location, sink, source, stream, suggest};
 
 /// A key of a pipeline with its effective value. Values are TOML text in one spelling, with no password in
 /// them, so that two that mean the same are equal. All but tables are JSON as well.
@@ -53,35 +53,23 @@ impl Setting {
     }
 }
 
-impl Pipeline {
-    /// A key with its value, by its dotted name.
-    pub fn setting(&self, key: &str) -> Option<&Setting> {
-        self.settings.iter().find(|setting| setting.key == key)
+/// The setting of a dotted name, or those that lie below it; else the name that was meant, if there is one.
+pub(crate) fn below<'a>(
+    settings: &'a [Setting],
+    name: &str,
+) -> Result<Vec<&'a Setting>, Option<&'a str>> {
+    let is_below = |setting: &&Setting| {
+        let rest = setting.key.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let found: Vec<&Setting> = settings.iter().filter(is_below).collect();
+    if !found.is_empty() {
+        return Ok(found);
     }
-
-    /// The setting of a dotted name, or those that lie below it: `stop.timeout`, `stop`, `sources`.
-    ///
-    /// # Errors
-    ///
-    /// When there is none; with the nearest name.
-    pub fn settings_below(&self, name: &str) -> Result<Vec<&Setting>, String> {
-        let is_below = |setting: &&Setting| {
-            let rest = setting.key.strip_prefix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let found: Vec<&Setting> = self.settings.iter().filter(is_below).collect();
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        let keys = self.settings.iter().map(|setting| setting.key.as_str());
-        let sections = SECTIONS.iter().map(|(section, _, _)| *section);
-        let names = keys.chain(sections.filter(|section| !section.is_empty()));
-        let help = match suggest::nearest_of(name, names) {
-            Some(nearest) => format!("; did you mean `{nearest}`?"),
-            None => "; `--explain` alone shows all keys".to_owned(),
-        };
-        Err(format!("there is no key `{name}` in {}{help}", self.file))
-    }
+    let keys = settings.iter().map(|setting| setting.key.as_str());
+    let sections = SECTIONS.iter().map(|(section, _, _)| *section);
+    let names = keys.chain(sections.filter(|section| !section.is_empty()));
+    Err(suggest::nearest_of(name, names))
 }
 
 /// All settings of a valid tree; `derived` are the values of keys that follow from others.

@@ -55,7 +55,8 @@ fn told(setting: &Setting) -> String {
 #[test]
 fn each_layer_wins_over_those_before_it() {
     let key = "stop.timeout";
-    let steps: [(fn(Layers) -> Layers, &str, &str); 5] = [
+    type Step = (fn(Layers) -> Layers, &'static str, &'static str);
+    let steps: [Step; 5] = [
         (|layers| layers, "\"10s\"", "p.toml:5:11"),
         (
             |layers| layers.with_drop_in("p.toml.d/10.toml", "stop.timeout = '20s'\n"),
