@@ -142,6 +142,7 @@ pub mod source;
 pub mod state;
 pub mod time;
 mod uid;
+mod utc;
 
 pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, LongAccumulator};
 pub use backpressure::{PidSettings, StreamRate};

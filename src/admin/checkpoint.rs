@@ -1,15 +1,14 @@
 //! `/api/v1/checkpoint`: how checkpoints are doing, and cutting one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 
+use super::query::parameter;
 use super::{Admin, Shared};
 use crate::clock::wall_clock;
 use crate::error::Error;
@@ -70,27 +69,12 @@ pub(super) async fn history(State(shared): Admin) -> Json<Vec<CheckpointInfo>> {
     Json(shared.context.checkpoint_history())
 }
 
-type Parameters = Result<Query<BTreeMap<String, String>>, QueryRejection>;
-
-/// The savepoint's name, if one is given.
-fn name(parameters: Parameters) -> Result<Option<String>, Problem> {
-    let Query(mut parameters) =
-        parameters.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let name = parameters.remove("name");
-    match parameters.keys().next() {
-        Some(other) => Err(Problem::bad_request(format!(
-            "`{other}` is no parameter here; `name` is"
-        ))),
-        None => Ok(name),
-    }
-}
-
 /// Cuts one and answers when it is durable; `?name=NAME` makes it a savepoint.
 pub(super) async fn create(
     State(shared): Admin,
-    parameters: Parameters,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<CheckpointInfo>, Problem> {
-    let name = name(parameters)?;
+    let name = parameter(query.as_deref(), "name")?;
     beside(move || cut(&shared, name.as_deref()))
         .await
         .map(Json)
@@ -99,9 +83,9 @@ pub(super) async fn create(
 /// Gives the savepoint `?name=NAME` up.
 pub(super) async fn forget(
     State(shared): Admin,
-    parameters: Parameters,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Forgotten>, Problem> {
-    let name = name(parameters)?
+    let name = parameter(query.as_deref(), "name")?
         .ok_or_else(|| Problem::bad_request("which savepoint? Add ?name=NAME".to_owned()))?;
     let forgotten = name.clone();
     beside(move || shared.context.forget_savepoint(&name).map_err(problem)).await?;

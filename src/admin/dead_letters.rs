@@ -1,14 +1,12 @@
 //! `POST /api/v1/dead-letters/requeue?batch=TIME_MS`: puts letters back, those of all batches without `batch`.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Admin;
+use super::query::parameter;
 use crate::RequeuedBatch;
 use crate::error::Error;
 use crate::problem::Problem;
@@ -19,16 +17,13 @@ pub(super) struct Answer {
     batches: Vec<RequeuedBatch>,
 }
 
-type Parameters = Result<Query<BTreeMap<String, String>>, QueryRejection>;
-
 /// Answers when what is put back is durable.
 pub(super) async fn requeue(
     State(shared): Admin,
-    parameters: Parameters,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Answer>, Problem> {
-    let Query(parameters) =
-        parameters.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let batch = match parameters.get("batch").map(|text| text.parse()) {
+    let batch = parameter(query.as_deref(), "batch")?;
+    let batch = match batch.map(|text| text.parse()) {
         None => None,
         Some(Ok(ms)) => Some(Time::from_millis(ms)),
         Some(Err(_)) => {

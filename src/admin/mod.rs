@@ -8,6 +8,7 @@
 
 mod applications;
 mod checkpoint;
+mod dates;
 mod dead_letters;
 mod events;
 mod graph;
@@ -16,6 +17,7 @@ mod health;
 mod metrics;
 mod no_such;
 mod page;
+mod query;
 mod reload;
 mod stop;
 mod streaming;
@@ -152,15 +154,18 @@ impl AdminServer {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
+    let applications = Router::new()
+        .route("/api/v1/applications", get(applications::all))
+        .route("/api/v1/applications/{app}", get(applications::one))
+        .nest("/api/v1/applications/{app}/streaming", streaming::routes())
+        .layer(middleware::from_fn(dates::as_asked));
     let api = Router::new()
         .route("/", get(page::index))
         .route("/page/{*path}", get(page::file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/api/v1/applications", get(applications::all))
-        .route("/api/v1/applications/{app}", get(applications::one))
-        .nest("/api/v1/applications/{app}/streaming", streaming::routes())
+        .merge(applications)
         .route(
             "/api/v1/checkpoint",
             get(checkpoint::status).post(checkpoint::create),

@@ -1,14 +1,12 @@
 //! `POST /api/v1/stop?graceful=true|false`: accepted at once, done after the answer.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Admin;
+use super::query::parameter;
 use crate::problem::Problem;
 
 #[derive(Serialize)]
@@ -17,16 +15,12 @@ pub(super) struct Accepted {
     graceful: bool,
 }
 
-type Parameters = Result<Query<BTreeMap<String, String>>, QueryRejection>;
-
 /// Graceful unless `graceful=false`.
 pub(super) async fn stop(
     State(shared): Admin,
-    parameters: Parameters,
+    RawQuery(query): RawQuery,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let Query(parameters) =
-        parameters.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let graceful = match parameters.get("graceful").map(String::as_str) {
+    let graceful = match parameter(query.as_deref(), "graceful")?.as_deref() {
         None | Some("true") => true,
         Some("false") => false,
         Some(other) => {

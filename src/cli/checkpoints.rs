@@ -9,6 +9,7 @@ use super::location;
 use super::output::{self, Output};
 use crate::clock::wall_clock;
 use crate::time::{Time, millis};
+use crate::utc;
 
 /// Opens a location for reading, beside its driver if there is one.
 pub(super) fn open(args: &CheckpointArgs) -> Result<(CheckpointReader, String)> {
@@ -30,7 +31,7 @@ pub(super) fn list(args: &CheckpointArgs) -> Result<()> {
         vec![
             summary.id.to_string(),
             summary.time_ms.to_string(),
-            output::utc(Time::from_millis(summary.time_ms)),
+            utc::for_people(Time::from_millis(summary.time_ms)),
             output::length(age(summary)),
             summary.epoch.to_string(),
             output::bytes(summary.bytes),

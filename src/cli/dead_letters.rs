@@ -11,6 +11,7 @@ use super::{load, location};
 use crate::RequeuedBatch;
 use crate::dead_letters::{DeadLetter, read};
 use crate::time::Time;
+use crate::utc;
 
 /// How long the daemon may take to make durable what it puts back.
 const REQUEUE_LIMIT: Duration = Duration::from_secs(60);
@@ -48,7 +49,7 @@ pub(super) fn list(args: &DeadLettersArgs) -> Result<()> {
             .map_or_else(unknown, |offset| offset.to_string());
         vec![
             letter.batch_time.as_millis().to_string(),
-            output::utc(letter.batch_time),
+            utc::for_people(letter.batch_time),
             letter.operator.to_string(),
             letter
                 .source

@@ -6,7 +6,6 @@ use std::io::{StdoutLock, Write, stdout};
 use serde::Serialize;
 
 use super::error::{CliError, Result};
-use crate::time::Time;
 
 /// Standard output, whose reader may go away.
 pub(super) struct Output(std::io::BufWriter<StdoutLock<'static>>);
@@ -143,33 +142,6 @@ pub(super) fn length(ms: u64) -> String {
     }
 }
 
-/// A point in time, in UTC, as `2017-09-06 02:41:56.000`.
-pub(super) fn utc(time: Time) -> String {
-    let ms = time.as_millis();
-    let (seconds, ms) = (ms / 1000, ms % 1000);
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{ms:03}")
-}
-
-/// The date so many days after 1970-01-01, by the rule of 400-year eras that begin on 1 March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    const DAYS_TO_EPOCH: u64 = 719_468; // from 0000-03-01
-    const ERA: u64 = 146_097;
-    let days = days.saturating_add(DAYS_TO_EPOCH);
-    let day_of_era = days % ERA;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, later) = match month_from_march {
-        0..=9 => (month_from_march + 3, 0),
-        _ => (month_from_march - 9, 1),
-    };
-    (days / ERA * 400 + year_of_era + later, month, day)
-}
-
 /// What a direct source wrote for itself (a plan, a position), as JSON: a version byte and MessagePack.
 /// What can't be read so is shown in hexadecimal.
 pub(super) fn opaque(bytes: &[u8]) -> serde_json::Value {
@@ -196,15 +168,6 @@ mod tests {
         assert_eq!(length(1234), "1.2 s");
         assert_eq!(length(61_000), "1 min 1 s");
         assert_eq!(length(90_000_000), "1 d 1 h");
-    }
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        let at = |ms| utc(Time::from_millis(ms));
-        assert_eq!(at(0), "1970-01-01 00:00:00.000");
-        assert_eq!(at(951_782_400_000), "2000-02-29 00:00:00.000");
-        assert_eq!(at(1_504_665_716_250), "2017-09-06 02:41:56.250");
-        assert_eq!(at(1_735_689_599_999), "2024-12-31 23:59:59.999");
     }
 
     #[test]

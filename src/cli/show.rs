@@ -10,6 +10,7 @@ use super::{checkpoints, wal_dump};
 use crate::graph::GraphDescriptor;
 use crate::recovery::Metadata;
 use crate::time::Time;
+use crate::utc;
 
 /// Shows a checkpoint: the newest when none is named.
 pub(super) fn show(args: &ShowArgs) -> Result<()> {
@@ -97,7 +98,7 @@ fn graph_as_json(graph: &GraphDescriptor) -> Value {
 }
 
 fn as_text(out: &mut Output, location: &str, manifest: &Manifest, held: &Metadata) -> Result<()> {
-    let at = |time: Time| format!("{} ({} UTC)", time, output::utc(time));
+    let at = |time: Time| format!("{} ({} UTC)", time, utc::for_people(time));
     let summary = Summary::from(manifest);
     out.line(format!("checkpoint {} at {location}", manifest.id))?;
     let mut fact = |name: &str, value: String| out.line(format!("  {name:18}{value}"));

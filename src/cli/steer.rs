@@ -9,6 +9,7 @@ use super::client::Client;
 use super::error::{CliError, Result};
 use super::output::{self, Output};
 use crate::time::Time;
+use crate::utc;
 
 /// A bit longer than the daemon takes to give up.
 const CHECKPOINT_LIMIT: Duration = Duration::from_secs(70);
@@ -118,6 +119,8 @@ fn show(out: &mut Output, name: &str, all: &Value) -> Result<()> {
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
+        // Inputs without a receiver are listed, too.
+        .filter(|receiver| receiver.get("state").is_some())
     {
         let field = |key: &str| {
             receiver
@@ -146,7 +149,7 @@ fn show(out: &mut Output, name: &str, all: &Value) -> Result<()> {
     if let Some(time) = number("/checkpoint/time") {
         out.line(format!(
             "  checkpoint  {} UTC, cut {} ago, {}, epoch {}, at {}",
-            output::utc(Time::from_millis(time)),
+            utc::for_people(Time::from_millis(time)),
             output::length(count("/checkpoint/age")),
             output::bytes(count("/checkpoint/bytes")),
             count("/checkpoint/epoch"),

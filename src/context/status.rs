@@ -31,6 +31,8 @@ pub struct LogStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceInfo {
+    /// Counts the program's inputs, from 0, in the order of their declaration.
+    pub stream_id: usize,
     /// The operator.
     pub uid: OperatorUid,
     /// Where it reads from.
@@ -170,7 +172,7 @@ impl StreamingContext {
         GraphDescriptor::of(&self.0.registry)
     }
 
-    /// Its inputs.
+    /// Its inputs, in the order of their declaration.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -188,17 +190,24 @@ impl StreamingContext {
             let settings = self.settings();
             settings.receiver_log && settings.checkpoint.is_some()
         };
-        let direct = |input: &crate::engine::DirectInput| SourceInfo {
-            uid: input.node.core().uid(),
-            location: input.source.describe(),
-            is_receiver: false,
-            is_replayable: input.source.is_replayable(),
+        let declared = self.inputs_declared();
+        let id_of = |uid: &OperatorUid| declared.iter().position(|known| known == uid);
+        let direct = |input: &crate::engine::DirectInput| {
+            let uid = input.node.core().uid();
+            SourceInfo {
+                stream_id: id_of(&uid).unwrap_or_default(),
+                uid,
+                location: input.source.describe(),
+                is_receiver: false,
+                is_replayable: input.source.is_replayable(),
+            }
         };
         let engine = self.engine();
         let inputs = self.inputs();
         let receivers = inputs.receivers.iter().map(|receiver| {
             let status = receiver.status();
             SourceInfo {
+                stream_id: status.stream_id,
                 uid: status.stream_name,
                 location: status.location,
                 is_receiver: true,
@@ -206,9 +215,18 @@ impl StreamingContext {
             }
         });
         let running = engine.iter().flat_map(|engine| engine.direct.iter());
-        receivers
+        let mut sources: Vec<SourceInfo> = receivers
             .chain(inputs.direct.iter().chain(running).map(direct))
-            .collect()
+            .collect();
+        sources.sort_by_key(|source| source.stream_id);
+        sources
+    }
+
+    /// The operators that take data in, in the order of their declaration.
+    pub(super) fn inputs_declared(&self) -> Vec<OperatorUid> {
+        let nodes = self.0.registry.nodes();
+        let inputs = nodes.iter().filter(|node| node.core().is_input);
+        inputs.map(|node| node.core().uid()).collect()
     }
 
     /// What each output guarantees.

@@ -394,11 +394,9 @@ impl StreamingContext {
                 &executor,
             )))
         });
-        let mut inputs = self.inputs();
-        let id = inputs.receivers.len();
-        inputs
-            .receivers
-            .push(ReceiverInput::new(id, node.clone(), receiver, limits));
+        let id = self.inputs_declared().len().saturating_sub(1);
+        let input = ReceiverInput::new(id, node.clone(), receiver, limits);
+        self.inputs().receivers.push(input);
         DStream::from_node(node)
     }
 

@@ -24,7 +24,7 @@ pub enum ReceiverState {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiverStatus {
-    /// Counts the receivers, from 0.
+    /// Counts the program's inputs, from 0, in the order of their declaration.
     pub stream_id: usize,
     /// The stream that it feeds.
     pub stream_name: OperatorUid,

@@ -51,7 +51,7 @@ pub struct Statistics {
     pub processed_records: u64,
     /// Records of the batches that were handed in since the start.
     pub received_records: u64,
-    /// Records a second, on average over the kept batches.
+    /// Records a second, on average over the kept batches and those that aren't complete.
     pub average_input_rate: Option<f64>,
     /// Milliseconds, on average over the kept batches.
     pub average_scheduling_delay: Option<u64>,
@@ -152,6 +152,19 @@ impl Progress {
         self.batches().completed.iter().rev().cloned().collect()
     }
 
+    /// What `look` makes of each batch of which details are kept, complete or not, oldest first.
+    pub(crate) fn retained<R>(&self, look: impl Fn(&BatchInfo) -> R) -> Vec<R> {
+        let batches = self.batches();
+        let mut retained: Vec<&BatchInfo> = batches
+            .completed
+            .iter()
+            .chain(batches.active.values())
+            .collect();
+        // Batches may be completed out of their order.
+        retained.sort_by_key(|info| info.batch_time);
+        retained.into_iter().map(look).collect()
+    }
+
     /// What is known of a batch.
     ///
     /// ```
@@ -207,16 +220,17 @@ impl Progress {
                 n => Some(values.iter().sum::<u64>() / n),
             }
         };
-        let records: u64 = kept.iter().map(|info| info.num_records).sum();
-        let seconds = kept.len() as f64 * interval_ms as f64 / 1000.0;
         let waiting: u64 = batches.active.values().map(|info| info.num_records).sum();
+        let records = kept.iter().map(|info| info.num_records).sum::<u64>() + waiting;
+        let retained = kept.len() + batches.active.len();
+        let seconds = retained as f64 * interval_ms as f64 / 1000.0;
         Statistics {
             total_completed_batches: batches.total_completed,
             retained_completed_batches: kept.len() as u64,
             active_batches: batches.active.len() as u64,
             processed_records: batches.total_records,
             received_records: batches.total_records + waiting,
-            average_input_rate: (!kept.is_empty()).then(|| records as f64 / seconds),
+            average_input_rate: (retained > 0).then(|| records as f64 / seconds),
             average_scheduling_delay: average(BatchInfo::scheduling_delay),
             average_processing_time: average(BatchInfo::processing_delay),
             average_total_delay: average(BatchInfo::total_delay),

@@ -53,7 +53,9 @@ async function ask() {
     getIfActive("api/v1/checkpoint"), getIfActive("api/v1/wal"), get("api/v1/graph"),
     askForReadiness(), askForBatches(),
   ]);
-  Object.assign(model, { statistics, receivers, wal, graph });
+  // Inputs without a receiver are listed, too, as Spark does.
+  const receiving = receivers.filter((receiver) => receiver.state !== undefined);
+  Object.assign(model, { statistics, receivers: receiving, wal, graph });
   took("checkpoint", checkpoint);
   changed();
 }

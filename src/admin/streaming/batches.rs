@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
 
+use super::super::query::parameters;
 use super::super::{Admin, Shared};
 use super::{Parts, number};
 use crate::OperatorUid;
@@ -149,13 +150,10 @@ fn describe_operation(info: &OutputOperationInfo) -> Operation {
 
 /// The statuses that a query asks for, as `status=failed&status=queued`; none: all.
 fn wanted(query: Option<&str>) -> Result<Vec<Status>, Problem> {
-    let pairs = query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty());
-    let status = pairs.filter_map(|pair| pair.strip_prefix("status="));
+    let parameters = parameters(query.unwrap_or_default())?;
+    let status = parameters.iter().filter(|(name, _)| name == "status");
     status
-        .flat_map(|statuses| statuses.split(','))
+        .flat_map(|(_, statuses)| statuses.split(','))
         .map(|status| match status.to_ascii_uppercase().as_str() {
             "QUEUED" => Ok(Status::Queued),
             "PROCESSING" => Ok(Status::Processing),
