@@ -4,6 +4,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::alarms::{failing_source, without_checkpoints};
 use crate::browser::Browser;
 use crate::cli_support::{Daemon, Place};
@@ -42,6 +44,7 @@ fn show(browser: &Browser, daemon: &Daemon, theme: &str) {
 #[ignore = "writes docs/img: `make screenshots`"]
 fn pictures_for_the_guide() {
     let browser = Browser::start();
+    browser.command("Emulation.setScrollbarsHidden", json!({ "hidden": true }));
     let place = Place::new();
     let totals = [
         "--set",
@@ -60,7 +63,7 @@ fn pictures_for_the_guide() {
     let daemon = place.start(&totals);
     feed(&daemon, 150);
     for theme in ["light", "dark"] {
-        browser.resize(1280, 1000);
+        browser.resize(1120, 860);
         show(&browser, &daemon, theme);
         save(&browser, &format!("overview-{theme}"));
         browser.run("document.querySelector('#completed-title').scrollIntoView()");
@@ -80,12 +83,12 @@ fn pictures_for_the_guide() {
     let source = failing_source();
     let daemon = place.start(&source.iter().map(String::as_str).collect::<Vec<_>>());
     feed(&daemon, 40);
-    browser.resize(1280, 1000);
+    browser.resize(1120, 860);
     for theme in ["light", "dark"] {
         show(&browser, &daemon, theme);
-        browser.run("document.querySelector('#sources-title').scrollIntoView({ block: 'center' })");
-        browser.run("scrollTo(0, 0)");
         save(&browser, &format!("failing-receiver-{theme}"));
+        browser.run("document.querySelector('#sources-title').scrollIntoView()");
+        save(&browser, &format!("sources-{theme}"));
     }
     daemon.stop();
 

@@ -56,12 +56,12 @@ const marked = (mark) => (plot) => {
 };
 
 /**
- * A chart. `name` is what it shows, `format` makes a value readable, `mark` is a value to be marked, with its
+ * A chart. `name` is what it shows, `format` makes a value readable, `onAxis` a shorter form of it, `mark` is a value to be marked, with its
  * name; `onPick` is told the time that was clicked.
  */
 export class Chart {
-  constructor({ name, format, mark, onPick }) {
-    Object.assign(this, { name, format, mark, onPick, top: 1, points: [], painted: -1 });
+  constructor({ name, format, onAxis = format, mark, onPick }) {
+    Object.assign(this, { name, format, onAxis, mark, onPick, top: 1, points: [], painted: -1 });
     this.value = h("strong", { class: "figure" }, "–");
     this.note = h("span", { class: "note" });
     this.timeline = h("div", { class: "timeline" });
@@ -132,17 +132,17 @@ export class Chart {
     this.bars?.destroy();
     const [text, grid, line, fill] = ["muted", "grid", "line", "fill"].map(colour);
     const axis = { stroke: text, font: FONT, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
-    const values = (_, splits) => splits.map((split) => this.format(split));
+    const values = (_, splits) => splits.map((split) => this.onAxis(split));
     this.line = new uPlot({
       ...this.sizes().line,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: "time" }, points: { size: 6, fill: line } },
       scales: { x: { time: true, auto: false }, y: { auto: false } },
       axes: [
         { ...axis, grid: { show: false }, space: 90, size: 26,
           values: (_, splits) => splits.map((split) => clock(Math.floor(split) * 1000).slice(-8)) },
-        { ...axis, values, size: 78, space: 34 },
+        { ...axis, values, size: 64, space: 34 },
       ],
       series: [{}, { stroke: line, fill, width: 1.5, points: { show: this.points.length < 3, size: 4, fill: line } }],
       hooks: {

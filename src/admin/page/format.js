@@ -18,6 +18,9 @@ export const counted = (n, one, many = one + "s") => `${count(n)} ${n === 1 ? on
 /** Records a second. */
 export const rate = (n) => (isKnown(n) ? `${(n < 100 ? tenths : whole).format(n)} records/s` : NONE);
 
+/** Records a second, where there is little room. */
+export const shortRate = (n) => `${tenths.format(n)}/s`;
+
 /** A length, from milliseconds, in the unit that suits it. */
 export function length(ms) {
   if (!isKnown(ms)) return NONE;

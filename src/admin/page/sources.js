@@ -2,7 +2,7 @@
 
 import { Chart } from "./charts.js";
 import { at, h, keyed, pill, put, say } from "./dom.js";
-import { clock, count, counted, rate } from "./format.js";
+import { clock, count, counted, rate, shortRate } from "./format.js";
 import { completed, interval, model } from "./model.js";
 import { openBatch, perSecond, row } from "./timelines.js";
 
@@ -15,7 +15,7 @@ const lastError = (receiver) => receiver.lastErrorMessage &&
   h("p", { class: "error" }, `Last error at ${clock(receiver.lastErrorTime)}: ${receiver.lastErrorMessage}`);
 
 function make() {
-  const chart = new Chart({ name: "Input rate", format: rate, onPick: openBatch });
+  const chart = new Chart({ name: "Input rate", format: rate, onAxis: shortRate, onPick: openBatch });
   const [title, about, errors] = [h("h3"), h("p", { class: "about" }), h("div")];
   const rates = row(chart, h("h4", {}, "Input rate"));
   const element = h("article", { class: "card source" }, h("header", {}, title, about), errors, rates);

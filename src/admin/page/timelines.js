@@ -2,7 +2,7 @@
 
 import { Chart } from "./charts.js";
 import { at, h } from "./dom.js";
-import { length, rate } from "./format.js";
+import { length, rate, shortRate } from "./format.js";
 import { completed, interval } from "./model.js";
 
 /** Opens a batch's page. */
@@ -16,7 +16,7 @@ export const perSecond = (records) => (records === undefined ? undefined : (reco
 const limit = { name: "batch interval", value: interval };
 
 const FIGURES = [
-  { name: "Input rate", format: rate, of: (batch) => perSecond(batch.inputSize) },
+  { name: "Input rate", format: rate, onAxis: shortRate, of: (batch) => perSecond(batch.inputSize) },
   { name: "Scheduling delay", format: length, of: (batch) => batch.schedulingDelay },
   { name: "Processing time", format: length, of: (batch) => batch.processingTime, mark: limit },
   { name: "Total delay", format: length, of: (batch) => batch.totalDelay, mark: limit },
