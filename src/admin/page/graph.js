@@ -24,6 +24,13 @@ function short(text, font) {
   return `…${rest}`;
 }
 
+/** What an input gave to a batch, where that is known: a receiver without a block gave nothing. */
+function rateOf(batch, uid) {
+  const isReceiver = model.receivers.some((receiver) => receiver.streamName === uid);
+  const records = batch.streamRecords[uid] ?? (isReceiver ? 0 : undefined);
+  return records === undefined ? undefined : rate(perSecond(records));
+}
+
 /** What each box says, below its name. */
 function boxes() {
   const last = completed().at(-1);
@@ -32,7 +39,7 @@ function boxes() {
     parents: operator.parents.map((parent) => `o:${parent}`),
     lines: [
       operator.kind,
-      operator.isInput && last?.streamRecords[operator.uid] !== undefined ? rate(perSecond(last.streamRecords[operator.uid])) : undefined,
+      operator.isInput && last ? rateOf(last, operator.uid) : undefined,
       operator.state ? `${counted(operator.state.keys, "key")}, ${bytes(operator.state.bytes)}` : undefined,
       operator.looksBack ? `window of ${length(operator.looksBack)}` : undefined,
     ],

@@ -35,9 +35,10 @@ function update(element, { uid, kind, receiver }) {
   say(about, told.filter(Boolean).join(" · "));
   put(errors, (receiver && lastError(receiver)) ?? "");
   element.classList.toggle("failing", Boolean(receiver && isFailing(receiver)));
-  const points = completed().map((batch) => ({ time: batch.batchTime, value: perSecond(batch.streamRecords[uid]) }));
-  // One that has never been heard has nothing to show, and one that can't tell its records beforehand neither.
-  rates.hidden = points.every((point) => point.value === undefined);
+  // Of a receiver without a block nothing was received; of a direct source without a figure nothing is known.
+  const of = (batch) => perSecond(batch.streamRecords[uid] ?? (receiver ? 0 : undefined));
+  const points = completed().map((batch) => ({ time: batch.batchTime, value: of(batch) }));
+  rates.hidden = points.every((point) => !point.value);
   if (!rates.hidden) chart.show(points, interval());
 }
 
