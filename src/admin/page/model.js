@@ -58,6 +58,11 @@ export function putBatch(batch) {
   // Events of a batch may come after an answer that knew more.
   if (known && isCompleted(known)) return;
   model.batches.set(batch.batchTime, batch);
+  // Totals don't wait until they are asked for again.
+  if (isCompleted(batch) && model.statistics) {
+    model.statistics.numTotalCompletedBatches += 1;
+    model.statistics.numProcessedRecords += batch.inputSize;
+  }
   // The server tells how many it keeps; the next answer tells which.
   if (model.batches.size > 12_000) model.batches.delete(Math.min(...model.batches.keys()));
   changed();
