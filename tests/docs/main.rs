@@ -78,6 +78,7 @@ documents! {
     comparison: "docs/comparison.md";
     concepts: "docs/concepts.md";
     configuration: "docs/configuration.md";
+    conformance: "docs/conformance.md";
     dead_letters: "docs/dead-letters.md";
     findings_object_stores: "docs/findings-object-stores.md";
     findings_sled: "docs/findings-sled.md";

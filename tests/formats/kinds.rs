@@ -17,7 +17,7 @@ fn said() -> BTreeSet<Kind> {
             let Ok(source) = std::fs::read_to_string(&path) else {
                 continue;
             };
-            let source = source.split("#[cfg(test)]").next().unwrap();
+            let source = source.split("\nmod tests {").next().unwrap();
             if path.ends_with("tests.rs") || path.extension().is_none_or(|kind| kind != "rs") {
                 continue;
             }

@@ -15,6 +15,8 @@ pub(super) struct Held {
     pub(super) pane_ms: u64,
     /// The time that windows are in phase with.
     pub(super) zero: Time,
+    /// The last batch that it took in, whatever that left in a partition.
+    pub(super) through: Time,
     /// Whether values over the window are there, as where there was an inverse function.
     pub(super) has_values: bool,
 }
@@ -35,12 +37,10 @@ impl Held {
                 span.pane_ms()
             ));
         }
+        let newest = span.pane_of(self.through, self.zero);
         let has_past = |loaded: &Loaded<K, V>| {
-            let mut panes = loaded.panes.keys();
-            let (oldest, newest) = (panes.next(), panes.next_back());
-            oldest
-                .zip(newest)
-                .is_some_and(|(oldest, newest)| oldest + span.panes() <= *newest)
+            let oldest = loaded.panes.keys().next();
+            oldest.is_some_and(|oldest| oldest + span.panes() <= newest)
         };
         Ok(self.pane_ms != span.pane_ms()
             || self.has_values == M::SUFFIXES
@@ -58,8 +58,8 @@ impl Held {
             let end = old * self.pane_ms + self.zero.as_millis() % self.pane_ms;
             span.pane_of(Time::from_millis(end), self.zero)
         };
-        let newest = loaded.panes.keys().next_back().map(|pane| number(*pane));
-        let is_past = |pane: u64| newest.is_some_and(|newest| pane + span.panes() <= newest);
+        let newest = span.pane_of(self.through, self.zero);
+        let is_past = |pane: u64| pane + span.panes() <= newest;
         let mut values = match M::SUFFIXES {
             true => BTreeMap::new(),
             false => loaded.values.clone(),

@@ -82,6 +82,7 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
     let held = Held {
         pane_ms,
         zero: written.zero,
+        through: written.through,
         has_values: loaded.iter().any(|loaded| !loaded.values.is_empty()),
     };
     let is_converted = held.differs::<K, V, M>(&loaded, &state.span)?;
