@@ -147,7 +147,7 @@ pub fn decode_object_file(bytes: &[u8]) -> Result<Vec<serde_json::Value>, String
 /// As recovery.
 pub fn replay(log: &Wal, place: &str, metadata: &[u8]) -> Result<Bytes> {
     let mut metadata = Metadata::decode(metadata, place)?;
-    replay_driver_log(log, place, &mut metadata, &Renames::default())?;
+    replay_driver_log(log, place, &mut metadata, &Renames::default(), || ())?;
     encode(&metadata, place)
 }
 

@@ -149,7 +149,7 @@ pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
     AccumulatorInfo, BatchInput, Builder, ContextState, InputBlock, LogStatus, Rehearsal,
-    RequeuedBatch, SourceInfo, StartMode, StateSize, StreamingContext, Tuning,
+    RequeuedBatch, SourceInfo, StartMode, StateSize, Step, StepInfo, StreamingContext, Tuning,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{

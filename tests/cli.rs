@@ -6,9 +6,6 @@ mod cli_support;
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
-use std::process::Command;
-use std::time::Duration;
 
 use cli_support::{Place, eventually, stderr, stdout};
 use serde_json::Value;
@@ -316,55 +313,6 @@ fn damage_is_told_from_a_torn_tail() {
     );
     assert_eq!(place.run(&["wal", "dump", "p.toml"]).status.code(), Some(1));
     assert_eq!(place.run(&["run", "p.toml"]).status.code(), Some(1));
-}
-
-#[test]
-fn the_service_manager_is_told() {
-    let place = Place::new();
-    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
-    let mut command = place.command(&["run", "p.toml"]);
-    command.env("NOTIFY_SOCKET", place.path("notify"));
-    let daemon = cli_support::Daemon::spawn(command);
-    let mut buffer = [0; 1000];
-    let mut told = || {
-        let length = socket.recv(&mut buffer).unwrap();
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
-    };
-    assert!(told().starts_with("READY=1\nSTATUS=wordcount"));
-    daemon.stop();
-    assert!(told().starts_with("STOPPING=1"));
-}
-
-#[test]
-fn the_unit_is_sound_to_systemd() {
-    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/ops/systemd/tidemill@.service");
-    let unit = std::fs::read_to_string(unit).unwrap();
-    let place = Place::new();
-    let checked = place.path("tidemill@wordcount.service");
-    // It must find the command, which isn't installed.
-    std::fs::write(
-        &checked,
-        unit.replace("/usr/bin/tidemill", env!("CARGO_BIN_EXE_tidemill")),
-    )
-    .unwrap();
-    match Command::new("systemd-analyze")
-        .arg("verify")
-        .arg(&checked)
-        .output()
-    {
-        Ok(verified) => {
-            assert!(verified.status.success(), "{}", stderr(&verified));
-            assert!(
-                !stderr(&verified).contains("tidemill@"),
-                "{}",
-                stderr(&verified)
-            );
-        }
-        Err(error) => println!("skipped: systemd-analyze can't be run: {error}"),
-    }
 }
 
 #[test]

@@ -8,11 +8,23 @@ use serde::Serialize;
 use super::Admin;
 use super::query::parameter;
 use crate::problem::Problem;
+use crate::{ContextState, StepInfo};
 
 #[derive(Serialize)]
 pub(super) struct Accepted {
     status: &'static str,
     graceful: bool,
+    /// How far a stop is that was under way already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<Told>,
+}
+
+/// A step, also in words.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    step: StepInfo,
+    text: String,
 }
 
 /// Graceful unless `graceful=false`.
@@ -28,6 +40,16 @@ pub(super) async fn stop(
             return Err(Problem::bad_request(detail));
         }
     };
+    let step = match shared.context.state() {
+        ContextState::Stopping => {
+            let step = shared.context.step();
+            step.map(|step| Told {
+                text: step.to_string(),
+                step,
+            })
+        }
+        _ => None,
+    };
     tracing::info!(graceful, "asked to stop over HTTP");
     (shared.options.on_stop)(graceful);
     Ok((
@@ -35,6 +57,7 @@ pub(super) async fn stop(
         Json(Accepted {
             status: "stopping",
             graceful,
+            step,
         }),
     ))
 }

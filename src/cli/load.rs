@@ -72,6 +72,7 @@ pub(super) fn context(
         .remember(pipeline.remember.unwrap_or_default())
         .max_dead_letters(pipeline.dead_letters.max_per_batch.get())
         .stop_timeout(pipeline.stop.timeout)
+        .stop_receivers(pipeline.stop.receivers)
         .retained_batches(pipeline.admin.retained_batches.get())
         .program_text(pipeline.program_text());
     if let Some(bytes) = pipeline.memory.cached {
@@ -138,6 +139,7 @@ pub(super) fn tuning(context: &StreamingContext, pipeline: &Pipeline) -> Tuning 
     tuning.max_dead_letters = pipeline.dead_letters.max_per_batch.get();
     tuning.retained_batches = pipeline.admin.retained_batches.get();
     tuning.stop_timeout = pipeline.stop.timeout;
+    tuning.stop_receivers = pipeline.stop.receivers;
     tuning.program_text = Some(pipeline.program_text());
     for source in &pipeline.sources {
         if let Some(limits) = &source.limits {

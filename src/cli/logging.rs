@@ -1,34 +1,86 @@
-//! Logs go to standard error: as text or JSON, coloured only on a terminal.
+//! Logs go to standard error: as text or JSON, coloured only on a terminal. Where that is systemd's journal, each
+//! line begins with its priority, and what the journal adds itself, the time and the level, is left out of text.
 
-use std::io::{IsTerminal, stderr};
+use std::fmt;
+use std::io::stderr;
+use std::os::fd::AsFd;
 
 use tidemill_config::{Log, LogFormat};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::{EnvFilter, reload};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, reload};
 
 use super::error::{CliError, Result};
+use super::terminal::{Lines, is_colourful};
 
 /// Starts the logs of a daemon.
 pub(super) fn start(log: &Log) -> Result<LogLevel> {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(log)?)
-        .with_writer(stderr)
+    let (filter, handle) = reload::Layer::new(filter(log)?);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(Lines)
         .with_ansi(is_colourful());
+    let lines = match (log.format, is_journal()) {
+        (LogFormat::Text, false) => lines.with_target(false).boxed(),
+        (LogFormat::Text, true) => {
+            let bare = lines.with_target(false).with_level(false).without_time();
+            bare.map_event_format(Prioritised).boxed()
+        }
+        (LogFormat::Json, false) => lines.json().flatten_event(true).boxed(),
+        (LogFormat::Json, true) => {
+            let json = lines.json().flatten_event(true);
+            json.map_event_format(Prioritised).boxed()
+        }
+    };
     // A second start (there is none but in tests) keeps the first one's settings.
-    Ok(match log.format {
-        LogFormat::Text => {
-            let builder = builder.with_target(false).with_filter_reloading();
-            let handle = builder.reload_handle();
-            let _ = builder.try_init();
-            LogLevel(Box::new(move |filter| handle.reload(filter)))
-        }
-        LogFormat::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
-            let handle = builder.reload_handle();
-            let _ = builder.try_init();
-            LogLevel(Box::new(move |filter| handle.reload(filter)))
-        }
-    })
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
+    Ok(LogLevel(Box::new(move |filter| handle.reload(filter))))
+}
+
+/// Lines of another format, each with the priority that the journal reads and takes off again.
+struct Prioritised<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for Prioritised<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        writer.write_str(priority(*event.metadata().level()))?;
+        self.0.format_event(context, writer, event)
+    }
+}
+
+/// The levels of sd-daemon(3).
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        Level::DEBUG | Level::TRACE => "<7>",
+    }
+}
+
+/// Whether standard error is the journal's, not one that was put in its place.
+fn is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let found = rustix::fs::fstat(stderr().as_fd());
+    found.is_ok_and(|found| named == format!("{}:{}", found.st_dev, found.st_ino))
 }
 
 /// What a daemon logs, which may change while it runs.
@@ -72,9 +124,4 @@ pub(super) fn start_plain() {
         .with_writer(stderr)
         .with_ansi(is_colourful())
         .try_init();
-}
-
-/// Whether people look at it, and want colours (<https://no-color.org>).
-fn is_colourful() -> bool {
-    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -24,6 +24,7 @@ mod reload;
 mod run;
 mod show;
 mod steer;
+mod terminal;
 mod upgrade;
 mod wal_dump;
 mod wal_repair;

@@ -7,11 +7,12 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 use std::{env, ffi::OsStr};
 
 /// The work goes on from what was; batches are running.
 pub(super) fn ready(status: &str) {
-    tell(&format!("READY=1\nSTATUS={}", status.replace('\n', " ")));
+    tell(&format!("READY=1\nSTATUS={}", in_a_line(status)));
 }
 
 /// Settings are being read again; [`ready`] ends it. The time tells the manager that this isn't the answer to an
@@ -30,6 +31,41 @@ pub(super) fn reloading() {
 /// The end has begun.
 pub(super) fn stopping() {
     tell("STOPPING=1\nSTATUS=stopping");
+}
+
+/// What it is at, on the manager's status line; `extension` is by how much its time-out is put off.
+pub(super) fn status(status: &str, extension: Option<Duration>) {
+    let extension = extension.map_or_else(String::new, |extension| {
+        format!("EXTEND_TIMEOUT_USEC={}\n", extension.as_micros())
+    });
+    tell(&format!("{extension}STATUS={}", in_a_line(status)));
+}
+
+/// It is alive.
+pub(super) fn watchdog() {
+    tell("WATCHDOG=1");
+}
+
+/// How long the manager waits for a sign of life from this process, if it does.
+pub(super) fn watchdog_interval() -> Option<Duration> {
+    interval_of(
+        env::var("WATCHDOG_USEC").ok().as_deref(),
+        env::var("WATCHDOG_PID").ok().as_deref(),
+        std::process::id(),
+    )
+}
+
+/// The interval that is meant for process `own`: that of any, when none is named.
+fn interval_of(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
+    if pid.is_some_and(|pid| pid.parse() != Ok(own)) {
+        return None;
+    }
+    let usec = usec?.parse().ok().filter(|usec| *usec > 0)?;
+    Some(Duration::from_micros(usec))
+}
+
+fn in_a_line(text: &str) -> String {
+    text.replace('\n', " ")
 }
 
 fn tell(message: &str) {
@@ -75,6 +111,17 @@ mod tests {
         let socket = UnixDatagram::bind_addr(&address).unwrap();
         send(OsStr::new(&format!("@{name}")), "STOPPING=1").unwrap();
         assert_eq!(received(&socket), "STOPPING=1");
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_by_whom_it_watches() {
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(interval_of(Some("60000000"), None, 7), minute);
+        assert_eq!(interval_of(Some("60000000"), Some("7"), 7), minute);
+        assert_eq!(interval_of(Some("60000000"), Some("8"), 7), None);
+        assert_eq!(interval_of(None, Some("7"), 7), None);
+        assert_eq!(interval_of(Some("0"), None, 7), None);
+        assert_eq!(interval_of(Some("soon"), None, 7), None);
     }
 
     #[test]

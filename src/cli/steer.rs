@@ -205,13 +205,13 @@ fn show(out: &mut Output, name: &str, all: &Value) -> Result<()> {
 pub(super) fn stop(args: &StopArgs) -> Result<()> {
     let graceful = !args.now;
     let client = Client::new(&args.admin)?;
-    client
-        .post(&format!("/api/v1/stop?graceful={graceful}"), STOP_LIMIT)?
-        .good()?;
+    let path = format!("/api/v1/stop?graceful={graceful}");
+    let answer = client.post(&path, STOP_LIMIT)?.good()?;
     let mut out = Output::new();
-    out.line(match graceful {
-        true => "stopping: what was received is processed first",
-        false => "stopping now: what is left is done after the next start",
+    out.line(match (answer.pointer("/step/text"), graceful) {
+        (Some(Value::String(step)), true) => format!("stopping already: {step}"),
+        (_, true) => "stopping: what was received is processed first".to_owned(),
+        (_, false) => "stopping now: what is left is done after the next start".to_owned(),
     })?;
     out.finish()
 }

@@ -316,6 +316,18 @@ impl Builder {
         /// # Ok::<(), tidemill::Error>(())
         /// ```
         stop_timeout(stop_timeout: Duration);
+        /// How much of the stop time-out receivers may take to end and to store what they hold [15 s]. What a
+        /// slower one stores later is processed after the next start.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .stop_receivers(Duration::from_secs(5))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
+        stop_receivers(stop_receivers: Duration);
         /// Of how many completed batches the figures are kept for pages and queries [1,000], as
         /// `spark.streaming.ui.retainedBatches` does. Each checkpoint holds them, as far as they fit in
         /// 64 KiB (a batch takes some twenty bytes), so unlike Spark's they are still there after a
@@ -604,6 +616,7 @@ impl Builder {
             intake: Arc::default(),
             bus: ListenerBus::default(),
             progress: Arc::default(),
+            steps: super::steps::Steps::default(),
             runtime: OnceLock::new(),
             life: Mutex::new(Life {
                 state: ContextState::Initialized,

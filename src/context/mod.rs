@@ -18,6 +18,7 @@ mod settings;
 mod shared;
 mod start;
 mod status;
+mod steps;
 mod stop;
 mod streams;
 mod tuning;
@@ -36,6 +37,7 @@ pub use rehearse::Rehearsal;
 pub use requeue::RequeuedBatch;
 pub use shared::AccumulatorInfo;
 pub use status::{LogStatus, SourceInfo, StateSize};
+pub use steps::{Step, StepInfo};
 pub use tuning::Tuning;
 
 pub(crate) use locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND};
@@ -110,6 +112,7 @@ struct Inner {
     intake: Arc<OnceLock<Arc<Intake>>>,
     bus: ListenerBus,
     progress: Arc<Progress>,
+    steps: steps::Steps,
     runtime: OnceLock<RuntimeGuard>,
     life: Mutex<Life>,
     changed: Condvar,

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_checkpoint::{
-    CheckpointReader, CheckpointStore, Holder, Location, Manifest, StoreOptions,
+    CheckpointReader, CheckpointStore, ChunkRef, Holder, Location, Manifest, StoreOptions,
 };
 use tidemill_storage::failpoint;
 
 use super::assemble::Parts;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
+use super::steps::Step;
 use super::upgrade::{Compared, glance, refused};
 use super::{StartMode, StreamingContext, rewind};
 use crate::block::BlockStore;
@@ -27,6 +28,8 @@ impl StreamingContext {
     /// Everything up to the moment when the engine could run its first batch.
     pub(super) fn recover(&self, settings: &Settings, mode: StartMode) -> Result<Recovered> {
         let registry = &self.0.registry;
+        let steps = &self.0.steps;
+        steps.enter(Step::Opening, None, None);
         let locations = Locations::of(settings)?;
         let reserve = Reserve(settings.reserve);
         room_to_start(&locations.places(), reserve)?;
@@ -70,7 +73,13 @@ impl StreamingContext {
         {
             self.limit_states(&memory)?;
         }
-        let chunks = |reference: &_| store.read_chunk(reference);
+        let held_bytes = base.map(|manifest| manifest.chunks().map(|chunk| chunk.bytes).sum());
+        steps.enter(Step::State, held_bytes, None);
+        let chunks = |reference: &ChunkRef| {
+            let chunk = store.read_chunk(reference);
+            steps.advance(reference.bytes);
+            chunk
+        };
         if let Some(manifest) = base {
             self.restore_accumulators(manifest, &chunks)?;
         }
@@ -98,7 +107,13 @@ impl StreamingContext {
         }
         failpoint!("recovery::before_replay");
         let replayed = match left_or_held(is_rewound, since.as_mut(), &mut metadata) {
-            Some(newest) => replay_driver_log(&driver_log, &driver_place, newest, &renames)?,
+            Some(newest) => {
+                let entries = driver_log.next_sequence().0;
+                let behind = entries.saturating_sub(newest.tracker.replay_from);
+                steps.enter(Step::DriverLog, Some(behind), None);
+                let on_entry = || steps.advance(1);
+                replay_driver_log(&driver_log, &driver_place, newest, &renames, on_entry)?
+            }
             None => 0,
         };
         failpoint!("recovery::after_replay");
@@ -137,6 +152,7 @@ impl StreamingContext {
                 place: format!("the blocks of the savepoint at {place}"),
                 reason,
             };
+            steps.enter(Step::State, None, None);
             let blocks = saved_blocks(savepoint, &chunks).map_err(unreadable)?;
             failpoint!("recovery::before_savepoint_blocks");
             rewind::take_back(

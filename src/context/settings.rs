@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) remember: Duration,
     pub(crate) cache: CacheOptions,
     pub(crate) stop_timeout: Duration,
+    /// How much of it receivers may take [15 s].
+    pub(crate) stop_receivers: Duration,
     /// Completed batches of which figures are kept.
     pub(crate) retained_batches: usize,
     pub(crate) clock: Option<Arc<dyn Clock>>,
@@ -100,6 +102,7 @@ impl Settings {
             remember: Duration::ZERO,
             cache: CacheOptions::default(),
             stop_timeout: Duration::from_secs(60),
+            stop_receivers: Duration::from_secs(15),
             retained_batches: RETAINED_BATCHES,
             clock: None,
             program: None,

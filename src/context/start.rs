@@ -6,6 +6,7 @@ use tidemill_storage::failpoint;
 
 use super::inputs::StartReceivers;
 use super::recover::Recovered;
+use super::steps::Step;
 use super::{ContextState, Running, StartMode, StreamingContext};
 use crate::dead_letters::DeadLetterOffice;
 use crate::engine::Engine;
@@ -73,6 +74,7 @@ impl StreamingContext {
             }
         }
         let started = self.run(mode);
+        self.0.steps.end();
         let mut life = self.life();
         match started {
             Ok(running) => {
@@ -124,6 +126,7 @@ impl StreamingContext {
 
         // R7, R9: the first checkpoint of this epoch is durable before anything new is taken in.
         failpoint!("recovery::before_first_checkpoint");
+        self.0.steps.enter(Step::FirstCheckpoint, None, None);
         engine.write_checkpoint_now()?;
         if is_rewound {
             // A second one, so that none of the life that was left is fallen back to (R8).

@@ -575,8 +575,10 @@ impl StreamingContext {
     pub fn obstacles(&self) -> Vec<String> {
         let state = self.state();
         if state != ContextState::Active {
+            let step = self.step();
+            let step = step.map_or_else(String::new, |step| format!(": {step}"));
             return vec![format!(
-                "the context is {}",
+                "the context is {}{step}",
                 format!("{state:?}").to_lowercase()
             )];
         }

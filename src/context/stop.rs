@@ -1,9 +1,11 @@
-//! Stopping: at once, or gracefully: receivers first, then every received block, then a last checkpoint.
+//! Stopping: at once, or gracefully: receivers first, then every received block, then a last checkpoint. Receivers
+//! have a deadline of their own, and share the whole's with the batches.
 //! Nothing acknowledged is lost either way.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::steps::Step;
 use super::{ContextState, Inner, Running, StreamingContext};
 use crate::error::Result;
 
@@ -49,6 +51,7 @@ impl StreamingContext {
             }
         };
         let result = running.map_or(Ok(()), |running| self.wind_down(running, gracefully));
+        self.0.steps.end();
         let mut life = self.life();
         life.state = ContextState::Stopped;
         life.engine = None;
@@ -57,17 +60,29 @@ impl StreamingContext {
     }
 
     fn wind_down(&self, mut running: Running, gracefully: bool) -> Result<()> {
-        let deadline = Instant::now() + self.settings().stop_timeout;
+        let began = Instant::now();
+        let (deadline, receivers_deadline) = {
+            let settings = self.settings();
+            let deadline = began + settings.stop_timeout;
+            (deadline, deadline.min(began + settings.stop_receivers))
+        };
         let runtime = self.runtime()?;
         tracing::info!(gracefully, "stopping");
         running.take_no_more(match gracefully {
-            true => deadline,
-            false => Instant::now(),
+            true => receivers_deadline,
+            false => began,
         });
-        let mut drained = gracefully;
         if gracefully {
+            let limit = Some(receivers_deadline);
+            self.0.steps.enter(Step::Receivers, None, limit);
+            let mut have_ended = true;
             for receiver in std::mem::take(&mut running.receivers) {
-                drained &= receiver.finish(&runtime, deadline);
+                have_ended &= receiver.finish(&runtime, receivers_deadline);
+            }
+            if !have_ended {
+                tracing::warn!(
+                    "receivers didn't end in time; what they still store is processed after the next start"
+                );
             }
             // Posts that were answered just now still have to reach their clients.
             let answering = self.ingest().drained();
@@ -75,20 +90,23 @@ impl StreamingContext {
             let _ = runtime.block_on(async { tokio::time::timeout(limit, answering).await });
         }
         let is_broken = self.life().is_broken;
-        if drained && !is_broken {
-            if running.engine.intake.tracker.has_unallocated() {
-                running.generator.drain();
-            }
-            running.generator.stop();
-            drained = running.scheduler.wait_for_pending(0, Some(deadline));
-        }
-        running.generator.stop();
-        if gracefully && !drained {
+        if gracefully && !is_broken && !self.drain(&running, deadline) {
             tracing::warn!("the stop took too long; what is left is done after the next start");
         }
+        self.0.steps.enter(Step::Finishing, None, None);
         running.end_threads();
+        if gracefully && !is_broken {
+            self.0.steps.enter(Step::LastCheckpoint, None, None);
+        }
         let last = match gracefully && !is_broken {
-            true => running.engine.write_checkpoint_now().map(|_| ()),
+            true => running.engine.write_checkpoint_now().map(|last| {
+                let complete_through = last.time.as_millis();
+                tracing::info!(
+                    checkpoint = last.id,
+                    complete_through,
+                    "the last checkpoint is durable"
+                );
+            }),
             false => Ok(()),
         };
         let closed = running.engine.close_logs();
@@ -98,6 +116,22 @@ impl StreamingContext {
             true => Ok(()),
             false => last.and(closed),
         }
+    }
+
+    /// Cuts the last batch and waits for all that are waiting; whether they were done in time.
+    fn drain(&self, running: &Running, deadline: Instant) -> bool {
+        let steps = &self.0.steps;
+        steps.enter(Step::Draining, None, Some(deadline));
+        if running.engine.intake.tracker.has_unallocated() {
+            running.generator.drain();
+        }
+        running.generator.stop();
+        let waiting = self.progress().active().len();
+        steps.enter(Step::Draining, Some(waiting as u64), Some(deadline));
+        if let Some(step) = self.step().filter(|_| waiting > 0) {
+            tracing::info!("{step}");
+        }
+        running.scheduler.wait_for_pending(0, Some(deadline))
     }
 }
 

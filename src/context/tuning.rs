@@ -40,6 +40,8 @@ pub struct Tuning {
     pub retained_batches: usize,
     /// How long a graceful stop may take.
     pub stop_timeout: Duration,
+    /// How much of it receivers may take.
+    pub stop_receivers: Duration,
     /// The text of the program, kept in checkpoints for people.
     pub program_text: Option<String>,
 }
@@ -65,6 +67,7 @@ impl StreamingContext {
             max_dead_letters: settings.max_dead_letters,
             retained_batches: settings.retained_batches,
             stop_timeout: settings.stop_timeout,
+            stop_receivers: settings.stop_receivers,
             program_text: settings.program.clone(),
         }
     }
@@ -123,6 +126,7 @@ impl StreamingContext {
         settings.max_dead_letters = tuning.max_dead_letters;
         settings.retained_batches = tuning.retained_batches;
         settings.stop_timeout = tuning.stop_timeout;
+        settings.stop_receivers = tuning.stop_receivers;
         settings.program = tuning.program_text.clone();
 
         let mut program = engine

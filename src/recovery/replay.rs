@@ -6,16 +6,18 @@ use super::{Metadata, Renames};
 use crate::block::Event;
 use crate::error::{Error, Result};
 
-/// Brings a checkpoint's tracker up to the end of the log; returns how many entries there were.
+/// Brings a checkpoint's tracker up to the end of the log; returns how many entries there were. `on_entry` is
+/// called for each, before it is applied.
 pub(crate) fn replay_driver_log(
     log: &Wal,
     place: &str,
     metadata: &mut Metadata,
     renames: &Renames,
+    on_entry: impl Fn(),
 ) -> Result<u64> {
     let from = Sequence(metadata.tracker.replay_from);
     let entries = log.replay(from).map_err(|error| in_log(place, error))?;
-    replay_entries(entries, place, metadata, renames)
+    replay_entries(entries.inspect(|_| on_entry()), place, metadata, renames)
 }
 
 /// As [`replay_driver_log`], from entries; those that the checkpoint contains change nothing.

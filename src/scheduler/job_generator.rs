@@ -188,6 +188,8 @@ impl Shared {
     /// Waits until catching up may go on; `false` when it's to end instead.
     fn has_room(&self) -> bool {
         while self.is_running() {
+            // A long batch that is waited for is no standstill.
+            self.beats.fetch_add(1, Ordering::Relaxed);
             if self.batches.wait_for_pending(CATCH_UP_BACKLOG) {
                 return true;
             }

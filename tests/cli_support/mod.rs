@@ -145,9 +145,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    /// With this as its standard input.
+    pub fn spawn_with(mut command: Command, stdin: Stdio) -> Self {
         let command = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -148,8 +148,12 @@ pub struct DeadLetters {
 /// `[stop]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
-    /// How long a graceful stop may take, above 0.
+    /// How long a graceful stop may take until its last checkpoint, above 0.
     pub timeout: Duration,
+    /// How much of it receivers may take, above 0.
+    pub receivers: Duration,
+    /// How long the last checkpoint may take, above 0.
+    pub checkpoint: Duration,
 }
 
 /// `[log]`.

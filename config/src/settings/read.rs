@@ -421,8 +421,13 @@ fn dead_letters(mut section: Section<'_>) -> Option<DeadLetters> {
 }
 
 fn stop(mut section: Section<'_>) -> Option<Stop> {
+    let timeout = section.get_if("timeout", positive);
+    let receivers = section.get_if("receivers", positive);
+    let checkpoint = section.get_if("checkpoint", positive);
     Some(Stop {
-        timeout: section.get_if("timeout", positive)?,
+        timeout: timeout?,
+        receivers: receivers?,
+        checkpoint: checkpoint?,
     })
 }
 

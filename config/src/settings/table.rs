@@ -289,12 +289,31 @@ const JOBS: &[Key] = &[
     .in_unit("partitions"),
 ];
 
-const STOP: &[Key] = &[Key::default(
-    "timeout",
-    "a duration",
-    "\"60s\"",
-    "A graceful stop that takes longer than this becomes an immediate one. Nothing is lost either way.",
-).reloadable()];
+const STOP: &[Key] = &[
+    Key::default(
+        "timeout",
+        "a duration",
+        "\"60s\"",
+        "A graceful stop whose receivers and batches take longer than this becomes an immediate one. Nothing is \
+         lost either way. With `checkpoint` it has to fit into the service manager's limit.",
+    )
+    .reloadable(),
+    Key::default(
+        "receivers",
+        "a duration",
+        "\"15s\"",
+        "How much of `timeout` receivers may take to end. What a slower one stores is processed after the next \
+         start.",
+    )
+    .reloadable(),
+    Key::default(
+        "checkpoint",
+        "a duration",
+        "\"20s\"",
+        "How long the last checkpoint may take, after `timeout` at the latest. Then the process ends without it.",
+    )
+    .reloadable(),
+];
 
 const DEAD_LETTERS: &[Key] = &[
     Key::optional(

@@ -3,17 +3,24 @@
 //! Whatever may take long (starting, stopping, waiting for a failure) has a thread of its own and reports
 //! here, so a signal is answered at once at any time.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tidemill_config::Stop;
+
 use super::super::error::{CliError, Result};
 use super::super::notify;
-use crate::StreamingContext;
+use super::super::output::length;
+use super::reload::Reloader;
+use super::teller::Teller;
 use crate::error::{Error, ErrorKind};
+use crate::time::millis;
+use crate::{Step, StreamingContext};
 
-/// How much longer than its time-out a stop may take: for the last checkpoint and closing the logs.
-const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How often the step that a stop is at is looked at.
+const STEP_PERIOD: Duration = Duration::from_millis(500);
 
 /// How long "ready" waits for sources to open.
 const SOURCES_LIMIT: Duration = Duration::from_secs(1);
@@ -21,8 +28,8 @@ const SOURCES_LIMIT: Duration = Duration::from_secs(1);
 /// Something the daemon has to decide about.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The engine runs, or doesn't.
-    Started(crate::Result<()>),
+    /// The engine runs, after this long, or doesn't.
+    Started(crate::Result<Duration>),
     /// SIGTERM or SIGINT came, by number.
     Signal(u8),
     /// Somebody asked over HTTP.
@@ -40,8 +47,10 @@ pub(super) enum Event {
 struct Stopping {
     gracefully: bool,
     started: Instant,
-    /// How long it may take until it is one at once.
-    timeout: Duration,
+    /// How long it may take: until its last checkpoint, and that.
+    limits: Stop,
+    /// Since when the last checkpoint is being written.
+    checkpoint: Option<Instant>,
     /// What the run ends with, when it isn't an ordinary stop.
     failure: Option<Error>,
 }
@@ -52,6 +61,7 @@ pub(super) struct Daemon {
     sender: Sender<Event>,
     events: Receiver<Event>,
     ready: String,
+    reloader: Arc<Reloader>,
     started: bool,
     /// A stop that was asked for before the engine had started.
     stop_when_started: Option<bool>,
@@ -59,18 +69,20 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// A daemon that logs `ready` when its batches run.
+    /// A daemon that logs `ready` when its batches run. The reloader knows the limits of a stop.
     pub(super) fn new(
         context: StreamingContext,
         sender: Sender<Event>,
         events: Receiver<Event>,
         ready: String,
+        reloader: Arc<Reloader>,
     ) -> Self {
         Self {
             context,
             sender,
             events,
             ready,
+            reloader,
             started: false,
             stop_when_started: None,
             stopping: None,
@@ -79,13 +91,15 @@ impl Daemon {
 
     /// Starts the engine and stays until it has ended.
     pub(super) fn run(mut self) -> Result<()> {
+        let _teller = Teller::start(self.context.clone(), self.ready.clone())?;
+        let began = Instant::now();
         let context = self.context.clone();
         self.in_background("start", move |events| {
             let started = context.start();
             if started.is_ok() {
                 wait_for_sources(&context);
             }
-            let _ = events.send(Event::Started(started));
+            let _ = events.send(Event::Started(started.map(|()| began.elapsed())));
         })?;
         loop {
             let event = match self.time_left() {
@@ -93,10 +107,14 @@ impl Daemon {
                     .events
                     .recv()
                     .map_err(|_| RecvTimeoutError::Disconnected),
-                Some(left) => self.events.recv_timeout(left),
+                Some(left) => self.events.recv_timeout(left.min(STEP_PERIOD)),
             };
-            let Ok(event) = event else {
-                return self.out_of_time();
+            let event = match event {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) if self.time_left() > Some(Duration::ZERO) => {
+                    continue;
+                }
+                Err(_) => return self.out_of_time(),
             };
             if let Some(end) = self.decide(event)? {
                 return end;
@@ -108,7 +126,7 @@ impl Daemon {
     fn decide(&mut self, event: Event) -> Result<Option<Result<()>>> {
         match event {
             Event::Started(Err(error)) => return Ok(Some(Err(error.into()))),
-            Event::Started(Ok(())) => self.on_started()?,
+            Event::Started(Ok(took)) => self.on_started(took)?,
             Event::Signal(number) => {
                 if self.stopping.is_some() || self.stop_when_started.is_some() {
                     return Err(CliError::Signal(number));
@@ -139,10 +157,19 @@ impl Daemon {
         Ok(None)
     }
 
-    fn on_started(&mut self) -> Result<()> {
+    fn on_started(&mut self, took: Duration) -> Result<()> {
         self.started = true;
         if let Some(gracefully) = self.stop_when_started.take() {
             return self.stop(gracefully, None);
+        }
+        let took = length(millis(took));
+        match self.context.checkpoint_status() {
+            Some(status) => tracing::info!(
+                "started in {took}; checkpoints at {}, epoch {}",
+                status.location,
+                status.epoch
+            ),
+            None => tracing::info!("started in {took}"),
         }
         tracing::info!("ready: {}", self.ready);
         notify::ready(&self.ready);
@@ -160,7 +187,8 @@ impl Daemon {
         self.stopping = Some(Stopping {
             gracefully,
             started: Instant::now(),
-            timeout: self.context.tuning().stop_timeout,
+            limits: self.reloader.stop_limits(),
+            checkpoint: None,
             failure,
         });
         let context = self.context.clone();
@@ -177,7 +205,8 @@ impl Daemon {
         let Some(Stopping {
             gracefully,
             started,
-            timeout,
+            limits,
+            checkpoint,
             failure,
         }) = stopping
         else {
@@ -188,27 +217,46 @@ impl Daemon {
         }
         result?;
         let unfinished = self.context.progress().active().len();
-        if gracefully && (unfinished > 0 || started.elapsed() >= timeout) {
+        let processed = checkpoint.map_or_else(Instant::now, |since| since);
+        if gracefully && (unfinished > 0 || processed - started >= limits.timeout) {
             return Err(CliError::Failed(format!(
                 "the graceful stop took longer than stop.timeout; {unfinished} batches and what was \
                  not in a batch yet are left for the next start, nothing acknowledged is lost"
             )));
         }
+        let statistics = self.context.progress().statistics(1);
+        tracing::info!(
+            "batches completed by this run: {}, records in them: {}; the stop took {}",
+            statistics.total_completed_batches,
+            statistics.processed_records,
+            length(millis(started.elapsed()))
+        );
         Ok(())
     }
 
-    /// How long the stop may still take, once it has begun.
-    fn time_left(&self) -> Option<Duration> {
-        let stopping = self.stopping.as_ref()?;
-        Some((stopping.timeout + STOP_GRACE).saturating_sub(stopping.started.elapsed()))
+    /// How long the stop may still take, once it has begun: all of it, and its last checkpoint by itself.
+    fn time_left(&mut self) -> Option<Duration> {
+        let stopping = self.stopping.as_mut()?;
+        let Stop {
+            timeout,
+            checkpoint,
+            ..
+        } = stopping.limits;
+        let mut left = (timeout + checkpoint).saturating_sub(stopping.started.elapsed());
+        let step = self.context.step().map(|step| step.step);
+        if step == Some(Step::LastCheckpoint) {
+            let since = stopping.checkpoint.get_or_insert_with(Instant::now);
+            left = left.min(checkpoint.saturating_sub(since.elapsed()));
+        }
+        Some(left)
     }
 
     fn out_of_time(&mut self) -> Result<()> {
         match self.stopping.take().and_then(|stopping| stopping.failure) {
             Some(failure) => Err(failure.into()),
             None => Err(CliError::Failed(
-                "the stop hangs; ended at once: nothing acknowledged is lost, what is left is done \
-                 after the next start"
+                "the stop took longer than stop.timeout and stop.checkpoint allow; ended at once: nothing \
+                 acknowledged is lost, what is left is done after the next start"
                     .to_owned(),
             )),
         }

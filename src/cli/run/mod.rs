@@ -5,21 +5,24 @@
 //! (so that it can be asked during a long recovery), the engine started. Then the daemon waits for the first of
 //! its [events](daemon::Event).
 
+mod activation;
 mod daemon;
 mod fresh;
 pub(super) mod owner;
+mod pulse;
 mod reload;
 mod signals;
+mod teller;
 mod token;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use tidemill_config::{Pipeline, SourceKind, format_duration};
 
 use super::args::RunArgs;
-use super::error::{CliError, Result};
+use super::error::Result;
 use super::{load, logging};
 use crate::admin::{self, AdminServer, TokenSlot};
 use crate::error::Error;
@@ -36,7 +39,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         tracing::warn!("{}: {}", warning.location, warning.message);
     }
     let token = Arc::new(TokenSlot::new(token::of(&pipeline)?));
-    let listener = match pipeline.admin.listen.map(bind).transpose() {
+    let listener = match activation::listener(&pipeline) {
         // Most often it is the same pipeline that has the port, which is the more telling answer.
         Err(error) => return Err(owner::take(&pipeline, None).err().unwrap_or(error)),
         Ok(listener) => listener,
@@ -77,7 +80,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         }
         None => None,
     };
-    let ended = Daemon::new(context, sender, events, ready).run();
+    let ended = Daemon::new(context, sender, events, ready, reloader).run();
     if let Err(error) = &ended
         && error.is_at_once()
     {
@@ -87,18 +90,6 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         server.shut_down();
     }
     ended
-}
-
-/// Binds the admin port; with port 0 the system chooses one.
-fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let failed = |error: std::io::Error| {
-        CliError::Failed(format!(
-            "can't listen on {address}: {error}; choose another address with --set admin.listen=HOST:PORT"
-        ))
-    };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
 }
 
 /// What is logged when batches run: what it is, where to look, how to feed it.

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tidemill_config::{Change, Pipeline};
+use tidemill_config::{Change, Pipeline, Stop};
 
 use super::super::args::PipelineArgs;
 use super::super::error::CliError;
@@ -44,6 +44,12 @@ impl Reloader {
             level,
             running: Mutex::new(running),
         }
+    }
+
+    /// How long a stop may take, as the settings in force say.
+    pub(super) fn stop_limits(&self) -> Stop {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.stop.clone()
     }
 
     /// Reloads, and tells the log and the service manager how it went. `by` is who asked.
