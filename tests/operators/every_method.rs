@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Methods that have none, and why.
-const WITHOUT: [(&str, &str); 10] = [
+const WITHOUT: [(&str, &str); 11] = [
     ("for_each_partition", "an output: tests/connection_pool.rs"),
     (
         "for_each_partition_with",
         "an output: tests/connection_pool.rs",
+    ),
+    (
+        "migrate_keys",
+        "a change of the program: tests/upgrades/operators.rs",
     ),
     ("persist", "is `cache`"),
     ("print_rows", "an output, on the terminal"),
