@@ -89,7 +89,7 @@ browser: $(TOOLS)/page/node_modules
 $(TOOLS)/page/node_modules: src/admin/page/package-lock.json | servers
 	mkdir -p $(@D)
 	cp src/admin/page/package.json src/admin/page/package-lock.json $(@D)
-	npm ci --silent --no-audit --no-fund --prefix $(@D)
+	cd $(@D) && npm ci --silent --no-audit --no-fund
 	touch $@
 
 # The pictures of the guide, by the real daemon in a real browser.
