@@ -508,3 +508,78 @@ fn lengths_and_slides_that_make_no_sense_are_refused_with_the_line() {
     }
     assert_eq!(error.matches("tests/windows.rs:").count(), 3, "{error}");
 }
+
+/// Keys, the length of each value, and the window's panes: 200 MB of partial results.
+const WIDE: (u64, usize, u32) = (2_000, 1_000, 100);
+
+/// What the process takes of the machine's memory, in MB.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<u64>().unwrap() / 1000
+}
+
+/// Fills a window and says what the process takes then.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "the test below runs it, each time in a process of its own"]
+fn a_wide_window() {
+    let (keys, length, panes) = WIDE;
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock_at(1000);
+    let url = format!("file:{}", folder.path().join("checkpoint").display());
+    let mut builder = builder(&url, &clock);
+    if let Ok(bytes) = std::env::var("WIDE_WINDOW_MEMORY") {
+        builder = builder.state_memory(bytes.parse().unwrap());
+    }
+    let context = builder.default_partitions(8).build().unwrap();
+    let (pairs, queue) = context.queue_stream::<(u64, String)>();
+    let seen = Collected::new();
+    let widest = pairs.reduce_by_key_and_window(|a, b| a.max(b).clone(), SECOND * panes, SECOND);
+    seen.collect(&widest.map(|(key, text)| (*key, text[..8].to_owned())));
+    context.start().unwrap();
+    let batches = u64::from(panes) + 5;
+    for batch in 1..=batches {
+        let text =
+            |key| format!("{:08}{}", batch * 7919 % 1000, "x".repeat(length)) + &format!("{key}");
+        let all = (0..keys).map(|key| (key, text(key))).collect();
+        queue.push(context.parallelize(all));
+        run_to(&context, &clock, 1000 + batch);
+    }
+    let first = batches - u64::from(panes) + 1;
+    let highest = (first..=batches)
+        .map(|batch| batch * 7919 % 1000)
+        .max()
+        .unwrap();
+    let expected: Vec<_> = (0..keys)
+        .map(|key| (key, format!("{highest:08}")))
+        .collect();
+    assert_eq!(seen.at(1000 + batches), expected);
+    println!("resident: {} MB", resident());
+    context.stop(false).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "a measurement"]
+fn a_window_larger_than_its_memory_does_not_fill_the_machines() {
+    let run = |memory: Option<&str>| -> u64 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "a_wide_window", "--ignored", "--nocapture"]);
+        child.env_remove("WIDE_WINDOW_MEMORY");
+        child.envs(memory.map(|bytes| ("WIDE_WINDOW_MEMORY", bytes)));
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        let megabytes = said.split("resident: ").nth(1).unwrap();
+        megabytes.split(' ').next().unwrap().parse().unwrap()
+    };
+    let (free, limited) = (run(None), run(Some("32000000")));
+    println!("{free} MB without a limit, {limited} MB with one of 32 MB");
+    assert!(
+        limited * 3 < free * 2,
+        "{limited} MB with a limit, {free} MB without"
+    );
+}

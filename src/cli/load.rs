@@ -78,6 +78,9 @@ pub(super) fn context(
     if let Some(bytes) = pipeline.memory.cached {
         builder = builder.cached_memory(bytes.bytes());
     }
+    if let Some(bytes) = pipeline.memory.shuffle {
+        builder = builder.shuffle_memory(bytes.bytes());
+    }
     if let Some(url) = &pipeline.dead_letters.url {
         builder = builder.dead_letters(url.as_str());
     }

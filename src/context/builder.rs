@@ -305,6 +305,19 @@ impl Builder {
         /// # Ok::<(), tidemill::Error>(())
         /// ```
         cached_memory(cache.budget: u64) = Some;
+        /// Bytes that shuffles (`group_by_key`, `reduce_by_key`, joins, ...) may hold in memory, all that there
+        /// are at one time together [no limit]. They can't be written to a disk, as keys and values are of any
+        /// type; so a batch whose shuffles would hold more fails, with an error that names its output and says
+        /// what to do, and the process lives. Counted are tables, listed values and keys that are text, once a
+        /// chunk; what other keys and values point to isn't known. Spark writes shuffles to disks.
+        ///
+        /// ```
+        /// # use tidemill::StreamingContext;
+        /// # let second = std::time::Duration::from_secs(1);
+        /// let context = StreamingContext::builder("example", second).shuffle_memory(1 << 30).build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
+        shuffle_memory(shuffle_memory: u64) = Some;
         /// How long a graceful stop may take before it becomes an immediate one [60 s].
         ///
         /// ```
@@ -428,10 +441,14 @@ impl Builder {
         self
     }
 
-    /// Bytes of memory that the keys of all states may take, shared evenly among states and their
-    /// partitions [no limit]. What is beyond it lies in a scratch folder on the disk, made anew at each start
-    /// from the checkpoint. What a batch changes, and what changed since the last checkpoint, is held in
+    /// Bytes of memory that all states, those of windows among them, may take, shared evenly among states and
+    /// their partitions [no limit]. What is beyond it lies in a scratch folder on the disk, made anew at each
+    /// start from the checkpoint. What a batch changes, and what changed since the last checkpoint, is held in
     /// memory beside it, as are eight bytes for each key of a state with a time-out.
+    ///
+    /// Of a window that combines, the partial results of closed panes go to the disk, where they are read once
+    /// or twice before they leave. Its keys with their values, all of which it yields at each slide, and the
+    /// newest pane stay in memory even where they are more than its share.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -600,6 +617,9 @@ impl Builder {
         let dead_letters = DeadLetterOffice::at(settings.dead_letters.as_deref())
             .map_err(|error| Error::Setting(format!("dead letters: {error}")))?;
         executor.cache().configure(settings.cache.clone());
+        if let Some(bytes) = settings.shuffle_memory {
+            executor.shuffles().limit(bytes);
+        }
         let registry = Registry::new(
             settings.name.clone(),
             settings.batch_interval,

@@ -45,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) partitions: Option<usize>,
     pub(crate) remember: Duration,
     pub(crate) cache: CacheOptions,
+    pub(crate) shuffle_memory: Option<u64>,
     pub(crate) stop_timeout: Duration,
     /// How much of it receivers may take [15 s].
     pub(crate) stop_receivers: Duration,
@@ -101,6 +102,7 @@ impl Settings {
             partitions: None,
             remember: Duration::ZERO,
             cache: CacheOptions::default(),
+            shuffle_memory: None,
             stop_timeout: Duration::from_secs(60),
             stop_receivers: Duration::from_secs(15),
             retained_batches: RETAINED_BATCHES,

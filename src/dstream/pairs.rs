@@ -51,7 +51,9 @@ impl<K: Key, V: Data> DStream<(K, V)> {
     }
 
     /// All values of each key in a batch. Their order means nothing. To combine them,
-    /// [`DStream::reduce_by_key`] and [`DStream::combine_by_key`] hold less.
+    /// [`DStream::reduce_by_key`] and [`DStream::combine_by_key`] hold less. All are in memory at once, where
+    /// Spark writes some to disks; [`Builder::shuffle_memory`](crate::Builder::shuffle_memory) says how much that
+    /// may be.
     ///
     /// ```
     /// # use tidemill::StreamingContext;

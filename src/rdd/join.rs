@@ -4,7 +4,7 @@
 //! that a key is looked up and held once, whichever side it comes from.
 
 use super::pairs::ByKey;
-use super::shuffle::{Table, fold_partition, held_by_key, shuffle};
+use super::shuffle::{Shuffled, fold_partition, held_by_key, shuffle};
 use super::stage::Stage;
 use super::{Combine, Data, Executor, JobError, Key, Partitioning, Rdd};
 
@@ -19,7 +19,7 @@ struct TwoSides<K: Key, V: Data, W: Data, L, R> {
 
 impl<K: Key, V: Data, W: Data, L, R> TwoSides<K, V, W, L, R> {
     /// One pass over both sides. What two threads hold of a key is merged as the left side says.
-    fn run<A: Data>(&self, executor: &Executor) -> Result<Vec<Table<K, A>>, JobError>
+    fn run<A: Data>(&self, executor: &Executor) -> Result<Shuffled<K, A>, JobError>
     where
         L: Combine<(K, V), K, A>,
         R: Combine<(K, W), K, A>,
@@ -32,10 +32,10 @@ impl<K: Key, V: Data, W: Data, L, R> TwoSides<K, V, W, L, R> {
             executor,
             lefts + self.right.partitions(),
             by.partitions(),
-            |tables, input| match input.checked_sub(lefts) {
-                None => fold_partition(&self.left, input, tables, by, &self.from_left, &hasher),
+            |held, input| match input.checked_sub(lefts) {
+                None => fold_partition(&self.left, input, held, by, &self.from_left, &hasher),
                 Some(of_right) => {
-                    fold_partition(&self.right, of_right, tables, by, &self.from_right, &hasher)
+                    fold_partition(&self.right, of_right, held, by, &self.from_right, &hasher)
                 }
             },
             |held, other| self.from_left.merge(held, other),
@@ -96,11 +96,13 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
                 create: |value: &V| (vec![value.clone()], Vec::new()),
                 merge_value: |held: &mut Both<V, W>, value: &V| held.0.push(value.clone()),
                 merge,
+                listed: size_of::<V>(),
             },
             from_right: ByKey {
                 create: |value: &W| (Vec::new(), vec![value.clone()]),
                 merge_value: |held: &mut Both<V, W>, value: &W| held.1.push(value.clone()),
                 merge,
+                listed: size_of::<W>(),
             },
         };
         both.together()
@@ -251,11 +253,13 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
                 create: |value: &V| (vec![value.clone()], false),
                 merge_value: |held: &mut (Vec<V>, bool), value: &V| held.0.push(value.clone()),
                 merge,
+                listed: size_of::<V>(),
             },
             from_right: ByKey {
                 create: |_: &W| (Vec::new(), true),
                 merge_value: |held: &mut (Vec<V>, bool), _: &W| held.1 = true,
                 merge,
+                listed: 0,
             },
         };
         marked

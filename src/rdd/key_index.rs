@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::join::or_none;
 use super::narrow::{Emitter, push};
 use super::pairs::grouping;
-use super::shuffle::{Table, run};
+use super::shuffle::{Shuffled, run};
 use super::stage::Stage;
 use super::{Data, Executor, JobError, Key, KeyHasher, Partitioning, Rdd, RddNode, Sink, Stop};
 
@@ -21,7 +21,7 @@ pub struct KeyIndex<K: Key, W: Data>(Arc<Stage<Held<K, W>>>);
 struct Held<K: Key, W: Data> {
     hasher: KeyHasher,
     partitioning: Partitioning<K>,
-    tables: Vec<Table<K, Vec<W>>>,
+    tables: Shuffled<K, Vec<W>>,
 }
 
 impl<K: Key, W: Data> Held<K, W> {

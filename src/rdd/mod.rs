@@ -18,10 +18,12 @@ mod key_index;
 pub(crate) mod misfits;
 mod narrow;
 mod pairs;
+mod partitioning;
 pub(crate) mod position;
 mod repartition;
 mod route;
 mod shuffle;
+mod shuffle_memory;
 mod sources;
 mod stage;
 mod task;
@@ -42,7 +44,7 @@ pub use fallible_partitions::{FailedRecord, PartitionRecord, PartitionRecords};
 pub use key_index::KeyIndex;
 pub use narrow::Emitter;
 pub use pairs::Key;
-pub use shuffle::{KeyHasher, Partitioner, Partitioning};
+pub use partitioning::{KeyHasher, Partitioner, Partitioning};
 pub use task::{BoxError, Executor, JobError, Stop, TaskError, contained};
 pub use text::TextBuffer;
 
@@ -50,6 +52,7 @@ pub(crate) use cache::{CacheOptions, CacheStore};
 pub(crate) use element::CHUNK;
 pub(crate) use route::{Routed, route};
 pub(crate) use shuffle::{Combine, Entry, Table, combine, visit_table};
+pub(crate) use shuffle_memory::ShuffleMemory;
 pub(crate) use task::{panic_message, until_enough};
 
 /// Takes the chunks of a partition.

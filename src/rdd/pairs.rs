@@ -29,6 +29,8 @@ pub(super) struct ByKey<C, V, M> {
     pub(super) create: C,
     pub(super) merge_value: V,
     pub(super) merge: M,
+    /// See [`Combine::listed`].
+    pub(super) listed: usize,
 }
 
 impl<K, V, A, FC, FV, FM> Combine<(K, V), K, A> for ByKey<FC, FV, FM>
@@ -49,6 +51,9 @@ where
     }
     fn merge(&self, accumulator: &mut A, other: A) {
         (self.merge)(accumulator, other);
+    }
+    fn listed(&self) -> usize {
+        self.listed
     }
 }
 
@@ -78,6 +83,7 @@ pub(super) fn grouping<K: Key, V: Data>() -> impl Combine<(K, V), K, Vec<V>> {
         create: |value: &V| vec![value.clone()],
         merge_value: |values: &mut Vec<V>, value: &V| values.push(value.clone()),
         merge: |values: &mut Vec<V>, others| values.extend(others),
+        listed: size_of::<V>(),
     }
 }
 
@@ -117,6 +123,7 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
                 create,
                 merge_value,
                 merge,
+                listed: 0,
             },
         )
     }

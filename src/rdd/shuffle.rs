@@ -3,135 +3,21 @@
 //! Map side: each worker thread keeps one hash table for each result partition and folds the elements of
 //! the partitions that it visits into them, looking keys up by reference, so that a key is owned only
 //! when it is new. Reduce side: the workers' tables of one result partition are merged into the largest.
-//! The result is held until the dataset is dropped; the lineage below it is let go.
+//! The result is held until the dataset is dropped; the lineage below it is let go. How much is held is
+//! looked at once a chunk, where it's limited.
 
 use std::borrow::Borrow;
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::shuffle_memory::{Reserved, ShuffleMemory};
 use super::stage::Stage;
-use super::{Chunk, Data, Element, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
-
-/// Hashes keys with the application's own seed. The seed is in the checkpoint, so that a key stays in
-/// its partition over restarts, and is random, so that nobody can choose colliding keys.
-#[derive(Debug, Clone)]
-pub struct KeyHasher(FixedState);
-
-impl KeyHasher {
-    /// A hasher with a seed.
-    ///
-    /// ```
-    /// use tidemill::rdd::KeyHasher;
-    ///
-    /// assert_eq!(KeyHasher::new(7).hash("ebb"), KeyHasher::new(7).hash("ebb"));
-    /// assert_ne!(KeyHasher::new(7).hash("ebb"), KeyHasher::new(8).hash("ebb"));
-    /// ```
-    pub fn new(seed: u64) -> Self {
-        Self(FixedState::with_seed(seed))
-    }
-
-    /// The hash of a key; never zero.
-    ///
-    /// ```
-    /// use tidemill::rdd::KeyHasher;
-    ///
-    /// let hasher = KeyHasher::new(7);
-    /// // A borrowed key has the hash of the owned one.
-    /// assert_eq!(hasher.hash("ebb"), hasher.hash(&"ebb".to_owned()));
-    /// ```
-    #[inline]
-    pub fn hash<Q: ?Sized + Hash>(&self, key: &Q) -> u64 {
-        self.0.hash_one(key).max(1)
-    }
-}
-
-/// Says to which partition a key belongs.
-pub trait Partitioner<K: ?Sized>: Send + Sync + 'static {
-    /// How many partitions there are; at least 1.
-    fn partitions(&self) -> usize;
-    /// The partition of `key`, below [`Partitioner::partitions`].
-    fn partition(&self, key: &K) -> usize;
-}
-
-/// How a keyed result is partitioned: by hash, or by a partitioner of one's own.
-pub enum Partitioning<K: ?Sized + 'static> {
-    /// By the key's hash into as many partitions.
-    Hash(usize),
-    /// As the partitioner says.
-    By(Arc<dyn Partitioner<K>>),
-}
-
-impl<K: ?Sized + 'static> Clone for Partitioning<K> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Hash(partitions) => Self::Hash(*partitions),
-            Self::By(partitioner) => Self::By(Arc::clone(partitioner)),
-        }
-    }
-}
-
-impl<K: ?Sized + 'static> From<usize> for Partitioning<K> {
-    fn from(partitions: usize) -> Self {
-        Self::Hash(partitions)
-    }
-}
-
-impl<K: ?Sized + 'static> Partitioning<K> {
-    /// As `partitioner` says.
-    ///
-    /// ```
-    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
-    /// use tidemill::rdd::{Partitioner, Partitioning};
-    ///
-    /// /// Even numbers here, odd ones there.
-    /// struct Parity;
-    ///
-    /// impl Partitioner<u64> for Parity {
-    ///     fn partitions(&self) -> usize {
-    ///         2
-    ///     }
-    ///     fn partition(&self, number: &u64) -> usize {
-    ///         (number % 2) as usize
-    ///     }
-    /// }
-    ///
-    /// let pairs = context.parallelize(vec![(1, 'a'), (2, 'b'), (3, 'c')]);
-    /// let halves = pairs.group_by_key(Partitioning::by(Parity)).keys().glom().map(Vec::len);
-    /// assert_eq!(halves.collect()?, [1, 2]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn by(partitioner: impl Partitioner<K>) -> Self {
-        Self::By(Arc::new(partitioner))
-    }
-
-    /// How many partitions there are; 1 where none were asked for.
-    pub fn partitions(&self) -> usize {
-        self.asked().max(1)
-    }
-
-    /// How many were asked for.
-    pub(crate) fn asked(&self) -> usize {
-        match self {
-            Self::Hash(partitions) => *partitions,
-            Self::By(partitioner) => partitioner.partitions(),
-        }
-    }
-
-    /// The partition of a key with this hash. A hash table uses a hash's lowest and highest bits, so the
-    /// partition comes from its middle.
-    #[inline]
-    pub(crate) fn of(&self, key: &K, hash: u64) -> usize {
-        match self {
-            Self::Hash(partitions) => {
-                ((u64::from((hash >> 16) as u32) * *partitions as u64) >> 32) as usize
-            }
-            Self::By(by) => by.partition(key).min(by.partitions().saturating_sub(1)),
-        }
-    }
-}
+use super::{
+    Chunk, Data, Element, Executor, JobError, KeyHasher, Partitioning, Rdd, RddNode, Sink, Stop,
+    TaskError,
+};
 
 /// A key and what was combined under it.
 #[derive(Debug, Clone)]
@@ -149,6 +35,53 @@ pub(crate) trait Combine<E: ?Sized, Q: ?Sized, A>: Send + Sync + 'static {
     fn create(&self, element: &E) -> A;
     fn merge_value(&self, accumulator: &mut A, element: &E);
     fn merge(&self, accumulator: &mut A, other: A);
+    /// Bytes that each element adds to what an accumulator points to, where accumulators list elements.
+    fn listed(&self) -> usize {
+        0
+    }
+}
+
+/// What a shuffle made: for each result partition, its keys.
+pub(super) struct Shuffled<K, A> {
+    tables: Vec<Table<K, A>>,
+    _reserved: Reserved,
+}
+
+impl<K, A> Shuffled<K, A> {
+    pub(super) fn get(&self, partition: usize) -> Option<&Table<K, A>> {
+        self.tables.get(partition)
+    }
+}
+
+/// The tables that a worker folds elements into, one for each result partition.
+pub(super) struct Folding<K, A> {
+    tables: Vec<Table<K, A>>,
+    /// Bytes of what accumulators list, and of keys that are text.
+    beside: usize,
+    reserved: Reserved,
+}
+
+impl<K, A> Folding<K, A> {
+    fn new(partitions: usize, memory: &Arc<ShuffleMemory>) -> Self {
+        Self {
+            tables: (0..partitions).map(|_| Table::new()).collect(),
+            beside: 0,
+            reserved: memory.none(),
+        }
+    }
+
+    /// Counts what is held now.
+    fn count(&mut self) -> Result<(), TaskError> {
+        if !self.reserved.is_limited() {
+            return Ok(());
+        }
+        let held = size_of_tables(&self.tables) + self.beside;
+        self.reserved.set(held).map_err(TaskError::new)
+    }
+}
+
+fn size_of_tables<K, A>(tables: &[Table<K, A>]) -> usize {
+    tables.iter().map(Table::allocation_size).sum()
 }
 
 /// The dataset of each key with what was combined under it.
@@ -173,7 +106,7 @@ where
 /// The dataset of tables that a shuffle makes.
 pub(super) fn held_by_key<K: Data, A: Data>(
     partitions: usize,
-    stage: Stage<Vec<Table<K, A>>>,
+    stage: Stage<Shuffled<K, A>>,
     executor: &Executor,
 ) -> Rdd<(K, A)> {
     Rdd::new(Combined { partitions, stage }, executor)
@@ -185,7 +118,7 @@ pub(super) fn run<E, Q, A>(
     partitioning: &Partitioning<Q>,
     combine: &impl Combine<E, Q, A>,
     executor: &Executor,
-) -> Result<Vec<Table<Q::Own, A>>, JobError>
+) -> Result<Shuffled<Q::Own, A>, JobError>
 where
     E: ?Sized + Element,
     Q: ?Sized + Element + Hash + Eq,
@@ -198,8 +131,8 @@ where
         executor,
         parent.partitions(),
         partitioning.partitions(),
-        |tables, partition| {
-            fold_partition(parent, partition, tables, partitioning, combine, &hasher)
+        |folding, partition| {
+            fold_partition(parent, partition, folding, partitioning, combine, &hasher)
         },
         |held, other| combine.merge(held, other),
     )
@@ -211,41 +144,63 @@ pub(super) fn shuffle<K: Eq + Send, A: Send>(
     executor: &Executor,
     inputs: usize,
     partitions: usize,
-    fold: impl Fn(&mut [Table<K, A>], usize) -> Result<(), TaskError> + Sync,
+    fold: impl Fn(&mut Folding<K, A>, usize) -> Result<(), TaskError> + Sync,
     merge: impl Fn(&mut A, A) + Sync,
-) -> Result<Vec<Table<K, A>>, JobError> {
+) -> Result<Shuffled<K, A>, JobError> {
+    let memory = executor.shuffles();
     executor.attempts(|| {
-        let new_tables = || (0..partitions).map(|_| Table::new()).collect();
-        let visit = |tables: &mut Vec<Table<K, A>>, input| fold(tables, input);
-        let mut workers: Vec<Vec<Table<K, A>>> = executor.fold(inputs, new_tables, visit)?;
+        let mut workers = executor.fold(inputs, || Folding::new(partitions, memory), &fold)?;
         if workers.len() == 1 {
-            return Ok(workers.remove(0));
+            let Folding {
+                tables, reserved, ..
+            } = workers.remove(0);
+            return Ok(Shuffled {
+                tables,
+                _reserved: reserved,
+            });
         }
         // Transposed: for each result partition, the tables of all workers.
         let mut columns: Vec<Vec<Table<K, A>>> = (0..partitions).map(|_| Vec::new()).collect();
-        for tables in workers {
-            for (column, table) in columns.iter_mut().zip(tables) {
+        // What the workers have reserved is theirs until their tables are one.
+        let mut theirs = Vec::new();
+        let mut beside = 0;
+        for worker in workers {
+            for (column, table) in columns.iter_mut().zip(worker.tables) {
                 column.push(table);
             }
+            beside += worker.beside;
+            theirs.push(worker.reserved);
         }
         let columns: Vec<_> = columns
             .into_iter()
             .map(|column| Mutex::new(Some(column)))
             .collect();
-        executor.run_once(partitions, |partition| {
+        let tables = executor.run_once(partitions, |partition| {
             let column = columns
                 .get(partition)
                 .and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
             Ok(merge_tables(column.unwrap_or_default(), &merge))
+        })?;
+        drop(theirs);
+        let mut reserved = memory.none();
+        let counted = reserved.set(size_of_tables(&tables) + beside);
+        counted.map_err(|error| JobError {
+            partition: 0,
+            attempts: 1,
+            error: TaskError::new(error),
+        })?;
+        Ok(Shuffled {
+            tables,
+            _reserved: reserved,
         })
     })
 }
 
-/// Folds one partition of a dataset into a worker's tables.
+/// Folds one partition of a dataset into what a worker holds.
 pub(super) fn fold_partition<E, Q, A>(
     rdd: &Rdd<E>,
     partition: usize,
-    tables: &mut [Table<Q::Own, A>],
+    folding: &mut Folding<Q::Own, A>,
     partitioning: &Partitioning<Q>,
     combine: &impl Combine<E, Q, A>,
     hasher: &KeyHasher,
@@ -255,11 +210,13 @@ where
     Q: ?Sized + Element + Hash + Eq,
 {
     super::until_enough(rdd.node().compute(partition, &mut |chunk| {
-        fold_chunk(&chunk, tables, partitioning, combine, hasher);
-        Ok(())
+        folding.beside += chunk.len() * combine.listed();
+        folding.beside += fold_chunk(&chunk, &mut folding.tables, partitioning, combine, hasher);
+        Ok(folding.count()?)
     }))
 }
 
+/// Returns the bytes of new keys that are text.
 #[inline]
 fn fold_chunk<E, Q, A>(
     chunk: &Chunk<'_, E>,
@@ -267,10 +224,12 @@ fn fold_chunk<E, Q, A>(
     partitioning: &Partitioning<Q>,
     combine: &impl Combine<E, Q, A>,
     hasher: &KeyHasher,
-) where
+) -> usize
+where
     E: ?Sized + Element,
     Q: ?Sized + Element + Hash + Eq,
 {
+    let mut texts = 0;
     chunk.for_each(|element| {
         let key = combine.key(element);
         let hash = hasher.hash(key);
@@ -279,9 +238,23 @@ fn fold_chunk<E, Q, A>(
         };
         match table.find_mut(hash, |entry| entry.pair.0.borrow() == key) {
             Some(entry) => combine.merge_value(&mut entry.pair.1, element),
-            None => insert(table, hash, key.to_owned(), combine.create(element)),
+            None => {
+                texts += bytes_of_text(key);
+                insert(table, hash, key.to_owned(), combine.create(element));
+            }
         }
     });
+    texts
+}
+
+/// What an owned key points to where keys are text; of others it isn't known.
+#[inline]
+fn bytes_of_text<Q: ?Sized + Element>(key: &Q) -> usize {
+    // Only what has no size of its own is referred to by more than a pointer.
+    match size_of::<&Q>() > size_of::<usize>() {
+        true => size_of_val(key),
+        false => 0,
+    }
 }
 
 /// Apart from the loop that looks keys up, which stays small: most keys are not new.
@@ -307,7 +280,7 @@ fn merge_tables<K: Eq, A>(mut column: Vec<Table<K, A>>, merge: &impl Fn(&mut A, 
 
 struct Combined<K, A> {
     partitions: usize,
-    stage: Stage<Vec<Table<K, A>>>,
+    stage: Stage<Shuffled<K, A>>,
 }
 
 impl<K, A> RddNode<(K, A)> for Combined<K, A>
@@ -324,8 +297,8 @@ where
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, (K, A)>) -> Result<(), Stop> {
-        let tables = self.stage.ready()?;
-        match tables.get(partition) {
+        let shuffled = self.stage.ready()?;
+        match shuffled.get(partition) {
             Some(table) => visit_table(table.iter().map(|entry| &entry.pair), sink),
             None => Ok(()),
         }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::{CacheStore, KeyHasher};
+use super::{CacheStore, KeyHasher, ShuffleMemory};
 use crate::effects::{self, Effects};
 use crate::time::Time;
 
@@ -110,6 +110,7 @@ pub struct Executor {
     max_failures: Arc<AtomicUsize>,
     hash_seed: Arc<OnceLock<u64>>,
     cache: Arc<CacheStore>,
+    shuffles: Arc<ShuffleMemory>,
 }
 
 impl Executor {
@@ -124,6 +125,7 @@ impl Executor {
             max_failures: Arc::new(AtomicUsize::new(max_failures.max(1))),
             hash_seed: Arc::default(),
             cache: Arc::default(),
+            shuffles: Arc::default(),
         })
     }
 
@@ -147,6 +149,11 @@ impl Executor {
     /// Where kept datasets lie.
     pub(crate) fn cache(&self) -> &Arc<CacheStore> {
         &self.cache
+    }
+
+    /// What shuffles hold in memory.
+    pub(crate) fn shuffles(&self) -> &Arc<ShuffleMemory> {
+        &self.shuffles
     }
 
     /// Sets the application's hash seed, once, before the first batch.

@@ -4,7 +4,8 @@
 //! So nothing in it is ever synced. A database that met an error refuses all that comes after; it is
 //! opened anew on the same file then, and holds what was written to it before.
 //!
-//! Entries lie by shelf, hash and key: a shelf that is written lies together, and a hash finds its keys.
+//! Keys of a state lie by shelf, hash and key: a shelf that is written lies together, and a hash finds its
+//! keys. What else is kept lies where its owner says.
 
 use std::fmt;
 use std::ops::Bound;
@@ -24,8 +25,8 @@ const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("stat
 /// Bytes in front of a key: its hash.
 const FRONT: usize = 8;
 
-/// Bytes that a database may keep in memory.
-const CACHE: usize = 8 << 20;
+/// Bytes that a database keeps in memory, at most.
+pub(super) const CACHE: usize = 8 << 20;
 
 /// Where a partition's scratch bytes lie.
 pub(crate) trait Scratch: fmt::Debug + Send + Sync + 'static {
@@ -82,17 +83,34 @@ impl<E: Into<redb::Error>> From<E> for Fault {
 /// An entry that is to be written: where it lies, and what it is; `None` for a key that is gone.
 pub(super) type Line = (Vec<u8>, Option<Vec<u8>>);
 
+/// Works with the entries that `cold` holds now; without a reader where there are none.
+pub(super) fn read<R>(
+    cold: Option<&Cold>,
+    work: impl FnOnce(Option<&Reader>) -> Result<R, Fault>,
+) -> Result<R, Stop> {
+    match cold {
+        Some(cold) => cold.read(work),
+        None => work(None).map_err(|fault| match fault {
+            Fault::Stop(stop) => stop,
+            Fault::Store(error) => Stop::Failed(TaskError::new(error)),
+        }),
+    }
+}
+
 /// The entries of one partition that lie in its scratch file.
 #[derive(Debug)]
 pub(super) struct Cold {
     scratch: Arc<dyn Scratch>,
     database: Mutex<Option<Database>>,
     is_empty: bool,
+    /// Bytes that the database may keep in memory.
+    cache: usize,
 }
 
 impl Cold {
-    pub(super) fn new(scratch: Arc<dyn Scratch>) -> Self {
+    pub(super) fn new(scratch: Arc<dyn Scratch>, cache: usize) -> Self {
         Self {
+            cache,
             scratch,
             database: Mutex::new(None),
             is_empty: true,
@@ -104,11 +122,7 @@ impl Cold {
         self.is_empty
     }
 
-    /// Works with the entries as they are now; without a reader where there are none.
-    pub(super) fn read<R>(
-        &self,
-        work: impl FnOnce(Option<&Reader>) -> Result<R, Fault>,
-    ) -> Result<R, Stop> {
+    fn read<R>(&self, work: impl FnOnce(Option<&Reader>) -> Result<R, Fault>) -> Result<R, Stop> {
         if self.is_empty {
             return self.settled(work(None));
         }
@@ -117,7 +131,13 @@ impl Cold {
         self.settled(worked)
     }
 
-    /// Writes all lines, or none. Lines that ascend are written fastest.
+    /// Forgets all that was written.
+    pub(super) fn clear(&mut self) {
+        self.is_empty = true;
+        *self.lock() = None;
+    }
+
+    /// Writes all lines, or none; after an error it may yet be all. Lines that ascend are written fastest.
     pub(super) fn write(&mut self, lines: &[Line]) -> Result<(), Stop> {
         let written = self.with(|database| {
             let transaction = database.begin_write()?;
@@ -155,7 +175,7 @@ impl Cold {
         }
         let backend = Unsynced(Arc::clone(&self.scratch));
         Ok(Database::builder()
-            .set_cache_size(CACHE)
+            .set_cache_size(self.cache)
             .create_with_backend(backend)?)
     }
 
@@ -183,6 +203,17 @@ impl Cold {
 pub(super) struct Reader(ReadOnlyTable<&'static [u8], &'static [u8]>);
 
 impl Reader {
+    /// Works with what lies at a place.
+    pub(super) fn at<R>(
+        &self,
+        place: &[u8],
+        work: impl FnOnce(&[u8]) -> Result<R, BoxError>,
+    ) -> Result<Option<R>, Fault> {
+        let entry = self.0.get(place)?;
+        let worked = entry.map(|entry| work(entry.value()));
+        worked.transpose().map_err(failed)
+    }
+
     /// A key's entry.
     pub(super) fn find<K: StateKey, S: StateValue, M: Mark>(
         &self,
@@ -271,6 +302,6 @@ fn decode<K: StateKey, S: StateValue, M: Mark>(
     Ok(Held::new(hash, mark, (key, state)))
 }
 
-fn failed(error: impl Into<BoxError>) -> Fault {
+pub(super) fn failed(error: impl Into<BoxError>) -> Fault {
     Fault::Stop(Stop::Failed(TaskError::new(error)))
 }

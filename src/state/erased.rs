@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use tidemill_checkpoint::PartitionChanges;
 
-use super::cold::Cold;
 use super::keyed::KeyedState;
 use super::mark::Mark;
 use super::migration::restore_migrated;
@@ -79,11 +78,10 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
 
     fn limit_memory(&self, memory: &StateMemory, states: usize) -> Result<(), BoxError> {
         let partitions = self.partition_count();
-        let each = memory.bytes / states.max(1) as u64 / partitions.max(1) as u64;
-        let each = usize::try_from(each).unwrap_or(usize::MAX);
         for partition in 0..partitions {
             if let Some(mut partition) = self.write(partition) {
-                partition.limit(each, Cold::new(memory.scratch()?));
+                let (bytes, cold) = memory.share(states, partitions)?;
+                partition.limit(bytes, cold);
             }
         }
         self.is_limited.store(true, Ordering::Release);

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::cold::Scratch;
+use super::cold::{CACHE, Cold, Scratch};
 use crate::rdd::BoxError;
 
 /// A limit on the memory of all states, and a folder for what is beyond it.
 #[derive(Debug)]
 pub(crate) struct StateMemory {
     /// Bytes.
-    pub(crate) bytes: u64,
+    bytes: u64,
     folder: PathBuf,
     files: AtomicUsize,
 }
@@ -35,8 +35,20 @@ impl StateMemory {
         })
     }
 
-    /// A new scratch file.
-    pub(super) fn scratch(&self) -> Result<Arc<dyn Scratch>, BoxError> {
+    /// What a partition of one of `states` states is given: bytes of memory, and a place for what is beyond
+    /// them. A part of its share is for what the database of that place keeps in memory.
+    pub(super) fn share(
+        &self,
+        states: usize,
+        partitions: usize,
+    ) -> Result<(usize, Cold), BoxError> {
+        let each = self.bytes / states.max(1) as u64 / partitions.max(1) as u64;
+        let each = usize::try_from(each).unwrap_or(usize::MAX);
+        let cache = (each / 8).min(CACHE);
+        Ok((each - cache, Cold::new(self.scratch()?, cache)))
+    }
+
+    fn scratch(&self) -> Result<Arc<dyn Scratch>, BoxError> {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{number:06}.{EXTENSION}"));
         Ok(Arc::new(ScratchFile::create(&path)?))

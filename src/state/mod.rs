@@ -17,9 +17,6 @@ mod group;
 mod handle;
 mod keyed;
 mod map;
-#[cfg(test)]
-#[path = "map_suite_tests.rs"]
-mod map_suite_tests;
 mod mark;
 mod memory;
 mod merge;
@@ -134,3 +131,8 @@ fn finished<R>(worked: Result<R, Stop>) -> Result<R, TaskError> {
         Stop::Enough => TaskError::new("work on a state ended before it was done"),
     })
 }
+
+#[cfg(test)]
+mod faulty;
+#[cfg(test)]
+mod map_suite_tests;

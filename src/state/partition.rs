@@ -6,7 +6,7 @@
 //! comes back with its next change.
 
 use super::changes::{Before, Change, Changes};
-use super::cold::{Cold, Fault, Line, Reader, line, line_without};
+use super::cold::{Cold, Fault, Line, Reader, line, line_without, read};
 use super::due::Due;
 use super::mark::Mark;
 use super::pending::Pending;
@@ -83,13 +83,7 @@ impl<K: StateKey, S: StateValue, M: Mark> PartitionState<K, S, M> {
         &self,
         work: impl FnOnce(Option<&Reader>) -> Result<R, Fault>,
     ) -> Result<R, Stop> {
-        match &self.spilled {
-            Some(spilled) => spilled.cold.read(work),
-            None => work(None).map_err(|fault| match fault {
-                Fault::Stop(stop) => stop,
-                Fault::Store(error) => Stop::Failed(TaskError::new(error)),
-            }),
-        }
+        read(self.spilled.as_ref().map(|spilled| &spilled.cold), work)
     }
 
     /// The state of a key that isn't in memory.

@@ -1,71 +1,11 @@
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::rdd::KeyHasher;
-use crate::state::cold::Scratch;
+use crate::state::faulty::{Faulty, NEVER};
 use crate::state::finished;
-
-/// A scratch file in memory that fails when it is told to.
-#[derive(Debug, Default)]
-struct Failing {
-    bytes: Mutex<Vec<u8>>,
-    /// How many reads and writes succeed before one fails; no failures at the greatest number.
-    good: AtomicU64,
-}
-
-impl Failing {
-    fn new() -> Arc<Self> {
-        let failing = Self::default();
-        failing.good.store(u64::MAX, Ordering::SeqCst);
-        Arc::new(failing)
-    }
-
-    fn step(&self) -> io::Result<()> {
-        let good = self.good.load(Ordering::SeqCst);
-        if good == 0 {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
-        if good != u64::MAX {
-            self.good.store(good - 1, Ordering::SeqCst);
-        }
-        Ok(())
-    }
-}
-
-impl Scratch for Failing {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.bytes.lock().unwrap().len() as u64)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.step()?;
-        self.bytes.lock().unwrap().resize(len as usize, 0);
-        Ok(())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.step()?;
-        let bytes = self.bytes.lock().unwrap();
-        out.copy_from_slice(&bytes[offset as usize..offset as usize + out.len()]);
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, new: &[u8]) -> io::Result<()> {
-        self.step()?;
-        let mut bytes = self.bytes.lock().unwrap();
-        let end = offset as usize + new.len();
-        if bytes.len() < end {
-            bytes.resize(end, 0);
-        }
-        bytes[offset as usize..end].copy_from_slice(new);
-        Ok(())
-    }
-}
 
 type Partition = PartitionState<String, u64, ()>;
 
@@ -119,9 +59,9 @@ proptest! {
     #[test]
     fn a_partition_with_little_memory_is_a_map(steps in steps(), memory in 0usize..20_000) {
         let hasher = KeyHasher::new(5);
-        let scratch = Failing::new();
+        let scratch = Faulty::new();
         let mut partition = Partition::new(false);
-        partition.limit(memory, Cold::new(scratch.clone()));
+        partition.limit(memory, Cold::new(scratch.clone(), 4096));
         let mut model = BTreeMap::new();
         for step in steps {
             match step {
@@ -144,19 +84,19 @@ proptest! {
                 }
                 Step::MakeRoom => {
                     let made = partition.make_room();
-                    let is_whole = scratch.good.load(Ordering::SeqCst) == u64::MAX;
+                    let is_whole = scratch.is_whole();
                     prop_assert!(made.is_ok() || !is_whole, "{made:?}");
                     if made.is_ok() {
                         let within = partition.held.len() == 0 || memory_of(&partition.held) <= memory;
                         prop_assert!(within);
                     }
                 }
-                Step::Break(good) => scratch.good.store(good, Ordering::SeqCst),
-                Step::Heal => scratch.good.store(u64::MAX, Ordering::SeqCst),
+                Step::Break(good) => scratch.fail_after(good),
+                Step::Heal => scratch.fail_after(NEVER),
             }
             prop_assert_eq!(partition.len(), model.len());
         }
-        scratch.good.store(u64::MAX, Ordering::SeqCst);
+        scratch.fail_after(NEVER);
         prop_assert_eq!(&all(&partition).unwrap(), &model);
         partition.make_room().unwrap();
         prop_assert_eq!(&all(&partition).unwrap(), &model);
@@ -165,22 +105,22 @@ proptest! {
 
 #[test]
 fn an_error_of_the_disk_says_what_to_do() {
-    let scratch = Failing::new();
+    let scratch = Faulty::new();
     let mut partition = Partition::new(false);
-    partition.limit(0, Cold::new(scratch.clone()));
+    partition.limit(0, Cold::new(scratch.clone(), 4096));
     let hasher = KeyHasher::new(5);
     let key = "a".to_owned();
     let hash = hasher.hash(&key);
     let pair = (key, 1);
     partition.put(Held::new(hash, (), pair), true);
-    scratch.good.store(3, Ordering::SeqCst);
+    scratch.fail_after(3);
     let error = finished(partition.make_room()).unwrap_err().to_string();
     assert!(
         error.contains("scratch folder") && error.contains("Nothing is lost"),
         "{error}"
     );
     assert_eq!(partition.held.len(), 1);
-    scratch.good.store(u64::MAX, Ordering::SeqCst);
+    scratch.fail_after(NEVER);
     partition.make_room().unwrap();
     assert_eq!(partition.held.len(), 0);
     assert_eq!(all(&partition).unwrap().len(), 1);

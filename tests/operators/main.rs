@@ -13,6 +13,7 @@ mod support;
 mod conformance;
 mod every_method;
 mod joins;
+mod memory;
 mod mistakes;
 mod queries;
 mod tables;

@@ -62,12 +62,14 @@ pub struct Storage {
 pub struct Memory {
     /// Bytes of kept datasets to hold in memory; `None`: no limit.
     pub cached: Option<ByteSize>,
+    /// Bytes that shuffles may hold in memory; `None`: no limit.
+    pub shuffle: Option<ByteSize>,
 }
 
 /// `[state]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// Bytes of memory for the keys of all states, if limited.
+    /// Bytes of memory for all states, windows among them, if limited.
     pub memory: Option<ByteSize>,
     /// Where states lie that have no room in memory; `None`: beside the checkpoint.
     pub scratch: Option<PathBuf>,

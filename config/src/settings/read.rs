@@ -290,6 +290,7 @@ fn storage(mut section: Section<'_>) -> Option<Storage> {
 fn memory(mut section: Section<'_>) -> Option<Memory> {
     Some(Memory {
         cached: section.get("cached"),
+        shuffle: section.get("shuffle"),
     })
 }
 

@@ -128,8 +128,8 @@ const STATE: &[Key] = &[
         "memory",
         "a size",
         "\"1GiB\"",
-        "Bytes of memory for the keys of all states; what is beyond lies in a scratch folder. No limit by \
-         default.",
+        "Bytes of memory for all states, windows among them; what is beyond lies in a scratch folder. No \
+         limit by default.",
     ),
     Key::derived(
         "scratch",
@@ -177,13 +177,22 @@ const RECEIVER: &[Key] = &[
     ),
 ];
 
-const MEMORY: &[Key] = &[Key::optional(
-    "cached",
-    "a size",
-    "\"1GiB\"",
-    "Bytes of kept datasets to hold in memory. Over it, those used the longest ago are let go, and computed \
+const MEMORY: &[Key] = &[
+    Key::optional(
+        "cached",
+        "a size",
+        "\"1GiB\"",
+        "Bytes of kept datasets to hold in memory. Over it, those used the longest ago are let go, and computed \
          again when they are needed.",
-)];
+    ),
+    Key::optional(
+        "shuffle",
+        "a size",
+        "\"1GiB\"",
+        "Bytes that keyed steps of all running jobs may hold in memory. A batch that needs more fails, and the \
+         process lives. No limit by default.",
+    ),
+];
 
 const ADMIN: &[Key] = &[
     Key::default(
@@ -370,7 +379,11 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
         "How received records are gathered into blocks.",
         RECEIVER,
     ),
-    ("memory", "What kept datasets may take.", MEMORY),
+    (
+        "memory",
+        "What kept datasets and keyed steps may take.",
+        MEMORY,
+    ),
     (
         "admin",
         "The HTTP side: page, API, metrics and ingest.",

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use super::method::Method;
 use super::partition::{Partition, slot_at, slot_at_mut};
 use super::span::Span;
+use super::spill::Places;
 use super::step::Step;
 use crate::effects;
-use crate::rdd::{KeyHasher, Rdd, TaskError, until_enough};
-use crate::state::{StateKey, StateValue};
+use crate::rdd::{KeyHasher, Rdd, Stop, TaskError, until_enough};
+use crate::state::{StateKey, StateValue, finished};
 use crate::time::Time;
 
 /// A batch on its way into a window.
@@ -35,8 +36,8 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
     ) -> Result<(), TaskError> {
         if self.applied < batch.time {
             let number = span.pane_of(batch.time, batch.zero);
-            self.pass_to(number, method, span);
-            let mut step = Step::open(self, number, method, span);
+            finished(self.pass_to(number, method, span))?;
+            let mut step = finished(Step::open(self, number, method, span))?;
             if let Some(partials) = batch.partials {
                 until_enough(partials.node().compute(partition, &mut |chunk| {
                     chunk.for_each(|pair| {
@@ -46,27 +47,68 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
                 }))?;
             }
             step.settle(self, method);
-            self.take::<M>(step, span);
+            finished(self.take::<M>(step, span))?;
             self.applied = batch.time;
         }
         Ok(())
     }
 
     /// Panes in which no batch came.
-    fn pass_to<M: Method<K, V, Side = S>>(&mut self, number: u64, method: &M, span: &Span) {
-        while self.newest + 1 < number && self.panes.iter().any(|pane| !pane.slots.is_empty()) {
-            let mut step = Step::open(self, self.newest + 1, method, span);
+    fn pass_to<M: Method<K, V, Side = S>>(
+        &mut self,
+        number: u64,
+        method: &M,
+        span: &Span,
+    ) -> Result<(), Stop> {
+        while self.newest + 1 < number && self.panes.iter().any(|pane| pane.len() > 0) {
+            let mut step = Step::open(self, self.newest + 1, method, span)?;
             step.settle(self, method);
-            self.take::<M>(step, span);
+            self.take::<M>(step, span)?;
         }
         if self.newest + 1 < number {
             self.panes.clear();
         }
+        Ok(())
     }
 
-    fn take<M: Method<K, V, Side = S>>(&mut self, step: Step<K, V, S>, span: &Span) {
+    /// Makes a step part of the window, and stages what a checkpoint holds of it. Only the disk can fail,
+    /// before anything has changed.
+    fn take<M: Method<K, V, Side = S>>(
+        &mut self,
+        mut step: Step<K, V, S>,
+        span: &Span,
+    ) -> Result<(), Stop> {
+        if let Some(spilled) = &mut self.spilled {
+            let leaving = self.panes.iter().take(step.leaves);
+            let leaving = leaving.filter(|pane| pane.on_disk() > 0);
+            let places = Places::of::<K, V, M>(span, self.newest);
+            let turned = step.flip.as_mut().map(|flip| &mut flip.turned);
+            let turned = turned.map(std::mem::take).unwrap_or_default();
+            spilled.follow(turned, leaving.map(|pane| pane.number), places)?;
+        }
         let delta = self.apply::<M>(step, span);
         self.staged.push(delta);
+        Ok(())
+    }
+
+    /// Writes closed panes to the disk until the rest has room in memory, or no more are to be written.
+    pub(super) fn make_room<M: Method<K, V, Side = S>>(&mut self, span: &Span) -> Result<(), Stop> {
+        while self
+            .spilled
+            .as_ref()
+            .is_some_and(|spilled| self.memory() > spilled.memory)
+        {
+            let closed = self.panes.len().saturating_sub(1);
+            let mut closed = self.panes.iter_mut().take(closed).rev();
+            let (Some(spilled), Some(pane)) = (
+                &mut self.spilled,
+                closed.find(|pane| !pane.slots.is_empty()),
+            ) else {
+                break;
+            };
+            spilled.put(pane, Places::of::<K, V, M>(span, self.newest))?;
+        }
+        Ok(())
     }
 
     /// Drops the keys that are not to stay behind the batch at `time`; does nothing when that has been done.

@@ -3,11 +3,12 @@
 use std::hash::Hash;
 
 use super::delta::Delta;
+use super::flip::Flip;
 use super::method::Method;
 use super::pane::Pane;
 use super::partition::{Partition, Slot, slot_at_mut};
 use super::span::Span;
-use super::step::{Flip, Step};
+use super::step::Step;
 
 impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
     /// Makes a step part of the window. Runs none of the program's functions.
@@ -109,7 +110,9 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
     fn turn<M: Method<K, V, Side = S>>(&mut self, flip: Flip<V>, span: &Span) {
         let groups = span.groups();
         let mut behind = flip.behind.into_iter();
-        for pane in self.panes.iter_mut().rev().take(flip.panes) {
+        // Those on the disk have been written.
+        let panes = self.panes.iter_mut().rev().take(flip.panes);
+        for pane in panes.filter(|pane| pane.on_disk() == 0) {
             for place in pane.places_of(flip.group, groups) {
                 if let (Some(value), Some(behind)) = (pane.values.get_mut(place), behind.next()) {
                     *value = behind;

@@ -1,10 +1,10 @@
 //! A partition of a window made of what a checkpoint held of it.
 
 use super::delta::Delta;
+use super::loaded::Loaded;
 use super::method::Method;
 use super::pane::Pane;
 use super::partition::{Partition, Slot, slot_at_mut};
-use super::restore::Loaded;
 use super::span::Span;
 use crate::rdd::KeyHasher;
 use crate::state::{StateKey, StateValue};

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::loaded::{Loaded, Parts};
 use super::method::Method;
-use super::restore::{Loaded, Parts};
 use super::span::Span;
 use crate::time::Time;
 
@@ -23,10 +23,10 @@ pub(super) struct Held {
 
 impl Held {
     /// Whether what was loaded is to be [`converted`](Held::converted) for `span` and `M`; an error where that can't
-    /// be.
+    /// be. `oldest` is the oldest pane that was.
     pub(super) fn differs<K, V, M: Method<K, V>>(
         &self,
-        loaded: &[Loaded<K, V>],
+        oldest: Option<u64>,
         span: &Span,
     ) -> Result<bool, String> {
         if !span.can_take(self.pane_ms) {
@@ -38,13 +38,8 @@ impl Held {
             ));
         }
         let newest = span.pane_of(self.through, self.zero);
-        let has_past = |loaded: &Loaded<K, V>| {
-            let oldest = loaded.panes.keys().next();
-            oldest.is_some_and(|oldest| oldest + span.panes() <= newest)
-        };
-        Ok(self.pane_ms != span.pane_ms()
-            || self.has_values == M::SUFFIXES
-            || loaded.iter().any(has_past))
+        let has_past = oldest.is_some_and(|oldest| oldest + span.panes() <= newest);
+        Ok(self.pane_ms != span.pane_ms() || self.has_values == M::SUFFIXES || has_past)
     }
 
     /// A partition as it would be had the window always been what it is now, but that what has left isn't there.

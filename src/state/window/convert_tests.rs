@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::tests::{Batch, Chunks, Shown, ZERO, executor, run_batch, seconds, time_of};
+use super::tests::{
+    Batch, Chunks, Shown, ZERO, assert_within, executor, limit, run_batch, seconds, time_of,
+};
 use super::{Inverse, Method, Span, Suffixes, WindowState};
 use crate::rdd::Partitioning;
 use crate::state::StateValue;
+use crate::state::faulty::NEVER;
 
 /// A window's length, slide and partitions.
 type Shape = (u64, u64, usize);
@@ -23,19 +26,23 @@ struct History {
     changes_at: usize,
     /// How many more come until the second is made anew, as it was.
     restarts_after: usize,
+    /// Bytes that each partition may take in memory.
+    memory: Option<usize>,
 }
 
 fn histories() -> impl Strategy<Value = History> {
     let batch = proptest::collection::btree_map(0u8..12, any::<u8>(), 0..9);
     let shape = || (1u64..9, 1u64..7, 1usize..4);
     let batches = proptest::collection::vec(batch, 2..40);
-    (shape(), shape(), batches, 1usize..40, 1usize..10).prop_map(
-        |(before, after, batches, changes_at, restarts_after)| History {
+    let memory = proptest::option::of(prop_oneof![Just(0), 0usize..5000]);
+    (shape(), shape(), batches, 1usize..40, 1usize..10, memory).prop_map(
+        |(before, after, batches, changes_at, restarts_after, memory)| History {
             before,
             after,
             changes_at: changes_at.min(batches.len() - 1),
             batches,
             restarts_after,
+            memory,
         },
     )
 }
@@ -44,12 +51,20 @@ fn span((length, slide, _): Shape) -> Span {
     Span::new(seconds(length), seconds(slide))
 }
 
-fn state<V: StateValue, M: Method<u8, V>>(shape: Shape, method: M) -> Arc<WindowState<u8, V, M>> {
-    let partitioning = Partitioning::Hash(shape.2);
-    Arc::new(WindowState::new(span(shape), partitioning, method))
-}
-
 impl History {
+    fn state<V: StateValue, M: Method<u8, V>>(
+        &self,
+        shape: Shape,
+        method: M,
+    ) -> Arc<WindowState<u8, V, M>> {
+        let partitioning = Partitioning::Hash(shape.2);
+        let state = WindowState::new(span(shape), partitioning, method);
+        if let Some(memory) = self.memory {
+            limit(&state, memory, NEVER);
+        }
+        Arc::new(state)
+    }
+
     /// What the second window yields from its first batch on; `None` when it can't take the first one over.
     fn run<V: StateValue + Ord, A: Method<u8, V>, B: Method<u8, V>>(
         &self,
@@ -65,7 +80,7 @@ impl History {
                 .collect()
         };
         let mut chunks = Chunks::default();
-        let before = state(self.before, first);
+        let before = self.state(self.before, first);
         chunks.cut(&*before);
         for number in 0..self.changes_at {
             run_batch(&before, number, &batch(number), &executor);
@@ -75,18 +90,21 @@ impl History {
         }
         chunks.cut(&*before);
         let mut shown = Vec::new();
-        let mut after = state(self.after, second());
+        let mut after = self.state(self.after, second());
         let mut start = self.changes_at;
         while start < self.batches.len() {
             let through = time_of(start - 1);
             chunks.try_restore(&*after, through, &executor).ok()?;
+            if let Some(memory) = self.memory {
+                assert_within(&after, memory);
+            }
             chunks.cut(&*after);
             let end = (start + self.restarts_after).min(self.batches.len());
             for number in start..end {
                 shown.push(run_batch(&after, number, &batch(number), &executor));
                 chunks.cut(&*after);
             }
-            after = state(self.after, second());
+            after = self.state(self.after, second());
             start = end;
         }
         Some(shown)

@@ -4,9 +4,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::partition::Slot;
+use super::spill::Spilled;
 use super::{Method, WindowState};
 use crate::rdd::{BoxError, Executor, JobError};
-use crate::state::{AnyState, Migrations, PendingChanges, StateKey, StateValue, Written};
+use crate::state::{
+    AnyState, Migrations, PendingChanges, StateKey, StateMemory, StateValue, Written,
+};
 use crate::time::Time;
 
 impl<K: StateKey, V: StateValue, M: Method<K, V>> AnyState for WindowState<K, V, M> {
@@ -23,7 +26,7 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> AnyState for WindowState<K, V,
         let entry = (size_of::<u32>() + size_of::<Option<V>>()) as u64;
         let partitions = (0..self.partition_count()).filter_map(|at| self.read(at));
         let of_one = partitions.map(|held| {
-            let entries: u64 = held.panes.iter().map(|pane| pane.slots.len() as u64).sum();
+            let entries: u64 = held.panes.iter().map(|pane| pane.len() as u64).sum();
             let slots = (held.slots.len() * size_of::<Option<Slot<K, V, M::Side>>>()) as u64;
             slots + entries * entry
         });
@@ -71,5 +74,16 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> AnyState for WindowState<K, V,
 
     fn has_begun(&self) -> bool {
         WindowState::has_begun(self)
+    }
+
+    fn limit_memory(&self, memory: &StateMemory, states: usize) -> Result<(), BoxError> {
+        let partitions = self.partition_count();
+        for partition in 0..partitions {
+            if let Some(mut held) = self.write(partition) {
+                let (bytes, cold) = memory.share(states, partitions)?;
+                held.spilled = Some(Spilled::new(bytes, cold));
+            }
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,9 @@
 //! their suffixes made (see [`method`]). Partial results go into checkpoints as they come, so a restart
 //! reads no earlier batch again.
 //!
+//! Where memory is limited, closed panes lie on the disk (see [`spill`]); keys with their values, which every
+//! slide yields, don't.
+//!
 //! Invariant: everything that the program's functions say about a batch is worked out before any of it
 //! changes the window, and is for a checkpoint only once the batch is complete.
 
@@ -17,11 +20,14 @@ mod convert_tests;
 mod dataset;
 mod delta;
 mod erased;
+mod flip;
+mod loaded;
 mod method;
 mod pane;
 mod partition;
 mod restore;
 mod span;
+mod spill;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -36,7 +42,7 @@ pub(crate) use span::Span;
 use advance::Entering;
 use partition::Partition;
 
-use super::{Migrations, StateKey, StateValue};
+use super::{Migrations, StateKey, StateValue, finished};
 use crate::rdd::{Executor, JobError, Partitioning, Rdd};
 use crate::time::Time;
 
@@ -87,6 +93,11 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> WindowState<K, V, M> {
         Some(partition.write().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether it may take so much memory and no more.
+    fn is_limited(&self) -> bool {
+        self.read(0).is_some_and(|held| held.spilled.is_some())
+    }
+
     /// Takes the batch at `time` in.
     fn advance(
         &self,
@@ -115,6 +126,19 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> WindowState<K, V, M> {
                 Ok(())
             })?;
         }
+        // And so is this, which the disk can fail.
+        self.make_room(executor)
+    }
+
+    /// Writes panes to the disk where memory is limited.
+    fn make_room(&self, executor: &Executor) -> Result<(), JobError> {
+        if !self.is_limited() {
+            return Ok(());
+        }
+        executor.run(self.partition_count(), |at| match self.write(at) {
+            Some(mut held) => finished(held.make_room::<M>(&self.span)),
+            None => Ok(()),
+        })?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! [`Pane`]: the partial results of one pane, in the order of the groups that take turns.
 
-/// One partial result for each key that occurs in a pane.
+/// One partial result for each key that occurs in a pane: all in memory, or all on the disk.
 pub(super) struct Pane<V> {
     pub(super) number: u64,
     /// The key's slot.
@@ -10,6 +10,8 @@ pub(super) struct Pane<V> {
     pub(super) values: Vec<Option<V>>,
     /// Whether they lie in the order of their groups: once no more can come.
     is_sorted: bool,
+    /// How many are on the disk.
+    on_disk: usize,
 }
 
 impl<V> Pane<V> {
@@ -19,9 +21,26 @@ impl<V> Pane<V> {
             slots,
             values,
             is_sorted: false,
+            on_disk: 0,
         }
     }
 
+    /// How many entries there are, wherever they are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() + self.on_disk
+    }
+
+    pub(super) fn on_disk(&self) -> usize {
+        self.on_disk
+    }
+
+    /// All of it has been written.
+    pub(super) fn spill(&mut self) {
+        self.on_disk = self.slots.len();
+        (self.slots, self.values) = (Vec::new(), Vec::new());
+    }
+
+    /// The entries in memory.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Option<&V>)> {
         let values = self.values.iter().map(Option::as_ref);
         self.slots.iter().copied().zip(values)

@@ -10,6 +10,9 @@ use hashbrown::HashTable;
 
 use super::delta::{Delta, Pending};
 use super::pane::Pane;
+use super::spill::Spilled;
+use crate::state::bytes::write;
+use crate::state::{StateKey, StateValue};
 use crate::time::Time;
 
 /// A key and what the window knows of it.
@@ -34,6 +37,8 @@ pub(super) struct Partition<K, V, S> {
     /// Slots without a key.
     pub(super) free: Vec<u32>,
     pub(super) panes: VecDeque<Pane<V>>,
+    /// The panes on the disk, where memory is limited.
+    pub(super) spilled: Option<Spilled>,
     /// The newest pane that was opened.
     pub(super) newest: u64,
     /// The batch whose effect it shows.
@@ -57,6 +62,7 @@ impl<K, V, S> Default for Partition<K, V, S> {
             slots: Vec::new(),
             free: Vec::new(),
             panes: VecDeque::new(),
+            spilled: None,
             newest: 0,
             applied: Time::default(),
             filtered: Time::default(),
@@ -81,6 +87,12 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
     pub(super) fn pairs(&self) -> impl Iterator<Item = &(K, V)> {
         let held = self.slots.iter().flatten().filter(|slot| slot.is_held);
         held.map(|slot| &slot.pair)
+    }
+
+    /// Becomes `other`, with the same limit on its memory.
+    pub(super) fn take_over(&mut self, other: Self) {
+        let spilled = self.spilled.take().map(Spilled::cleared);
+        *self = Self { spilled, ..other };
     }
 
     /// Puts a key into a slot that has none.
@@ -108,5 +120,32 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
             entry.remove();
         }
         self.free.push(at);
+    }
+}
+
+impl<K: StateKey, V: StateValue, S> Partition<K, V, S> {
+    /// About how many bytes it takes in memory. What keys and values point to is guessed from a few of
+    /// them.
+    pub(super) fn memory(&self) -> usize {
+        /// How many slots stand for all.
+        const SAMPLE: usize = 8;
+        let entries: usize = self.panes.iter().map(|pane| pane.slots.len()).sum();
+        let index = self.index.capacity() / 7 * 8 * (size_of::<u32>() + 1);
+        let slots = self.slots.capacity() * size_of::<Option<Slot<K, V, S>>>() + index;
+        let shallow = slots + entries * (size_of::<u32>() + size_of::<Option<V>>());
+        if !std::mem::needs_drop::<(K, V)>() {
+            return shallow;
+        }
+        let (mut keys, mut values, mut sampled) = (Vec::new(), Vec::new(), 0);
+        for slot in self.slots.iter().flatten().take(SAMPLE) {
+            let (key, value) = &slot.pair;
+            if write(key, &mut keys).is_ok() && write(value, &mut values).is_ok() {
+                sampled += 1;
+            }
+        }
+        let (key, value) = (keys.len() / sampled.max(1), values.len() / sampled.max(1));
+        // What is kept beside a value is values again.
+        let of_slot = key + value * (1 + size_of::<S>() / size_of::<V>().max(1));
+        shallow + self.index.len() * of_slot + entries * value
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! The program's functions run here, and may panic: then nothing has changed, and it is worked out again.
 
-use std::hash::Hash;
-
 use super::delta::Delta;
+use super::flip::Flip;
 use super::method::Method;
+use super::pane::Pane;
 use super::partition::{Partition, Slot, slot_at, slot_at_mut};
 use super::span::Span;
+use super::spill::{Places, visit};
+use crate::rdd::Stop;
+use crate::state::cold::{Fault, Reader, read};
+use crate::state::{StateKey, StateValue};
 
 /// A key that a step changes.
 pub(super) struct Touch<V, S> {
@@ -20,17 +24,6 @@ pub(super) struct Touch<V, S> {
     pub(super) enters: Option<u32>,
     pub(super) value: Option<V>,
     pub(super) side: S,
-}
-
-/// A group's turn: its panes combined from the newest to the oldest.
-pub(super) struct Flip<V> {
-    pub(super) group: u32,
-    /// How many panes it went through, from the newest.
-    pub(super) panes: usize,
-    /// For each entry on the way, what is behind it.
-    pub(super) behind: Vec<Option<V>>,
-    /// For each slot of the group, all of its panes.
-    pub(super) fronts: Vec<Option<V>>,
 }
 
 /// What changes.
@@ -53,14 +46,14 @@ pub(super) struct Step<K, V, S> {
     pub(super) delta: Delta<K, V>,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone, S: Clone + Default> Step<K, V, S> {
+impl<K: StateKey, V: StateValue, S: Clone + Default> Step<K, V, S> {
     /// The step to pane `number`. Where it opens, the oldest leaves and a group has its turn.
     pub(super) fn open<M: Method<K, V, Side = S>>(
         partition: &mut Partition<K, V, S>,
         number: u64,
         method: &M,
         span: &Span,
-    ) -> Self {
+    ) -> Result<Self, Stop> {
         let opens = number > partition.newest || partition.panes.is_empty();
         let is_past = |pane: u64| opens && pane + span.panes() <= number;
         let oldest = partition.panes.iter();
@@ -68,49 +61,66 @@ impl<K: Hash + Eq + Clone, V: Clone, S: Clone + Default> Step<K, V, S> {
         let turn = (opens && M::SUFFIXES)
             .then(|| span.turn_of(number))
             .flatten();
-        let flip = turn.map(|group| {
-            let panes = partition.panes.len() - leaves;
-            Flip::of(partition, group, panes, method, span)
-        });
         let mut step = Self {
             number,
             opens,
             leaves,
-            flip,
+            flip: None,
             created: Vec::new(),
             touches: Vec::new(),
             entering: Default::default(),
             merged: Vec::new(),
             delta: Delta::default(),
         };
-        if leaves > 0 {
-            step.leave(partition, method, span);
-        }
-        step
+        let Partition {
+            slots,
+            panes,
+            newest,
+            spilled,
+            ..
+        } = partition;
+        let places = Places::of::<K, V, M>(span, *newest);
+        read(spilled.as_ref().map(|spilled| &spilled.cold), |reader| {
+            if let Some(group) = turn {
+                let mut flip = Flip::new(group, slots.len(), span);
+                flip.pass(
+                    panes.iter().rev().take(panes.len() - leaves),
+                    reader,
+                    places,
+                    method,
+                )?;
+                step.flip = Some(flip);
+            }
+            for pane in panes.iter().take(leaves) {
+                step.leave(slots, pane, reader, places, method, span)?;
+            }
+            Ok(())
+        })?;
+        Ok(step)
     }
 
     fn leave<M: Method<K, V, Side = S>>(
         &mut self,
-        partition: &mut Partition<K, V, S>,
+        slots: &mut [Option<Slot<K, V, S>>],
+        pane: &Pane<V>,
+        reader: Option<&Reader>,
+        places: Places<'_>,
         method: &M,
         span: &Span,
-    ) {
-        let (slots, panes) = (&mut partition.slots, &partition.panes);
+    ) -> Result<(), Fault> {
         let flipped = self.flip.as_ref().map(|flip| flip.group);
-        for pane in panes.iter().take(self.leaves) {
-            self.delta.left.push(pane.number);
-            self.touches.reserve(pane.slots.len());
-            for (slot, left) in pane.iter() {
-                let Some(touch) = self.touch::<M>(slots, slot, span) else {
-                    continue;
-                };
-                touch.leaves += 1;
-                // A turn is taken without the panes that leave.
-                if flipped != Some(slot % span.groups()) {
-                    method.leave(&mut touch.value, &mut touch.side, left);
-                }
+        self.delta.left.push(pane.number);
+        self.touches.reserve(pane.len());
+        visit(pane, reader, places, |slot, left| {
+            let Some(touch) = self.touch::<M>(slots, slot, span) else {
+                return;
+            };
+            touch.leaves += 1;
+            // A turn is taken without the panes that leave.
+            if flipped != Some(slot % span.groups()) {
+                method.leave(&mut touch.value, &mut touch.side, left);
             }
-        }
+        })
     }
 
     /// A key's partial result of the batch; each key comes once.
@@ -233,40 +243,5 @@ impl<K: Hash + Eq + Clone, V: Clone, S: Clone + Default> Step<K, V, S> {
             });
         }
         self.touches.get_mut(held.touch as usize)
-    }
-}
-
-impl<V: Clone> Flip<V> {
-    fn of<K, S, M: Method<K, V, Side = S>>(
-        partition: &Partition<K, V, S>,
-        group: u32,
-        panes: usize,
-        method: &M,
-        span: &Span,
-    ) -> Self {
-        let groups = span.groups();
-        let mut fronts = vec![None; partition.slots.len() / groups as usize + 1];
-        let mut behind = Vec::new();
-        for pane in partition.panes.iter().rev().take(panes) {
-            for place in pane.places_of(group, groups) {
-                let slot = pane.slots.get(place).copied().unwrap_or_default();
-                let value = pane.values.get(place).and_then(Option::as_ref);
-                let Some(front) = fronts.get_mut((slot / groups) as usize) else {
-                    continue;
-                };
-                let later = front.take();
-                *front = match (value, &later) {
-                    (Some(value), Some(later)) => Some(method.add(value, later)),
-                    (value, _) => value.cloned(),
-                };
-                behind.push(later);
-            }
-        }
-        Self {
-            group,
-            panes,
-            behind,
-            fronts,
-        }
     }
 }

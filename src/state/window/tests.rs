@@ -8,8 +8,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tidemill_checkpoint::{Chain, Chunk, ChunkId, ChunkRef, Epoch, Series};
 
+use super::spill::Spilled;
 use super::{Inverse, Method, Span, Suffixes, WindowState, windowed};
 use crate::rdd::{BoxError, Executor, Partitioning, Rdd};
+use crate::state::cold::Cold;
+use crate::state::faulty::{Faulty, NEVER};
 use crate::state::{AnyState, STATE_FORMAT, StateValue, Written};
 use crate::time::Time;
 
@@ -137,21 +140,28 @@ struct History {
     partitions: (usize, usize),
     /// The function fails after so many calls.
     fails_after: u64,
+    /// Bytes that each partition may take in memory, and after how many steps its disk fails.
+    limit: Option<(usize, u64)>,
 }
 
 fn histories() -> impl Strategy<Value = History> {
     let batch = proptest::collection::btree_map(0u8..12, any::<u8>(), 0..9);
     let batches = proptest::collection::vec(batch, 1..40);
     let shape = (1u64..9, 1u64..7, 1usize..5, 0usize..40);
-    (batches, shape, (1usize..4, 1usize..4), 5u64..60).prop_map(
-        |(batches, (length, slide, cut_every, restart_at), partitions, fails_after)| History {
-            length,
-            slide,
-            batches,
-            cut_every,
-            restart_at,
-            partitions,
-            fails_after,
+    let limit = prop_oneof![Just(0), 0usize..5000];
+    let limit = proptest::option::of((limit, prop_oneof![Just(NEVER), 0u64..300]));
+    (batches, shape, (1usize..4, 1usize..4), 5u64..60, limit).prop_map(
+        |(batches, (length, slide, cut_every, restart_at), partitions, fails_after, limit)| {
+            History {
+                length,
+                slide,
+                batches,
+                cut_every,
+                restart_at,
+                partitions,
+                fails_after,
+                limit,
+            }
         },
     )
 }
@@ -165,11 +175,11 @@ fn run<V: StateValue + Ord + std::fmt::Debug, M: Method<u8, V>>(
     let executor = executor();
     let span = Span::new(seconds(history.length), seconds(history.slide));
     let made = |partitions: usize| {
-        Arc::new(WindowState::new(
-            span,
-            Partitioning::Hash(partitions),
-            method(),
-        ))
+        let state = WindowState::new(span, Partitioning::Hash(partitions), method());
+        if let Some((memory, steps)) = history.limit {
+            limit(&state, memory, steps);
+        }
+        Arc::new(state)
     };
     let mut state = made(history.partitions.0);
     let mut chunks = Chunks::default();
@@ -193,6 +203,9 @@ fn run<V: StateValue + Ord + std::fmt::Debug, M: Method<u8, V>>(
             .map(|(key, v)| (*key, value(number, *key, *v)))
             .collect();
         let yielded = run_batch(&state, number, &batch, &executor);
+        if let Some((memory, _)) = history.limit {
+            assert_within(&state, memory);
+        }
         match shown.get(number) {
             Some(before) => assert_eq!(*before, yielded, "batch {number} ran again"),
             None => shown.push(yielded),
@@ -204,6 +217,31 @@ fn run<V: StateValue + Ord + std::fmt::Debug, M: Method<u8, V>>(
         }
     }
     shown
+}
+
+/// Gives each partition so many bytes of memory, and a disk that fails after so many steps, now and then.
+pub(super) fn limit<V: StateValue, M: Method<u8, V>>(
+    state: &WindowState<u8, V, M>,
+    memory: usize,
+    steps: u64,
+) {
+    for partition in 0..state.partition_count() {
+        let cold = Cold::new(Faulty::now_and_then(steps), 4096);
+        state.write(partition).unwrap().spilled = Some(Spilled::new(memory, cold));
+    }
+}
+
+/// Nothing is in memory, beyond what it may take, that could be on the disk.
+pub(super) fn assert_within<V: StateValue, M: Method<u8, V>>(
+    state: &WindowState<u8, V, M>,
+    memory: usize,
+) {
+    for partition in 0..state.partition_count() {
+        let held = state.read(partition).unwrap();
+        let closed = held.panes.iter().rev().skip(1);
+        let in_memory: usize = closed.map(|pane| pane.slots.len()).sum();
+        assert!(in_memory == 0 || held.memory() <= memory);
+    }
 }
 
 /// Fails after so many calls, and then again and again, each time after more.
