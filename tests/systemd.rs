@@ -79,7 +79,7 @@ fn a_start_that_takes_long_says_where_it_is_and_asks_for_time() {
     let mut command = place.command(&["run", "p.toml"]);
     command.env("NOTIFY_SOCKET", place.path("notify"));
     // A slow disk.
-    let slow = "recovery::before_first_checkpoint=sleep(100);recovery::before_replay=sleep(2500)";
+    let slow = "recovery::before_replay=sleep(2500)";
     command.env("FAILPOINTS", slow);
     let daemon = Daemon::spawn(command);
     let told = manager.until("READY=1").join("\n");
@@ -296,6 +296,72 @@ fn the_units_are_sound_to_systemd() {
         return println!("skipped: systemd-analyze is too old: {said}");
     }
     assert!(exposed.status.success(), "{said}");
+}
+
+/// The unit as a user instance can run it: all but what only the machine's own can do for it, in the folder `/mnt`.
+fn unit_for_user(folder: &str, environment: &str) -> String {
+    let unit = ops("tidemill@.service");
+    let (unit, _hardening) = unit.split_once("NoNewPrivileges").unwrap();
+    let unit = unit
+        .replace("[Unit]", "[Unit]\nDefaultDependencies=no")
+        .replace(
+            "/usr/bin/tidemill run /etc/tidemill/%i.toml",
+            "/mnt/tidemill run /mnt/p.toml",
+        )
+        .replace(
+            "WorkingDirectory=/var/lib/tidemill",
+            &format!("WorkingDirectory=/mnt/{folder}"),
+        )
+        .replace("WatchdogSec=60", "WatchdogSec=3\nStandardError=inherit");
+    let is_systems = |line: &&str| {
+        let keys = ["DynamicUser=", "StateDirectory", "Wants=", "After="];
+        keys.iter().any(|key| line.starts_with(key))
+    };
+    let kept: Vec<&str> = unit.lines().filter(|line| !is_systems(line)).collect();
+    kept.join("\n") + "\n" + environment
+}
+
+#[test]
+fn systemd_starts_watches_reloads_and_stops_it() {
+    let place = Place::new();
+    let write = |name: &str, text: &str| std::fs::write(place.path(name), text).unwrap();
+    for folder in ["units", "one", "two"] {
+        std::fs::create_dir(place.path(folder)).unwrap();
+    }
+    std::fs::copy(env!("CARGO_BIN_EXE_tidemill"), place.path("tidemill")).unwrap();
+    write("life.sh", include_str!("systemd_support/life.sh"));
+    write("units/nothing.target", "[Unit]\nDefaultDependencies=no\n");
+    write("units/tidemill.service", &unit_for_user("one", ""));
+    let stuck = "Environment=FAILPOINTS=engine::before_submit=40*off->pause\n";
+    write("units/stuck.service", &unit_for_user("two", stuck));
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/systemd_support/isolated.sh"
+    );
+    let run = Command::new("bash")
+        .arg(script)
+        .arg(place.path("."))
+        .arg("/mnt/life.sh")
+        .output();
+    let run = run.unwrap();
+    let said = stdout(&run);
+    if run.status.code() == Some(77) {
+        return println!("{said}");
+    }
+    let all = format!("{said}{}", stderr(&run));
+    let line = |start: &str| {
+        said.lines()
+            .find_map(|line| line.strip_prefix(start))
+            .unwrap_or_else(|| panic!("{all}"))
+    };
+    assert!(
+        line("started ").starts_with("0 active wordcount, batches every"),
+        "{all}"
+    );
+    assert_eq!(line("reload "), "reloaded; nothing differs", "{all}");
+    assert!(line("stuck ").parse::<u32>().unwrap() >= 1, "{all}");
+    assert_eq!(line("still "), "0", "{all}");
+    assert_eq!(line("stopped "), "success 0", "{all}");
 }
 
 #[test]

@@ -125,8 +125,8 @@ impl StreamingContext {
         let bus = self.0.bus.clone();
 
         // R7, R9: the first checkpoint of this epoch is durable before anything new is taken in.
-        failpoint!("recovery::before_first_checkpoint");
         self.0.steps.enter(Step::FirstCheckpoint, None, None);
+        failpoint!("recovery::before_first_checkpoint");
         engine.write_checkpoint_now()?;
         if is_rewound {
             // A second one, so that none of the life that was left is fallen back to (R8).
