@@ -23,9 +23,10 @@ DENY_VERSION := 0.20.2
 # Object stores for tests. The newest azurite runs only on a newer node than Debian has.
 MOTO_VERSION := 5.2.5
 AZURITE_VERSION := 3.35.0
+PROMTOOL := $(TOOLS)/promtool/usr/bin/promtool
 SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 
-.PHONY: help tools servers browser screenshots test torture fuzz lint deny advisories bench run
+.PHONY: help tools servers browser promtool screenshots test torture fuzz lint deny advisories bench run
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
@@ -92,12 +93,27 @@ $(TOOLS)/page/node_modules: src/admin/page/package-lock.json | servers
 	cd $(@D) && npm ci --silent --no-audit --no-fund
 	touch $@
 
+# Prometheus' tool for rules and metrics. Taken out of Debian's package, which would start a server.
+promtool: $(PROMTOOL)
+
+$(PROMTOOL):
+	@command -v promtool >/dev/null || command -v apt-get >/dev/null || { \
+	    echo 'install promtool, or set TIDEMILL_WITHOUT_PROMTOOL=1 to leave its tests out' >&2; exit 1; }
+	@if ! command -v promtool >/dev/null; then \
+	    rm -rf $(TOOLS)/promtool; \
+	    mkdir -p $(TOOLS)/promtool; \
+	    cd $(TOOLS)/promtool; \
+	    apt-get download -q prometheus; \
+	    dpkg-deb --extract prometheus_*.deb .; \
+	    rm prometheus_*.deb; \
+	fi
+
 # The pictures of the guide, by the real daemon in a real browser.
 screenshots: browser
 	$(CARGO) test --features $(FEATURES) --test page -- --ignored pictures
 
 # Documentation examples first, so that the output ends with the summary of the tests.
-test: tools servers browser
+test: tools servers browser promtool
 	$(CARGO) test --doc $(WHOLE)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \

@@ -148,8 +148,9 @@ pub use accumulator::{Accumulator, CollectionAccumulator, DoubleAccumulator, Lon
 pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
-    AccumulatorInfo, BatchInput, Builder, ContextState, InputBlock, LogStatus, Rehearsal,
-    RequeuedBatch, SourceInfo, StartMode, StateSize, Step, StepInfo, StreamingContext, Tuning,
+    AccumulatorInfo, BatchInput, Builder, ContextState, DurableAfter, InputBlock, LogStatus,
+    Rehearsal, RequeuedBatch, SourceInfo, SourceLag, StartMode, StateSize, Step, StepInfo,
+    StreamingContext, Tuning,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{

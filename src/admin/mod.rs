@@ -165,6 +165,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/metrics/json", get(metrics::original::json))
+        .route("/metrics/prometheus", get(metrics::original::prometheus))
         .merge(applications)
         .route(
             "/api/v1/checkpoint",

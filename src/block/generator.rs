@@ -18,6 +18,7 @@ use tidemill_storage::failpoint;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::at_risk::AtRisk;
 use super::rate_limit::TokenBucket;
 use super::record::BlockBuilder;
 use super::{
@@ -87,6 +88,12 @@ impl PushError {
 
 type Answer = oneshot::Sender<Result<(), StoreError>>;
 
+/// A block on its way: its number, and who waits for it.
+struct OnItsWay {
+    number: u64,
+    waiters: Vec<Answer>,
+}
+
 struct CutBlock {
     block: Arc<Block>,
     id: BlockId,
@@ -98,6 +105,8 @@ struct CutBlock {
 
 struct Current {
     builder: BlockBuilder,
+    /// When the first record came that nobody waits for.
+    taken_since: Option<Time>,
     waiters: Vec<Answer>,
     next_number: u64,
     closed: Option<Arc<str>>,
@@ -118,6 +127,7 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
     /// The same queue, to look at without waiting for the lock.
     capacity: mpsc::WeakSender<CutBlock>,
     records: AtomicU64,
+    at_risk: AtRisk,
     of: PhantomData<fn(&T)>,
 }
 
@@ -143,6 +153,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
             clock,
             current: Mutex::new(Current {
                 builder: BlockBuilder::new(),
+                taken_since: None,
                 waiters: Vec::new(),
                 next_number: 0,
                 closed: None,
@@ -152,6 +163,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
             capacity: sender.downgrade(),
             queue: tokio::sync::Mutex::new(Some(sender)),
             records: AtomicU64::new(0),
+            at_risk: AtRisk::default(),
             of: PhantomData,
         });
         let pusher = push_all(Arc::clone(&generator), receiver, intake, on_fatal);
@@ -161,6 +173,13 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
     /// Records stored so far.
     pub(crate) fn records(&self) -> u64 {
         self.records.load(Ordering::Relaxed)
+    }
+
+    /// Since when it holds a record that nobody waits for and that isn't durable yet.
+    pub(crate) fn at_risk_since(&self) -> Option<Time> {
+        // A block that is cut in between is in one of the two.
+        let current = self.current().taken_since;
+        self.at_risk.oldest().or(current)
     }
 
     /// Records a second that it takes in at most, for now.
@@ -298,10 +317,16 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 .map_err(|error| StoreError::BadRecord(error.to_string().into()))?;
             stored += 1;
         }
-        if let (Some(answers), true) = (answers, stored > 0) {
-            let (sender, receiver) = oneshot::channel();
-            current.waiters.push(sender);
-            answers.push(receiver);
+        match answers {
+            _ if stored == 0 => {}
+            Some(answers) => {
+                let (sender, receiver) = oneshot::channel();
+                current.waiters.push(sender);
+                answers.push(receiver);
+            }
+            None => {
+                current.taken_since.get_or_insert_with(|| self.clock.now());
+            }
         }
         self.gate
             .took(current.builder.len().saturating_sub(before) as u64);
@@ -330,17 +355,23 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         let waiters = std::mem::take(&mut current.waiters);
         let number = current.next_number;
         current.next_number += 1;
+        let taken_since = current.taken_since.take();
         match current.builder.take::<T>() {
-            Ok(block) => Some(CutBlock {
-                block,
-                id: BlockId {
-                    epoch: self.epoch,
-                    number,
-                },
-                cut_ms: self.clock.now().as_millis(),
-                waiters,
-                requeued: None,
-            }),
+            Ok(block) => {
+                if let Some(since) = taken_since {
+                    self.at_risk.cut(number, since);
+                }
+                Some(CutBlock {
+                    block,
+                    id: BlockId {
+                        epoch: self.epoch,
+                        number,
+                    },
+                    cut_ms: self.clock.now().as_millis(),
+                    waiters,
+                    requeued: None,
+                })
+            }
             Err(error) => {
                 answer(
                     waiters,
@@ -445,28 +476,31 @@ async fn push_all<T: ?Sized + Record>(
                 .store
                 .store(&generator.stream, cut.id, &cut.block, cut.cut_ms);
             let stored = store_block(&generator, &intake, cut, first);
-            stored.map(move |(waiters, stored)| {
+            stored.map(move |(block, stored)| {
                 let stored = stored.map(|info| BlockInfo { requeued, ..info });
-                (waiters, stored)
+                (block, stored)
             })
         })
         .buffered(IN_FLIGHT);
     let added = stored
-        .map(|(waiters, stored)| {
+        .map(|(block, stored)| {
             let added = stored.map(|info| (info.clone(), add(&generator, &intake, info)));
             async move {
                 let result = match added {
                     Ok((_, added)) => added.await,
                     Err(error) => Err(error.into()),
                 };
-                (waiters, result)
+                (block, result)
             }
         })
         .buffered(IN_FLIGHT);
     let mut added = std::pin::pin!(added);
-    while let Some((waiters, result)) = added.next().await {
+    while let Some((OnItsWay { number, waiters }, result)) = added.next().await {
         match result {
-            Ok(()) => answer(waiters, &Ok(())),
+            Ok(()) => {
+                generator.at_risk.landed(number);
+                answer(waiters, &Ok(()));
+            }
             Err(error) => {
                 let reason = error.to_string();
                 answer(waiters, &Err(closed(&reason)));
@@ -487,7 +521,7 @@ async fn store_block<T: ?Sized + Record>(
     intake: &Intake,
     cut: CutBlock,
     first: impl Future<Output = Result<BlockInfo, BlockStoreError>>,
-) -> (Vec<Answer>, Result<BlockInfo, BlockStoreError>) {
+) -> (OnItsWay, Result<BlockInfo, BlockStoreError>) {
     intake.store.wait_for_room().await;
     let mut result = first.await;
     let mut refusals = 0;
@@ -505,7 +539,11 @@ async fn store_block<T: ?Sized + Record>(
     if result.is_ok() {
         intake.gate.accepted(&Writer::BlockLog);
     }
-    (cut.waiters, result)
+    let block = OnItsWay {
+        number: cut.id.number,
+        waiters: cut.waiters,
+    };
+    (block, result)
 }
 
 /// Logs a block's addition; when the log has no room, waits for it.

@@ -4,6 +4,8 @@
 //! before the block can be allocated and before its source is acknowledged; an allocation is durable
 //! before its batch computes.
 
+mod at_risk;
+mod backlog;
 mod data;
 mod events;
 mod gate;
@@ -28,6 +30,7 @@ pub use events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Ev
 pub use id::{BlockId, BlockInfo};
 pub use record::Record;
 
+pub(crate) use backlog::Backlog;
 pub(crate) use gate::{Gate, Writer};
 pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError};
 pub(crate) use rate_limit::TokenBucket;

@@ -13,7 +13,7 @@ use tidemill_wal::{Append, Position, Wal};
 
 use super::events::{BatchAllocationEvent, BatchCleanupEvent, BlockAdditionEvent, Event};
 use super::in_flight::InFlight;
-use super::{BlockId, BlockInfo, waiting};
+use super::{Backlog, BlockId, BlockInfo, waiting};
 use crate::error::Error;
 use crate::time::Time;
 use crate::uid::OperatorUid;
@@ -354,6 +354,29 @@ impl Tracker {
             .unallocated
             .values()
             .any(|blocks| !blocks.is_empty())
+    }
+
+    /// What of each stream isn't processed yet, `open` being the batches that aren't complete.
+    pub(crate) fn backlog(&self, open: &[Time]) -> BTreeMap<OperatorUid, Backlog> {
+        let known = self.known();
+        let mut backlog: BTreeMap<OperatorUid, Backlog> = BTreeMap::new();
+        for (stream, blocks) in &known.unallocated {
+            let of_stream = backlog.entry(stream.clone()).or_default();
+            blocks.iter().for_each(|block| of_stream.add(block));
+        }
+        let open = open
+            .iter()
+            .filter_map(|time| known.allocated.get_key_value(time));
+        for (time, allocation) in open {
+            for (stream, blocks) in &allocation.blocks {
+                let of_stream = backlog.entry(stream.clone()).or_default();
+                blocks.iter().for_each(|block| of_stream.add(block));
+            }
+            for stream in allocation.plans.keys() {
+                backlog.entry(stream.clone()).or_default().since(*time);
+            }
+        }
+        backlog
     }
 
     /// All that a checkpoint needs.

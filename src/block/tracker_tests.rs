@@ -318,6 +318,37 @@ fn a_snapshot_beside_an_allocation_still_has_its_blocks() {
 }
 
 #[test]
+fn what_isnt_processed_is_what_waits_and_what_is_in_open_batches() {
+    let tracker = Tracker::new(open(&SimDisk::new()), TrackerSnapshot::default());
+    let uid = OperatorUid::new("lines");
+    let add = |number| {
+        let block = BlockInfo {
+            cut_ms: number * 100,
+            bytes: 5,
+            ..block(number)
+        };
+        futures_executor(tracker.add(&uid, block)).unwrap();
+    };
+    add(1);
+    tracker.allocate(at(150), BTreeMap::new()).unwrap();
+    add(2);
+    tracker.allocate(at(250), BTreeMap::new()).unwrap();
+    add(3);
+    let of = |open: &[Time]| tracker.backlog(open).remove(&uid).unwrap();
+    let backlog = of(&[at(150), at(250)]);
+    assert_eq!((backlog.records, backlog.bytes), (3, 15));
+    assert_eq!(backlog.oldest, Some(at(100)));
+    assert_eq!(of(&[at(250)]).oldest, Some(at(200)));
+    let backlog = of(&[]);
+    assert_eq!((backlog.records, backlog.oldest), (1, Some(at(300))));
+    // A plan has no blocks: its batch says since when.
+    let files = OperatorUid::new("files");
+    let plans = BTreeMap::from([(files.clone(), vec![1])]);
+    tracker.allocate(at(350), plans).unwrap();
+    assert_eq!(tracker.backlog(&[at(350)])[&files].oldest, Some(at(350)));
+}
+
+#[test]
 fn blocks_that_come_beside_an_allocation_wait_for_the_next() {
     let tracker = Tracker::new(open(&SimDisk::new()), TrackerSnapshot::default());
     let uid = OperatorUid::new("lines");

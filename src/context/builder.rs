@@ -646,6 +646,7 @@ impl Builder {
                 batch_error: None,
                 fatal: None,
                 is_broken: false,
+                is_fenced: false,
             }),
             changed: Condvar::new(),
         })))

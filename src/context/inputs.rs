@@ -18,6 +18,7 @@ use crate::receiver::{
     supervise,
 };
 use crate::scheduler::ListenerBus;
+use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// What was declared.
@@ -102,6 +103,11 @@ impl ReceiverInput {
             status.rate_limit = running.rate_limit();
         }
         status
+    }
+
+    /// Since when it holds a record that nobody waits for and that isn't durable yet.
+    pub(super) fn at_risk_since(&self) -> Option<Time> {
+        self.running.as_ref()?.at_risk_since()
     }
 
     /// Where its records are held back, with its uid; once it runs.

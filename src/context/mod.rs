@@ -9,6 +9,7 @@ mod batch_inputs;
 mod builder;
 mod examine;
 mod inputs;
+mod lag;
 mod locations;
 mod recover;
 mod rehearse;
@@ -33,6 +34,7 @@ use tokio::runtime::Runtime;
 
 pub use batch_inputs::{BatchInput, InputBlock};
 pub use builder::Builder;
+pub use lag::{DurableAfter, SourceLag};
 pub use rehearse::Rehearsal;
 pub use requeue::RequeuedBatch;
 pub use shared::AccumulatorInfo;
@@ -45,7 +47,7 @@ pub(crate) use locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER
 use crate::block::Intake;
 use crate::dstream::Registry;
 use crate::engine::{Engine, Trouble};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::scheduler::{JobGenerator, JobScheduler, ListenerBus, Progress, StreamingListener};
 use crate::source::Ingest;
 use crate::time::Time;
@@ -141,6 +143,8 @@ struct Life {
     fatal: Option<Error>,
     /// Whether the engine can't go on.
     is_broken: bool,
+    /// Whether that is because a later driver has taken over.
+    is_fenced: bool,
 }
 
 /// The moving parts of an active context.
@@ -510,6 +514,7 @@ impl Inner {
                 life.batch_error.get_or_insert(error);
             }
             Trouble::Fatal(error) => {
+                life.is_fenced |= error.kind() == ErrorKind::OwnedByAnother;
                 life.fatal.get_or_insert(error);
                 life.is_broken = true;
             }

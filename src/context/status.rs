@@ -1,11 +1,12 @@
 //! What a context tells about itself while it runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use serde::Serialize;
-use tidemill_wal::{Wal, WalStatus};
+use tidemill_wal::{LatencyHistogram, Wal, WalStatus};
 
 use super::{ContextState, StreamingContext};
 use crate::backpressure::StreamRate;
@@ -52,6 +53,21 @@ pub struct StateSize {
     pub keys: u64,
     /// Bytes held by keys and values, without what they point to.
     pub bytes: u64,
+}
+
+/// See [`StreamingContext::scratch_bytes`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScratchBytes {
+    pub(crate) states: u64,
+    pub(crate) kept: u64,
+    pub(crate) kept_in_memory: u64,
+}
+
+/// See [`StreamingContext::put_aside`].
+#[derive(Debug, Clone)]
+pub(crate) struct PutAside {
+    pub(crate) letters: BTreeMap<OperatorUid, u64>,
+    pub(crate) dropped: BTreeMap<OperatorUid, u64>,
 }
 
 impl StreamingContext {
@@ -252,6 +268,47 @@ impl StreamingContext {
             .collect()
     }
 
+    /// Bytes of states and of kept datasets that have no room in memory and lie in scratch files; and of kept
+    /// datasets in memory.
+    pub(crate) fn scratch_bytes(&self) -> ScratchBytes {
+        let nodes = self.0.registry.nodes();
+        let states = nodes.iter().filter_map(|node| node.core().state.as_ref());
+        let cache = self.0.registry.executor.cache();
+        ScratchBytes {
+            states: states.map(|state| state.spilled_bytes()).sum(),
+            kept: cache.bytes_on_disk(),
+            kept_in_memory: cache.bytes(),
+        }
+    }
+
+    /// Records that operators put aside as dead letters since the start, and those that they left out: of all
+    /// operators that can.
+    pub(crate) fn put_aside(&self) -> PutAside {
+        let registry = &self.0.registry;
+        let office = &registry.dead_letters;
+        let nodes = registry.nodes();
+        let fallible = nodes
+            .iter()
+            .filter(|node| office.policy(node.core().id).is_some());
+        let none: BTreeMap<OperatorUid, u64> =
+            fallible.map(|node| (node.core().uid(), 0)).collect();
+        let with = |counts| none.clone().into_iter().chain(counts).collect();
+        PutAside {
+            letters: with(office.committed()),
+            dropped: with(office.dropped()),
+        }
+    }
+
+    /// Whether the engine has met an error after which it can't go on.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.life().is_broken
+    }
+
+    /// Whether a later driver has taken the checkpoint location over.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.life().is_fenced
+    }
+
     /// The sizes of its states.
     ///
     /// ```
@@ -295,6 +352,11 @@ impl StreamingContext {
     /// ```
     pub fn checkpoint_status(&self) -> Option<CheckpointStatus> {
         self.engine().map(|engine| engine.checkpointer.shown())
+    }
+
+    /// How long this driver's checkpoints took from the cut until they were durable.
+    pub(crate) fn checkpoint_durations(&self) -> Option<LatencyHistogram> {
+        self.engine().map(|engine| engine.checkpointer.durations())
     }
 
     /// The checkpoints that this driver wrote of late, newest first.

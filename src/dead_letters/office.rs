@@ -1,6 +1,6 @@
 //! [`DeadLetterOffice`]: where a program's dead letters go.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tidemill_storage::failpoint;
@@ -8,6 +8,7 @@ use tidemill_storage::failpoint;
 use super::{DeadLetter, SUFFIX, prefix};
 use crate::effects::BatchEffects;
 use crate::rdd::fallible::{Aside, PolicyCell, aside_id};
+use crate::rdd::misfits::Misfits;
 use crate::rdd::{BoxError, Buffer, Executor, Rdd, TextBuffer};
 use crate::sink::{BatchIdentity, Sink, TextFiles};
 use crate::time::Time;
@@ -27,6 +28,10 @@ pub(crate) struct DeadLetterOffice {
     held_back: OnceLock<Mutex<HashMap<Time, Vec<DeadLetter>>>>,
     /// The policy of each fallible operator, by its id.
     policies: Mutex<HashMap<usize, Arc<PolicyCell>>>,
+    /// What each fallible operator has left out, once it has run.
+    dropped: Mutex<Vec<Arc<OnceLock<Arc<Misfits>>>>>,
+    /// Letters committed since the start, by operator.
+    committed: Mutex<BTreeMap<OperatorUid, u64>>,
 }
 
 impl DeadLetterOffice {
@@ -36,9 +41,7 @@ impl DeadLetterOffice {
         Ok(Self {
             url: url.map(str::to_owned),
             place: url.map(open).transpose()?,
-            putting_back: Mutex::default(),
-            held_back: OnceLock::new(),
-            policies: Mutex::default(),
+            ..Self::default()
         })
     }
 
@@ -52,8 +55,17 @@ impl DeadLetterOffice {
         self.place.is_some()
     }
 
-    /// Notes the policy of a fallible operator.
-    pub(crate) fn add_operator(&self, id: usize, policy: Arc<PolicyCell>) {
+    /// Notes the policy of a fallible operator, and where it will count what it leaves out.
+    pub(crate) fn add_operator(
+        &self,
+        id: usize,
+        policy: Arc<PolicyCell>,
+        dropped: Arc<OnceLock<Arc<Misfits>>>,
+    ) {
+        self.dropped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(dropped);
         self.policies
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -67,6 +79,34 @@ impl DeadLetterOffice {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
             .cloned()
+    }
+
+    /// Records that operators left out since the start; of those that have run.
+    pub(crate) fn dropped(&self) -> BTreeMap<OperatorUid, u64> {
+        let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = dropped.iter().filter_map(|misfits| misfits.get());
+        known
+            .map(|misfits| (misfits.operator().clone(), misfits.count()))
+            .collect()
+    }
+
+    /// Letters of batches that took effect since the start, by the operator that failed.
+    pub(crate) fn committed(&self) -> BTreeMap<OperatorUid, u64> {
+        self.committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Counts letters that are committed.
+    fn count(&self, letters: &[DeadLetter]) {
+        let mut committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for letter in letters {
+            *committed.entry(letter.operator.clone()).or_default() += 1;
+        }
     }
 
     /// From now on commits nothing: letters are kept for [`held_back`](Self::held_back).
@@ -130,6 +170,7 @@ impl DeadLetterOffice {
         failpoint!("dead_letters::before_commit");
         place.commit(&identity, &Rdd::<str>::in_memory(vec![lines], executor))?;
         failpoint!("dead_letters::after_commit");
+        self.count(letters);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -93,7 +93,8 @@ impl<T: ?Sized + Element> DStream<T> {
         let policy: Arc<PolicyCell> = Arc::default();
         let (parent, at) = (Arc::clone(self.node()), Arc::clone(&policy));
         let parts = self.child(kind, caller);
-        let dropped = std::sync::OnceLock::new();
+        let dropped: Arc<OnceLock<Arc<Misfits>>> = Arc::default();
+        let counted = Arc::clone(&dropped);
         let node = StreamNode::register_with(self.registry(), parts, move |core, _, time| {
             let Some(rdd) = parent.get_or_compute(time)? else {
                 return Ok(None);
@@ -107,7 +108,7 @@ impl<T: ?Sized + Element> DStream<T> {
         });
         self.registry()
             .dead_letters
-            .add_operator(node.core().id, policy);
+            .add_operator(node.core().id, policy, counted);
         DStream::from_node(node)
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tidemill_checkpoint::{CheckpointStore, Draft, SeriesChanges};
 use tidemill_storage::failpoint;
+use tidemill_wal::LatencyHistogram;
 
 use super::savepoint::Savepoint;
 use super::{Boundary, CheckpointInfo, CheckpointStatus, Engine};
@@ -19,6 +20,7 @@ use crate::clock::wall_clock;
 use crate::error::Error;
 use crate::rdd::{BoxError, TaskError, contained};
 use crate::recovery::{BLOCK_LOG, DRIVER_LOG, History, Metadata};
+use crate::scheduler::DELAY_BOUNDS;
 use crate::state::{PendingChanges, STATE_FORMAT};
 use crate::time::Time;
 
@@ -43,6 +45,8 @@ struct Status {
     interval: Duration,
     shown: CheckpointStatus,
     history: VecDeque<CheckpointInfo>,
+    /// How long this driver's took from the cut until they were durable.
+    durations: LatencyHistogram,
     /// Who waits for the next cut.
     requests: Vec<Request>,
     last_cut: Time,
@@ -104,6 +108,7 @@ impl Checkpointer {
                 interval,
                 shown,
                 history: VecDeque::new(),
+                durations: LatencyHistogram::new(&DELAY_BOUNDS),
                 requests: Vec::new(),
                 last_cut: Time::default(),
                 not_before: None,
@@ -207,6 +212,11 @@ impl Checkpointer {
         self.status().history.iter().rev().cloned().collect()
     }
 
+    /// How long this driver's checkpoints took from the cut until they were durable.
+    pub(crate) fn durations(&self) -> LatencyHistogram {
+        self.status().durations.clone()
+    }
+
     fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,6 +254,7 @@ impl Checkpointer {
                 let duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let summary = tidemill_checkpoint::Summary::from(&written.manifest);
                 let info = CheckpointInfo::of(&summary, duration);
+                status.durations.record(Duration::from_millis(duration));
                 status.shown.newest = Some(info.clone());
                 status.shown.verified = true;
                 status.shown.written += 1;

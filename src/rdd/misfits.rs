@@ -30,6 +30,16 @@ impl Misfits {
         }
     }
 
+    /// Who leaves them out.
+    pub(crate) fn operator(&self) -> &OperatorUid {
+        &self.operator
+    }
+
+    /// How many were left out.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// A record is left out.
     pub(crate) fn add<R: Display>(&self, error: &str, record: impl FnOnce() -> R) {
         let so_far = self.count.fetch_add(1, Ordering::Relaxed) + 1;
@@ -68,7 +78,7 @@ mod tests {
     fn all_are_counted_though_few_are_told() {
         let misfits = Misfits::new(OperatorUid::new("counts.map"));
         (0..1000).for_each(|n| misfits.add("no integer", || n));
-        assert_eq!(misfits.count.load(Ordering::Relaxed), 1000);
+        assert_eq!(misfits.count(), 1000);
         let told = *misfits.told.lock().unwrap();
         misfits.add("no integer", || "ä".repeat(1000));
         assert_eq!(*misfits.told.lock().unwrap(), told);

@@ -299,6 +299,8 @@ pub(crate) trait Close: Send + Sync {
     fn close<'a>(&'a self, reason: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
     fn records(&self) -> u64;
     fn rate_limit(&self) -> Option<f64>;
+    /// Since when it holds a record that nobody waits for and that isn't durable yet.
+    fn at_risk_since(&self) -> Option<Time>;
     /// How its records are written.
     fn encoding(&self) -> Encoding;
     /// Takes in dead letters, once it is durable that they are put back.
@@ -323,6 +325,10 @@ impl<T: ?Sized + Record> Close for BlockGenerator<T> {
 
     fn rate_limit(&self) -> Option<f64> {
         BlockGenerator::rate_limit(self)
+    }
+
+    fn at_risk_since(&self) -> Option<Time> {
+        BlockGenerator::at_risk_since(self)
     }
 
     fn encoding(&self) -> Encoding {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::BatchInfo;
+use super::delays::DelayHistograms;
 use crate::time::Time;
 
 /// How many completed batches are kept unless a program says otherwise, as Spark does.
@@ -36,6 +37,7 @@ struct Batches {
     total_records: u64,
     first: Option<Time>,
     last_failure: Option<(Time, String)>,
+    delays: DelayHistograms,
 }
 
 /// Sums over the batches of late.
@@ -78,6 +80,7 @@ impl Progress {
         batches.failures.remove(&info.batch_time);
         batches.total_completed += 1;
         batches.total_records += info.num_records;
+        batches.delays.record(&info);
         batches.completed.push_back(info);
         self.forget_oldest(&mut batches);
     }
@@ -207,6 +210,18 @@ impl Progress {
     /// ```
     pub fn failing(&self) -> BTreeMap<Time, String> {
         self.batches().failures.clone()
+    }
+
+    /// The delays of the batches completed since the start.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let delays = context.progress().delays();
+    /// assert_eq!(delays.total.count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delays(&self) -> DelayHistograms {
+        self.batches().delays.clone()
     }
 
     /// Sums; `interval_ms` is the batch interval.

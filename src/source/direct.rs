@@ -14,6 +14,20 @@ pub struct Planned {
     pub records: Option<u64>,
 }
 
+/// What a direct source knows of and hasn't planned yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// Records, where they are known.
+    pub records: Option<u64>,
+    /// Bytes, where they are known.
+    pub bytes: Option<u64>,
+    /// Files, where it reads files.
+    pub files: Option<u64>,
+    /// Since when the oldest of it has been there.
+    pub oldest: Option<Time>,
+}
+
 /// Names what each batch reads, and reads it, as often as asked.
 ///
 /// The engine calls [`plan`](Self::plan) once a batch, logs the answer with the batch's allocation, and
@@ -86,6 +100,11 @@ pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
     /// When the position can't be understood.
     fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
 
+    /// What it knew of and left for later when it last planned; for metrics. By default nothing is known.
+    fn waiting(&self) -> Waiting {
+        Waiting::default()
+    }
+
     /// No later batch of this run reads the batches up to and with the one at `through` again. After a
     /// restart they may be read again all the same.
     fn released(&self, _through: Time) {}
@@ -110,6 +129,7 @@ pub(crate) trait AnyDirectSource: Send + Sync {
     fn position(&self) -> ByteBuf;
     fn restore(&self, position: &[u8]) -> Result<(), BoxError>;
     fn released(&self, through: Time);
+    fn waiting(&self) -> Waiting;
     fn describe(&self) -> String;
     fn is_replayable(&self) -> bool;
 }
@@ -146,6 +166,9 @@ impl<T: ?Sized + Element, S: DirectSource<T>> AnyDirectSource for Erased<T, S> {
     }
     fn released(&self, through: Time) {
         self.0.released(through);
+    }
+    fn waiting(&self) -> Waiting {
+        self.0.waiting()
     }
     fn describe(&self) -> String {
         self.0.describe()

@@ -16,7 +16,7 @@ mod socket;
 #[cfg(test)]
 mod testing;
 
-pub use direct::{DirectSource, Planned};
+pub use direct::{DirectSource, Planned, Waiting};
 pub use files::{FileSource, FileSourceOptions, Glob, Remember};
 pub use http::{HttpSource, Ingest, IngestError, ingest_router};
 pub use queue::{QueueHandle, QueueSource};

@@ -122,6 +122,14 @@ impl Cold {
         self.is_empty
     }
 
+    /// Bytes of the scratch file, as far as it can tell.
+    pub(super) fn bytes(&self) -> u64 {
+        match self.is_empty {
+            true => 0,
+            false => self.scratch.len().unwrap_or_default(),
+        }
+    }
+
     fn read<R>(&self, work: impl FnOnce(Option<&Reader>) -> Result<R, Fault>) -> Result<R, Stop> {
         if self.is_empty {
             return self.settled(work(None));

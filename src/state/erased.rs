@@ -30,6 +30,13 @@ impl<K: StateKey, S: StateValue, M: Mark> AnyState for KeyedState<K, S, M> {
         self.keys() * size_of::<Held<K, S, M>>() as u64
     }
 
+    fn spilled_bytes(&self) -> u64 {
+        (0..self.partition_count())
+            .filter_map(|partition| self.read(partition))
+            .map(|partition| partition.spilled_bytes())
+            .sum()
+    }
+
     fn merge(&self, time: Time, executor: &Executor) -> Result<(), JobError> {
         self.merge_staged(time, executor)
     }

@@ -93,6 +93,10 @@ pub(crate) trait AnyState: Send + Sync {
     fn keys(&self) -> u64;
     /// Bytes held by keys and values, without what they point to.
     fn bytes(&self) -> u64;
+    /// Bytes of the scratch files of what has no room in memory.
+    fn spilled_bytes(&self) -> u64 {
+        0
+    }
     /// Makes what the batch at `time` staged part of the state.
     fn merge(&self, time: Time, executor: &Executor) -> Result<(), JobError>;
     /// Takes what is to go into the next checkpoint.

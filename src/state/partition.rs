@@ -235,6 +235,13 @@ impl<K: StateKey, S: StateValue, M: Mark> PartitionState<K, S, M> {
         Ok(())
     }
 
+    /// Bytes of the scratch file, once there is anything in it.
+    pub(super) fn spilled_bytes(&self) -> u64 {
+        self.spilled
+            .as_ref()
+            .map_or(0, |spilled| spilled.cold.bytes())
+    }
+
     /// Writes shelves to the disk until the rest has room in memory.
     pub(super) fn make_room(&mut self) -> Result<(), Stop> {
         let Some(spilled) = &mut self.spilled else {

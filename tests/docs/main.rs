@@ -86,7 +86,9 @@ documents! {
     formats: "docs/formats.md";
     library: "docs/library.md";
     limits: "docs/limits.md";
+    metrics: "docs/metrics.md";
     object_stores: "docs/object-stores.md";
+    operations: "docs/operations.md";
     performance: "docs/performance.md";
     pipelines: "docs/pipelines.md";
     sinks: "docs/sinks.md";

@@ -31,28 +31,54 @@ pub struct WalStatus {
 }
 
 /// A histogram of durations with fixed buckets.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LatencyHistogram {
-    counts: [u64; Self::BOUNDS_MICROS.len()],
+    bounds: &'static [u64],
+    counts: Vec<u64>,
     count: u64,
     sum_micros: u64,
 }
 
+impl Default for LatencyHistogram {
+    /// One for syncs.
+    fn default() -> Self {
+        Self::new(&Self::BOUNDS_MICROS)
+    }
+}
+
 impl LatencyHistogram {
-    /// The buckets' upper bounds (inclusive), in microseconds; what is above the last is only in
-    /// [`count`](Self::count).
+    /// The buckets for syncs.
     pub const BOUNDS_MICROS: [u64; 14] = [
         50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000,
         1_000_000, 5_000_000,
     ];
 
-    pub(crate) fn record(&mut self, duration: Duration) {
+    /// An empty one; `bounds` are the buckets' upper bounds (inclusive), in microseconds, ascending. What is above
+    /// the last is only in [`count`](Self::count).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill_wal::LatencyHistogram;
+    ///
+    /// let mut histogram = LatencyHistogram::new(&[1_000, 1_000_000]);
+    /// histogram.record(Duration::from_millis(30));
+    /// assert_eq!(histogram.buckets().collect::<Vec<_>>(), [(1_000, 0), (1_000_000, 1)]);
+    /// ```
+    pub fn new(bounds: &'static [u64]) -> Self {
+        Self {
+            bounds,
+            counts: vec![0; bounds.len()],
+            count: 0,
+            sum_micros: 0,
+        }
+    }
+
+    /// Counts a duration.
+    pub fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.count += 1;
         self.sum_micros = self.sum_micros.saturating_add(micros);
-        let bucket = Self::BOUNDS_MICROS
-            .iter()
-            .position(|bound| micros <= *bound);
+        let bucket = self.bounds.iter().position(|bound| micros <= *bound);
         if let Some(count) = bucket.and_then(|bucket| self.counts.get_mut(bucket)) {
             *count += 1;
         }
@@ -61,10 +87,8 @@ impl LatencyHistogram {
     /// Each bucket's upper bound in microseconds, and how many durations fell into it (and into no
     /// lower one).
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        Self::BOUNDS_MICROS
-            .iter()
-            .copied()
-            .zip(self.counts.iter().copied())
+        let bounds = self.bounds.iter().copied();
+        bounds.zip(self.counts.iter().copied())
     }
 
     /// How many durations there were.

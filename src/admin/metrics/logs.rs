@@ -64,11 +64,6 @@ pub(super) fn logs(text: &mut Exposition, logs: &[LogStatus]) {
     let help = "How long writing and syncing a group of entries took.";
     let mut family = text.family("tidemill_wal_sync_duration_seconds", Kind::Histogram, help);
     for log in logs {
-        let latency = &log.status.sync_latency;
-        let buckets = latency
-            .buckets()
-            .map(|(micros, count)| (micros as f64 / 1e6, count));
-        let sum = latency.sum_micros() as f64 / 1e6;
-        family.histogram(&[("log", log.name)], buckets, latency.count(), sum);
+        family.histogram(&[("log", log.name)], &log.status.sync_latency);
     }
 }

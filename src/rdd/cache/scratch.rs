@@ -6,9 +6,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tidemill_storage::{FileLock, Holder};
 
@@ -20,6 +19,8 @@ pub(super) struct Scratch {
     root: PathBuf,
     own: Mutex<Option<Own>>,
     next: AtomicU64,
+    /// Bytes of the files there are.
+    bytes: Arc<AtomicU64>,
 }
 
 struct Own {
@@ -33,7 +34,13 @@ impl Scratch {
             root,
             own: Mutex::new(None),
             next: AtomicU64::new(0),
+            bytes: Arc::default(),
         }
+    }
+
+    /// Bytes of the files there are.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Removes what processes that died have left.
@@ -58,8 +65,15 @@ impl Scratch {
     /// Writes a file.
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<ScratchFile> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let file = ScratchFile(self.folder()?.join(format!("{number}.part")));
-        fs::write(&file.0, bytes)?;
+        let length = bytes.len() as u64;
+        let path = self.folder()?.join(format!("{number}.part"));
+        self.bytes.fetch_add(length, Ordering::Relaxed);
+        let file = ScratchFile {
+            path,
+            length,
+            all: Arc::clone(&self.bytes),
+        };
+        fs::write(&file.path, bytes)?;
         Ok(file)
     }
 
@@ -106,16 +120,22 @@ fn holder() -> Holder {
 }
 
 /// A file that is removed with this.
-pub(super) struct ScratchFile(PathBuf);
+pub(super) struct ScratchFile {
+    path: PathBuf,
+    length: u64,
+    /// Bytes of all files of its folder.
+    all: Arc<AtomicU64>,
+}
 
 impl ScratchFile {
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.path);
+        self.all.fetch_sub(self.length, Ordering::Relaxed);
     }
 }

@@ -90,9 +90,14 @@ impl CacheStore {
             .folder()
     }
 
+    /// Bytes of kept partitions' files, copies included.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        let folders = self.scratch.get().into_iter().flatten().flatten();
+        folders.map(Scratch::bytes).sum()
+    }
+
     /// Bytes of partitions in memory.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.memory().bytes
     }
 

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use tidemill_storage::ObjectEntry;
 
+use crate::source::Waiting;
+use crate::time::Time;
+
 /// What file sinks put into a folder that is whole.
 pub(super) const SUCCESS: &str = "_SUCCESS";
 
@@ -81,6 +84,17 @@ impl ListedFile {
 fn born_ns(metadata: &Metadata) -> Option<i64> {
     let since = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_nanos()).ok()
+}
+
+/// What files add up to that are left for later.
+pub(super) fn waiting(left: &[ListedFile]) -> Waiting {
+    let oldest = left.iter().map(|file| file.changed_ns).min();
+    Waiting {
+        records: None,
+        bytes: Some(left.iter().map(|file| file.length).sum()),
+        files: Some(left.len() as u64),
+        oldest: oldest.map(|ns| Time::from_millis(u64::try_from(ns / 1_000_000).unwrap_or(0))),
+    }
 }
 
 /// Hidden files and those that a writer marks as unfinished.

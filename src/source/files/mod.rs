@@ -38,7 +38,7 @@ pub(crate) use objects::object_file;
 pub use options::{FileSourceOptions, Remember};
 
 use super::codec::{decode, encode, encode_position};
-use super::{DirectSource, Planned};
+use super::{DirectSource, Planned, Waiting};
 use crate::rdd::{BoxError, Element, Executor, Rdd};
 use crate::time::Time;
 use folder::Folder;
@@ -60,6 +60,7 @@ pub struct FileSource<T: ?Sized + Element = str> {
     folder: Result<Folder, String>,
     options: FileSourceOptions,
     seen: Mutex<Seen>,
+    waiting: Mutex<Waiting>,
     read: Read<T>,
 }
 
@@ -146,6 +147,7 @@ impl<T: ?Sized + Element> FileSource<T> {
             path,
             options,
             seen: Mutex::default(),
+            waiting: Mutex::default(),
             read,
         }
     }
@@ -170,6 +172,10 @@ impl<T: ?Sized + Element> FileSource<T> {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn folder(&self) -> Result<&Folder, BoxError> {
@@ -238,9 +244,9 @@ impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
             let changed = |file: &ListedFile| (!by_name).then_some(file.changed_ns);
             (changed(a), &a.name).cmp(&(changed(b), &b.name))
         });
-        if let Some(most) = self.options.max_files_per_batch {
-            files.truncate(most.max(1));
-        }
+        let most = self.options.max_files_per_batch.unwrap_or(usize::MAX);
+        let left = files.split_off(files.len().min(most.max(1)));
+        *self.waiting() = listing::waiting(&left);
         if files.is_empty() {
             return Ok(None);
         }
@@ -266,6 +272,10 @@ impl<T: ?Sized + Element> DirectSource<T> for FileSource<T> {
     fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
         *self.seen() = decode("a file source's position", position)?;
         Ok(())
+    }
+
+    fn waiting(&self) -> Waiting {
+        *Self::waiting(self)
     }
 
     fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<T>, BoxError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +81,27 @@ pub enum IngestError {
 }
 
 impl IngestError {
+    /// What it is, in a word; the words are labels of a metric and don't change.
+    ///
+    /// ```
+    /// use tidemill::source::IngestError;
+    ///
+    /// let busy = IngestError::Busy { retry_after: std::time::Duration::from_secs(1) };
+    /// assert_eq!(busy.reason(), "busy");
+    /// ```
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownSource { .. } => "unknown_source",
+            Self::NotUtf8 { .. } => "not_utf8",
+            Self::Busy { .. } => "busy",
+            Self::NoRoom { .. } => "no_room",
+            Self::Closed { .. } => "closed",
+            Self::BadRecord { .. } => "bad_record",
+            Self::TooLarge { .. } => "too_large",
+            Self::Incomplete { .. } => "incomplete",
+        }
+    }
+
     /// When to try again, where that may help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -104,6 +126,8 @@ pub struct Ingest(Arc<Hub>);
 #[derive(Default)]
 struct Hub {
     sources: Mutex<BTreeMap<Arc<str>, Entry>>,
+    /// Posts to sources that there aren't.
+    strays: AtomicU64,
     servers: TaskTracker,
 }
 
@@ -111,6 +135,8 @@ struct Entry {
     max_body: usize,
     address: Option<SocketAddr>,
     state: State,
+    /// Posts refused, by the reason.
+    refused: BTreeMap<&'static str, u64>,
 }
 
 enum State {
@@ -191,6 +217,44 @@ impl Ingest {
         closed.map(|(name, _)| name.as_ref().to_owned()).collect()
     }
 
+    /// Posts refused since the start: by source, and by [`IngestError::reason`].
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let lines = context.http_stream("visits", None);
+    /// # lines.print();
+    /// assert!(context.ingest().refusals()["visits"].is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn refusals(&self) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
+        let sources = self.lock();
+        let refused = sources.iter();
+        refused
+            .map(|(name, entry)| (name.as_ref().to_owned(), entry.refused.clone()))
+            .collect()
+    }
+
+    /// Posts since the start to sources that there aren't.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// assert_eq!(context.ingest().strays(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn strays(&self) -> u64 {
+        self.0.strays.load(Ordering::Relaxed)
+    }
+
+    /// Counts a post that was refused.
+    pub(super) fn refused(&self, source: &str, error: &IngestError) {
+        match self.lock().get_mut(source) {
+            Some(entry) => *entry.refused.entry(error.reason()).or_default() += 1,
+            None => {
+                self.0.strays.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Where a source with an address of its own listens, once it does.
     ///
     /// ```
@@ -227,6 +291,7 @@ impl Ingest {
             max_body,
             address: None,
             state: State::Waiting,
+            refused: BTreeMap::new(),
         };
         self.lock().insert(Arc::clone(name), entry);
     }

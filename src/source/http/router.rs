@@ -47,15 +47,25 @@ async fn take(
     Path(source): Path<String>,
     request: Request,
 ) -> Result<Json<Taken>, IngestError> {
-    if let Some(only) = shared.only.as_ref().filter(|only| ***only != source) {
+    let ingest = shared.ingest.clone();
+    let taken = take_in(shared, &source, request).await;
+    taken.inspect_err(|error| ingest.refused(&source, error))
+}
+
+async fn take_in(
+    shared: Shared,
+    source: &str,
+    request: Request,
+) -> Result<Json<Taken>, IngestError> {
+    if let Some(only) = shared.only.as_ref().filter(|only| ***only != *source) {
         return Err(IngestError::UnknownSource {
-            name: source,
+            name: source.to_owned(),
             nearest: Some(only.as_ref().to_owned()),
         });
     }
-    let limit = shared.ingest.max_body(&source)?.min(shared.max_body);
+    let limit = shared.ingest.max_body(source)?.min(shared.max_body);
     let body = read(request, limit).await?;
-    let records = shared.ingest.ingest(&source, &body).await?;
+    let records = shared.ingest.ingest(source, &body).await?;
     Ok(Json(Taken { records }))
 }
 

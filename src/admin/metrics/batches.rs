@@ -1,0 +1,100 @@
+//! What becomes of batches.
+
+use super::exposition::{Exposition, Kind};
+use super::seconds;
+use crate::StreamingContext;
+use crate::time::millis;
+
+pub(super) fn batches(text: &mut Exposition, context: &StreamingContext) {
+    let (progress, interval) = (context.progress(), millis(context.batch_interval()));
+    let sums = progress.statistics(interval);
+    text.gauge(
+        "tidemill_batch_interval_seconds",
+        "Time between batches.",
+        seconds(interval),
+    );
+    text.counter(
+        "tidemill_batches_completed_total",
+        "Batches completed since the start.",
+        sums.total_completed_batches,
+    );
+    text.counter(
+        "tidemill_records_received_total",
+        "Records of batches that were cut since the start.",
+        sums.received_records,
+    );
+    text.counter(
+        "tidemill_records_processed_total",
+        "Records of batches completed since the start.",
+        sums.processed_records,
+    );
+    text.gauge(
+        "tidemill_batches_pending",
+        "Batches that aren't complete.",
+        sums.active_batches,
+    );
+    let help = "Batches that failed as often as they may and are tried on.";
+    text.gauge("tidemill_batches_failing", help, progress.failing().len());
+    if let (Some(now), Some(next)) = (context.now(), context.next_batch()) {
+        let due = millis(now.since(next)) / interval.max(1);
+        let help = "Batches that are overdue: being made up for after a time without.";
+        text.gauge("tidemill_batches_behind", help, due);
+    }
+    if let Some(beats) = context.heartbeats() {
+        let help = "Rounds of the job generator: it stands still when the engine does.";
+        text.counter("tidemill_job_generator_rounds_total", help, beats);
+    }
+    let delays = progress.delays();
+    for (name, help, delays) in [
+        (
+            "tidemill_batch_scheduling_delay_seconds",
+            "From a batch's submission to its first job.",
+            &delays.scheduling,
+        ),
+        (
+            "tidemill_batch_processing_delay_seconds",
+            "From a batch's first job to its last commit.",
+            &delays.processing,
+        ),
+        (
+            "tidemill_batch_total_delay_seconds",
+            "From a batch's submission to its last commit.",
+            &delays.total,
+        ),
+    ] {
+        let mut family = text.family(name, Kind::Histogram, help);
+        family.histogram(&[], delays);
+    }
+    let Some(last) = progress.last_completed() else {
+        return;
+    };
+    let since_epoch = seconds(last.batch_time.as_millis());
+    let help = "The last completed batch's time, in seconds since the Unix epoch.";
+    text.gauge("tidemill_last_batch_time_seconds", help, since_epoch);
+    text.gauge(
+        "tidemill_last_batch_records",
+        "Records of the last completed batch.",
+        last.num_records,
+    );
+    for (name, help, delay) in [
+        (
+            "tidemill_last_batch_scheduling_delay_seconds",
+            "From the last completed batch's submission to its first job.",
+            last.scheduling_delay(),
+        ),
+        (
+            "tidemill_last_batch_processing_delay_seconds",
+            "From the last completed batch's first job to its last commit.",
+            last.processing_delay(),
+        ),
+        (
+            "tidemill_last_batch_total_delay_seconds",
+            "From the last completed batch's submission to its last commit.",
+            last.total_delay(),
+        ),
+    ] {
+        if let Some(delay) = delay {
+            text.gauge(name, help, seconds(delay));
+        }
+    }
+}
