@@ -217,7 +217,7 @@ impl Daemon {
         }
         result?;
         let unfinished = self.context.progress().active().len();
-        let processed = checkpoint.map_or_else(Instant::now, |since| since);
+        let processed = checkpoint.unwrap_or_else(Instant::now);
         if gracefully && (unfinished > 0 || processed - started >= limits.timeout) {
             return Err(CliError::Failed(format!(
                 "the graceful stop took longer than stop.timeout; {unfinished} batches and what was \
