@@ -129,6 +129,7 @@ pub mod failpoints;
 #[doc(hidden)]
 pub mod formats;
 pub mod graph;
+pub mod guarantee;
 mod messagepack;
 mod object_file;
 pub mod pipeline;
@@ -149,8 +150,8 @@ pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
     AccumulatorInfo, BatchInput, Builder, ContextState, DurableAfter, InputBlock, LogStatus,
-    Rehearsal, RequeuedBatch, SourceInfo, SourceLag, StartMode, StateSize, Step, StepInfo,
-    StreamingContext, Tuning,
+    Rehearsal, RequeuedBatch, SourceLag, StartMode, StateSize, Step, StepInfo, StreamingContext,
+    Tuning,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{
@@ -159,6 +160,7 @@ pub use engine::{
 pub use error::{Error, ErrorKind, Result};
 pub use failpoints::FAILPOINTS;
 pub use recovery::{Change, Difference, OperatorPlan, StatePlan, UpgradePlan};
+pub use source::SourceInfo;
 pub use time::Time;
 pub use uid::OperatorUid;
 

@@ -4,7 +4,7 @@
 
 mod cli_support;
 
-use cli_support::{Place, eventually};
+use cli_support::{Daemon, Place, eventually};
 use serde_json::Value;
 
 const STREAMING: &str = "/api/v1/applications/wordcount/streaming";
@@ -55,6 +55,25 @@ fn the_api_tells_what_the_pipeline_does() {
     let graph = get("/api/v1/graph");
     assert_eq!(graph["operators"][0]["uid"], "lines");
     assert_eq!(graph["outputs"][1]["guarantee"], "idempotent");
+    let paths = graph["paths"].as_array().unwrap();
+    let told: Vec<[&Value; 4]> = paths
+        .iter()
+        .map(|path| ["source", "sink", "guarantee", "limitedBy"].map(|name| &path[name]))
+        .collect();
+    let at_least = ["lines", "screen", "at-least-once", "screen"].map(Value::from);
+    let exactly = ["lines", "files", "exactly-once"].map(Value::from);
+    assert_eq!(told[0], at_least.each_ref());
+    assert_eq!(
+        (&told[1][..3], told[1][3]),
+        (&exactly.each_ref()[..], &Value::Null)
+    );
+    assert!(paths[0]["why"][0].as_str().unwrap().contains("`screen`"));
+    assert_eq!(
+        graph["lossWindows"],
+        serde_json::json!([
+            {"source": "lines", "acknowledged": "after-sync", "notDurable": 0, "atRisk": 0}
+        ])
+    );
     let wal = get("/api/v1/wal");
     assert_eq!(wal["logs"][0]["name"], "driver");
     assert_eq!(wal["logs"][1]["appends"], 1);
@@ -74,6 +93,38 @@ fn the_api_tells_what_the_pipeline_does() {
             .unwrap()
             .is_empty()
     );
+    daemon.stop();
+}
+
+/// A source that is told early, or never, loses what a crash finds in memory: that is told beforehand.
+#[test]
+fn the_loss_window_is_told_and_shuts_when_the_batch_is_complete() {
+    let place = Place::new();
+    let mut command = place.command(&["run", "p.toml", "--set", "wal.receiver=false"]);
+    // The batch that holds the records waits for ever.
+    command.env("FAILPOINTS", "sink::before_commit=pause");
+    let daemon = Daemon::spawn(command);
+    daemon.feed("to be\nor not\n");
+    let graph = daemon.get("/api/v1/graph").json();
+    assert_eq!(
+        graph["lossWindows"],
+        serde_json::json!([
+            {"source": "lines", "acknowledged": "in-memory", "notDurable": 2, "atRisk": 2}
+        ])
+    );
+    assert_eq!(graph["paths"][1]["guarantee"], "at-most-once");
+    assert_eq!(graph["paths"][1]["limitedBy"], "lines");
+    drop(daemon);
+
+    let place = Place::new();
+    let daemon = place.start(&["--set", "wal.receiver=false"]);
+    daemon.feed("to be\n");
+    eventually("the batch is complete", || {
+        let graph = daemon.get("/api/v1/graph").json();
+        (graph["lossWindows"][0]["atRisk"] == 0).then_some(())
+    });
+    let statistics = daemon.get(&format!("{STREAMING}/statistics")).json();
+    assert_eq!(statistics["numProcessedRecords"], 1);
     daemon.stop();
 }
 

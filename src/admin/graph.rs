@@ -8,13 +8,19 @@ use serde::Serialize;
 
 use super::Admin;
 use crate::graph::{OperatorDescriptor, OutputDescriptor};
+use crate::guarantee::{LossWindow, PathGuarantee};
 use crate::sink::Guarantee;
 use crate::{AccumulatorInfo, OperatorUid};
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Graph {
     operators: Vec<Operator>,
     outputs: Vec<Output>,
+    /// What holds from each source to each sink that it reaches.
+    paths: Vec<PathGuarantee>,
+    /// What a crash could lose of each source.
+    loss_windows: Vec<LossWindow>,
     /// What the batches that took effect have added up to.
     accumulators: Vec<AccumulatorInfo>,
 }
@@ -29,6 +35,9 @@ struct Operator {
     slide: u64,
     looks_back: u64,
     is_input: bool,
+    /// Records of an input in the newest completed batch, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Held>,
 }
@@ -62,7 +71,10 @@ pub(super) async fn graph(State(shared): Admin) -> Json<Graph> {
         })
         .collect();
     let guarantees: BTreeMap<_, _> = shared.context.guarantees().into_iter().collect();
+    let newest = shared.context.progress().last_completed();
+    let records = |uid: &OperatorUid| newest.as_ref()?.stream_records.get(uid).copied();
     let operator = |operator: OperatorDescriptor| Operator {
+        records: records(&operator.uid),
         state: sizes.get(&operator.uid).copied(),
         uid: operator.uid,
         kind: operator.kind,
@@ -80,6 +92,8 @@ pub(super) async fn graph(State(shared): Admin) -> Json<Graph> {
     Json(Graph {
         operators: descriptor.operators.into_iter().map(operator).collect(),
         outputs: descriptor.outputs.into_iter().map(output).collect(),
+        paths: shared.context.paths(),
+        loss_windows: shared.context.loss_windows(),
         accumulators: shared.context.accumulators(),
     })
 }

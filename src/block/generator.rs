@@ -128,6 +128,8 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
     capacity: mpsc::WeakSender<CutBlock>,
     records: AtomicU64,
     at_risk: AtRisk,
+    /// Those of them that the tracker knows.
+    tracked: AtomicU64,
     of: PhantomData<fn(&T)>,
 }
 
@@ -164,6 +166,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
             queue: tokio::sync::Mutex::new(Some(sender)),
             records: AtomicU64::new(0),
             at_risk: AtRisk::default(),
+            tracked: AtomicU64::new(0),
             of: PhantomData,
         });
         let pusher = push_all(Arc::clone(&generator), receiver, intake, on_fatal);
@@ -180,6 +183,13 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         // A block that is cut in between is in one of the two.
         let current = self.current().taken_since;
         self.at_risk.oldest().or(current)
+    }
+
+    /// Records stored that the tracker doesn't know yet: without a log for them, only memory does.
+    pub(crate) fn on_the_way(&self) -> u64 {
+        // What is tracked was stored before.
+        let tracked = self.tracked.load(Ordering::Acquire);
+        self.records().saturating_sub(tracked)
     }
 
     /// Records a second that it takes in at most, for now.
@@ -487,7 +497,7 @@ async fn push_all<T: ?Sized + Record>(
             let added = stored.map(|info| (info.clone(), add(&generator, &intake, info)));
             async move {
                 let result = match added {
-                    Ok((_, added)) => added.await,
+                    Ok((info, added)) => added.await.map(|()| info.records),
                     Err(error) => Err(error.into()),
                 };
                 (block, result)
@@ -497,8 +507,9 @@ async fn push_all<T: ?Sized + Record>(
     let mut added = std::pin::pin!(added);
     while let Some((OnItsWay { number, waiters }, result)) = added.next().await {
         match result {
-            Ok(()) => {
+            Ok(records) => {
                 generator.at_risk.landed(number);
+                generator.tracked.fetch_add(records, Ordering::Release);
                 answer(waiters, &Ok(()));
             }
             Err(error) => {

@@ -8,8 +8,9 @@ use tidemill_config::{Pipeline, StoreUrl, format_duration};
 use super::args::CheckArgs;
 use super::error::{CliError, Result};
 use super::output::Output;
-use super::{explain, guarantee, load, upgrade};
+use super::{explain, load, upgrade};
 use crate::graph::{GraphDescriptor, OperatorDescriptor};
+use crate::guarantee::PathGuarantee;
 use crate::{OperatorUid, StreamingContext};
 
 /// Validates and shows a pipeline, or holds it against a checkpoint. Writes nothing.
@@ -46,7 +47,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<()> {
     head(&mut out, &loaded)?;
     explain::overlays(&mut out, &loaded)?;
     tree(&mut out, &context, &loaded)?;
-    paths(&mut out, &context, &loaded)?;
+    paths(&mut out, &context)?;
     out.line(format!("{} is right", loaded.file))?;
     out.finish()
 }
@@ -158,9 +159,9 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn paths(out: &mut Output, context: &StreamingContext, loaded: &Pipeline) -> Result<()> {
-    let paths = guarantee::paths(context, loaded);
-    let name = |path: &guarantee::PathGuarantee| format!("{} → {}", path.source, path.output);
+fn paths(out: &mut Output, context: &StreamingContext) -> Result<()> {
+    let paths = context.paths();
+    let name = |path: &PathGuarantee| format!("{} → {}", path.source, path.sink);
     let width = paths
         .iter()
         .map(|path| name(path).chars().count())
@@ -168,8 +169,8 @@ fn paths(out: &mut Output, context: &StreamingContext, loaded: &Pipeline) -> Res
         .unwrap_or_default();
     for path in &paths {
         out.line(format!("{:width$}  {}", name(path), path.guarantee))?;
-        for link in &path.weakest_links {
-            out.line(format!("    limited by {link}"))?;
+        for why in &path.why {
+            out.line(format!("    limited by {why}"))?;
         }
     }
     out.line("")

@@ -12,7 +12,6 @@ mod dead_letters;
 mod error;
 mod explain;
 mod fsck;
-mod guarantee;
 mod held;
 mod load;
 mod location;

@@ -31,6 +31,8 @@ pub(super) struct Inputs {
 /// A declared receiver.
 pub(super) struct ReceiverInput {
     pub(super) node: Arc<dyn AnyNode>,
+    /// Whether its source is told what is durable.
+    pub(super) is_reliable: bool,
     status: Arc<Mutex<ReceiverStatus>>,
     start: Option<Start>,
     running: Option<CloseReceiver>,
@@ -81,9 +83,11 @@ impl ReceiverInput {
             last_error_time: None,
             last_error_message: None,
         };
+        let is_reliable = receiver.is_reliable();
         let start: Start = Box::new(move |input, with| input.run(receiver, &limits, with));
         Self {
             node,
+            is_reliable,
             status: Arc::new(Mutex::new(status)),
             start: Some(start),
             running: None,
@@ -108,6 +112,12 @@ impl ReceiverInput {
     /// Since when it holds a record that nobody waits for and that isn't durable yet.
     pub(super) fn at_risk_since(&self) -> Option<Time> {
         self.running.as_ref()?.at_risk_since()
+    }
+
+    /// Records that it stored and that haven't got to the tracker.
+    pub(super) fn on_the_way(&self) -> u64 {
+        let running = self.running.as_ref();
+        running.map_or(0, |running| running.on_the_way())
     }
 
     /// Where its records are held back, with its uid; once it runs.

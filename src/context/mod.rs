@@ -8,6 +8,7 @@ mod attach;
 mod batch_inputs;
 mod builder;
 mod examine;
+mod guarantees;
 mod inputs;
 mod lag;
 mod locations;
@@ -38,7 +39,7 @@ pub use lag::{DurableAfter, SourceLag};
 pub use rehearse::Rehearsal;
 pub use requeue::RequeuedBatch;
 pub use shared::AccumulatorInfo;
-pub use status::{LogStatus, SourceInfo, StateSize};
+pub use status::{LogStatus, StateSize};
 pub use steps::{Step, StepInfo};
 pub use tuning::Tuning;
 

@@ -16,6 +16,7 @@ use crate::graph::{GraphDescriptor, validate};
 use crate::receiver::ReceiverStatus;
 use crate::scheduler::Progress;
 use crate::sink::Guarantee;
+use crate::source::{Acknowledged, SourceInfo};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -26,22 +27,6 @@ pub struct LogStatus {
     pub name: &'static str,
     /// Its figures.
     pub status: WalStatus,
-}
-
-/// An input of the program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SourceInfo {
-    /// Counts the program's inputs, from 0, in the order of their declaration.
-    pub stream_id: usize,
-    /// The operator.
-    pub uid: OperatorUid,
-    /// Where it reads from.
-    pub location: String,
-    /// Whether it takes data in as it comes (a receiver), rather than naming what each batch reads.
-    pub is_receiver: bool,
-    /// Whether what it took in can be read again after a restart.
-    pub is_replayable: bool,
 }
 
 /// A state's size.
@@ -216,6 +201,10 @@ impl StreamingContext {
                 location: input.source.describe(),
                 is_receiver: false,
                 is_replayable: input.source.is_replayable(),
+                acknowledged: match input.source.is_replayable() {
+                    true => Acknowledged::Replayable,
+                    false => Acknowledged::Never,
+                },
             }
         };
         let engine = self.engine();
@@ -228,6 +217,7 @@ impl StreamingContext {
                 location: status.location,
                 is_receiver: true,
                 is_replayable: has_log,
+                acknowledged: self.acknowledged(receiver.is_reliable),
             }
         });
         let running = engine.iter().flat_map(|engine| engine.direct.iter());

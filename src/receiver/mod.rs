@@ -55,6 +55,13 @@ pub trait Receiver: Send + 'static {
         async {}
     }
 
+    /// Whether it tells its source what is durable, and only then, and the source gives again what it wasn't told
+    /// of: Spark's reliable receiver, which [`Store::store_reliably`] is for. Where it is, nothing is lost in a
+    /// crash, as `check` and `/api/v1/graph` then say.
+    fn is_reliable(&self) -> bool {
+        false
+    }
+
     /// The first and the longest wait before it is started again after a failure; waits double.
     fn back_off(&self) -> (Duration, Duration) {
         (Duration::from_millis(500), Duration::from_secs(30))

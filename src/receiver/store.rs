@@ -298,6 +298,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) trait Close: Send + Sync {
     fn close<'a>(&'a self, reason: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
     fn records(&self) -> u64;
+    fn on_the_way(&self) -> u64;
     fn rate_limit(&self) -> Option<f64>;
     /// Since when it holds a record that nobody waits for and that isn't durable yet.
     fn at_risk_since(&self) -> Option<Time>;
@@ -321,6 +322,10 @@ impl<T: ?Sized + Record> Close for BlockGenerator<T> {
 
     fn records(&self) -> u64 {
         BlockGenerator::records(self)
+    }
+
+    fn on_the_way(&self) -> u64 {
+        BlockGenerator::on_the_way(self)
     }
 
     fn rate_limit(&self) -> Option<f64> {

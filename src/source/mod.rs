@@ -8,6 +8,7 @@ mod codec;
 mod direct;
 mod files;
 mod http;
+mod info;
 #[cfg(test)]
 mod pacing_tests;
 mod queue;
@@ -19,6 +20,7 @@ mod testing;
 pub use direct::{DirectSource, Planned, Waiting};
 pub use files::{FileSource, FileSourceOptions, Glob, Remember};
 pub use http::{HttpSource, Ingest, IngestError, ingest_router};
+pub use info::{Acknowledged, SourceInfo};
 pub use queue::{QueueHandle, QueueSource};
 pub use rate::{RateOptions, RateSource};
 pub use socket::{Converter, Lines, SocketOptions, SocketReceiver};

@@ -82,6 +82,10 @@ impl Receiver for HttpSource {
         Ok(())
     }
 
+    fn is_reliable(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         match self.listen {
             Some(address) => format!("lines posted to http://{address}/ingest/{}", self.name),
