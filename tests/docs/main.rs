@@ -74,6 +74,7 @@ documents! {
     contributing: "CONTRIBUTING.md";
     service: "ops/README.md";
     guide: "docs/README.md";
+    api: "docs/api.md";
     architecture: "docs/architecture.md";
     comparison: "docs/comparison.md";
     concepts: "docs/concepts.md";
