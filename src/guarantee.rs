@@ -212,11 +212,11 @@ mod tests {
     use crate::graph::OperatorDescriptor;
 
     fn facts(acknowledged: Acknowledged, is_logged: bool, in_memory: Option<Limit>) -> Facts {
-        let uid = OperatorUid::new;
+        let uid = |name: &str| OperatorUid::new(name);
         let operator = |name: &str, parents: &[&str]| OperatorDescriptor {
             uid: uid(name),
             kind: "map".to_owned(),
-            parents: parents.iter().map(|parent| uid(*parent)).collect(),
+            parents: parents.iter().map(|parent| uid(parent)).collect(),
             slide_ms: 1000,
             looks_back_ms: 0,
             window_ms: 0,
