@@ -288,8 +288,11 @@ fn the_rate_outlives_the_process_and_goes_before_the_initial_one() {
             .cloned()
             .collect();
         assert_eq!(posts.collect::<BTreeSet<_>>(), acknowledged);
-        let different: BTreeSet<&String> = written.iter().collect();
-        assert_eq!(different.len(), written.len(), "no line twice");
+        // Where it didn't stop gracefully, a batch that no checkpoint calls complete is run and written again.
+        if gracefully {
+            let different: BTreeSet<&String> = written.iter().collect();
+            assert_eq!(different.len(), written.len(), "no line twice");
+        }
     }
 }
 

@@ -93,6 +93,7 @@ documents! {
     performance: "docs/performance.md";
     pipelines: "docs/pipelines.md";
     sinks: "docs/sinks.md";
+    streaming_page: "docs/streaming-page.md";
     testing: "docs/testing.md";
     upgrades: "docs/upgrades.md";
 }

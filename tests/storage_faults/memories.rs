@@ -179,7 +179,14 @@ fn all_that_is_remembered_survives_what_a_disk_and_its_power_do() {
         for output in ["totals", "over", "subtracted", "combined", "window"] {
             let batches = history.batches(output);
             let slide = if output == "combined" { 2 } else { 1 };
-            assert_eq!(batches.len(), seconds.len() / slide, "{what}: {output}");
+            let times: Vec<u64> = batches.keys().copied().collect();
+            let step = slide as u64;
+            assert!(
+                times.windows(2).all(|pair| pair[0] + step == pair[1])
+                    && (seconds.len() / slide..=seconds.len().div_ceil(slide))
+                        .contains(&times.len()),
+                "{what}: {output} at {times:?} of {seconds:?}"
+            );
             for (second, found) in batches {
                 let meant = expected.of(output, second);
                 assert_eq!(parsed(&found), meant, "{what}: {output} at {second}");
