@@ -341,7 +341,7 @@ impl Builder {
         /// # Ok::<(), tidemill::Error>(())
         /// ```
         stop_receivers(stop_receivers: Duration);
-        /// Of how many completed batches the figures are kept for pages and queries [1,000], as
+        /// Of how many completed batches the figures are kept for pages and queries (1,000), as
         /// `spark.streaming.ui.retainedBatches` does. Each checkpoint holds them, as far as they fit in
         /// 64 KiB (a batch takes some twenty bytes), so unlike Spark's they are still there after a
         /// restart.
