@@ -46,7 +46,7 @@ pub(super) fn plan(
             None => plans.push(OperatorPlan {
                 change: Change::Refuse,
                 notes: vec![message],
-                ..bare(&uid, "input", Change::Refuse)
+                ..OperatorPlan::bare(&uid, "input", Change::Refuse)
             }),
         }
     }
@@ -59,22 +59,15 @@ pub(super) fn plan(
     }
     for operator in &program.graph.operators {
         if renamed.graph.operator(&operator.uid).is_none() {
-            plans.push(bare(&operator.uid, &operator.kind, Change::New));
+            plans.push(OperatorPlan::bare(
+                &operator.uid,
+                &operator.kind,
+                Change::New,
+            ));
         }
     }
     plans.extend(outputs(program, &renamed, &old_names));
     (plans, refusals)
-}
-
-pub(super) fn bare(uid: &OperatorUid, kind: &str, change: Change) -> OperatorPlan {
-    OperatorPlan {
-        uid: uid.clone(),
-        renamed_from: None,
-        kind: kind.to_owned(),
-        change,
-        state: None,
-        notes: Vec::new(),
-    }
 }
 
 fn is_input(program: &Program<'_>, uid: &OperatorUid) -> bool {
@@ -138,8 +131,8 @@ fn outputs(
             .iter()
             .any(|new| new.uid == output.uid);
         let mut plan = match kept {
-            true => bare(&output.uid, &output.kind, Change::Keep),
-            false => bare(&output.uid, &output.kind, Change::Drop),
+            true => OperatorPlan::bare(&output.uid, &output.kind, Change::Keep),
+            false => OperatorPlan::bare(&output.uid, &output.kind, Change::Drop),
         };
         if !kept && unfinished > 0 {
             plan.notes.push(format!(
@@ -160,7 +153,7 @@ fn outputs(
     }
     for output in &program.graph.outputs {
         if held.graph.outputs.iter().all(|old| old.uid != output.uid) {
-            plans.push(bare(&output.uid, &output.kind, Change::New));
+            plans.push(OperatorPlan::bare(&output.uid, &output.kind, Change::New));
         }
     }
     plans

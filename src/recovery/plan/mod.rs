@@ -98,6 +98,20 @@ pub struct OperatorPlan {
     pub notes: Vec<String>,
 }
 
+impl OperatorPlan {
+    /// What becomes of an operator of which nothing else is to be said.
+    fn bare(uid: &OperatorUid, kind: &str, change: Change) -> Self {
+        Self {
+            uid: uid.clone(),
+            renamed_from: None,
+            kind: kind.to_owned(),
+            change,
+            state: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// What a restart would keep, migrate, drop or refuse of a checkpoint; see
 /// [`StreamingContext::upgrade_plan`](crate::StreamingContext::upgrade_plan).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,6 +1,5 @@
 //! What becomes of an operator that a checkpoint knows, and of its state.
 
-use super::make::bare;
 use super::window::reshaped;
 use super::{Change, HeldState, OperatorPlan, Program, StateOffer, StatePlan};
 use crate::graph::{OperatorDescriptor, StateDescriptor};
@@ -20,7 +19,7 @@ pub(super) fn of_held(
     let uid = &operator.uid;
     let wanted = program.graph.operator(uid);
     let offer = program.states.get(uid);
-    let mut plan = bare(uid, &operator.kind, Change::Keep);
+    let mut plan = OperatorPlan::bare(uid, &operator.kind, Change::Keep);
     let Some(state) = &operator.state else {
         plan.change = match wanted {
             Some(_) => Change::Keep,
