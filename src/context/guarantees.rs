@@ -24,7 +24,7 @@ impl StreamingContext {
     /// context.http_stream("visits", None).print();
     /// let path = &context.paths()[0];
     /// assert_eq!(path.guarantee, Level::AtLeastOnce);
-    /// assert_eq!(path.limited_by.as_deref(), Some("print"));
+    /// assert_eq!(path.limited_by.as_deref(), Some("visits.print"));
     /// # Ok::<(), tidemill::Error>(())
     /// ```
     pub fn paths(&self) -> Vec<PathGuarantee> {
