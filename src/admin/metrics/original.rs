@@ -36,13 +36,13 @@ struct Gauge {
 }
 
 /// Of the format of the JSON: that of the library that Spark uses.
-const VERSION: &str = "4.0.0";
+const METRICS_JSON_VERSION: &str = "4.0.0";
 
 pub(in super::super) async fn json(State(shared): Admin) -> Json<Registry> {
     let gauges = keyed(&shared);
     let gauges = gauges.map(|(key, value)| (key, Gauge { value }));
     Json(Registry {
-        version: VERSION,
+        version: METRICS_JSON_VERSION,
         gauges: gauges.collect(),
         counters: BTreeMap::new(),
         histograms: BTreeMap::new(),
