@@ -356,6 +356,7 @@ fn a_restart_has_the_window_without_its_batches() {
             feed.send(&clock, &["a", "b"]);
             run_to(&context, &clock, second);
         }
+        context.checkpoint_now(SECOND * 60).unwrap();
         context.stop(false).unwrap();
         drop((context, feed));
         // In other partitions, so that keys move.
@@ -368,6 +369,7 @@ fn a_restart_has_the_window_without_its_batches() {
                 pairs(&[("a", second - 100), ("b", 11)]),
                 "inverse: {inverse}"
             );
+            context.checkpoint_now(SECOND * 60).unwrap();
             context.stop(false).unwrap();
         }
     }

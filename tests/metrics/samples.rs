@@ -31,8 +31,8 @@ fn what_is_refused_left_out_or_waits_is_told_for_each_source() {
     let after = eventually("all is processed", || {
         let scrape = Scrape::of(&daemon);
         let is_done = scrape.value("tidemill_records_processed_total") == 20_003.0
-            && scrape.value("tidemill_source_lag_records{stream=\"lines\"}") == 0.0
-            && scrape.value("tidemill_source_lag_files{stream=\"folder\"}") == 0.0;
+            && scrape.get("tidemill_source_lag_records{stream=\"lines\"}") == Some(0.0)
+            && scrape.get("tidemill_source_lag_files{stream=\"folder\"}") == Some(0.0);
         is_done.then_some(scrape)
     });
     assert_eq!(after.value(&refused("busy")), 1.0);
@@ -81,7 +81,7 @@ fn files_that_wait_are_told_with_their_bytes_and_their_age() {
     }
     let waiting = eventually("files wait", || {
         let scrape = Scrape::of(&daemon);
-        let files = scrape.value("tidemill_source_lag_files{stream=\"folder\"}");
+        let files = scrape.get("tidemill_source_lag_files{stream=\"folder\"}")?;
         (files > 0.0).then_some((files, scrape))
     });
     let (files, scrape) = waiting;

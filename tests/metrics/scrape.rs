@@ -29,6 +29,11 @@ impl Scrape {
         *value.unwrap_or_else(|| panic!("{sample} isn't in {:#?}", self.0))
     }
 
+    /// A sample that may not be there yet.
+    pub fn get(&self, sample: &str) -> Option<f64> {
+        self.0.get(sample).copied()
+    }
+
     /// The names of all samples, without labels.
     pub fn names(&self) -> Vec<&str> {
         let names = self.0.keys();
