@@ -23,10 +23,13 @@ DENY_VERSION := 0.20.2
 # Object stores for tests. The newest azurite runs only on a newer node than Debian has.
 MOTO_VERSION := 5.2.5
 AZURITE_VERSION := 3.35.0
+# Asks the HTTP API what its description allows, and more (tests/openapi/fuzz.rs).
+SCHEMATHESIS_VERSION := 4.32.5
 PROMTOOL := $(TOOLS)/promtool/usr/bin/promtool
 SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
+SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
 
-.PHONY: help tools servers browser promtool screenshots test torture fuzz lint deny advisories bench run
+.PHONY: help tools servers browser promtool schemathesis screenshots test torture fuzz lint deny advisories bench run
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
@@ -108,12 +111,20 @@ $(PROMTOOL):
 	    rm prometheus_*.deb; \
 	fi
 
+schemathesis: $(SCHEMATHESIS)
+
+$(SCHEMATHESIS): | servers
+	rm -rf $(TOOLS)/schemathesis $(TOOLS)/schemathesis-*
+	python3 -m venv $(TOOLS)/schemathesis
+	$(TOOLS)/schemathesis/bin/pip install -q --disable-pip-version-check schemathesis==$(SCHEMATHESIS_VERSION)
+	touch $@
+
 # The pictures of the guide, by the real daemon in a real browser.
 screenshots: browser
 	$(CARGO) test --features $(FEATURES) --test page -- --ignored pictures
 
 # Documentation examples first, so that the output ends with the summary of the tests.
-test: tools servers browser promtool
+test: tools servers browser promtool schemathesis
 	$(CARGO) test --doc $(WHOLE)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \
@@ -122,7 +133,7 @@ test: tools servers browser promtool
 	fi
 
 # The long form of the fault matrix: hours on a slow machine.
-torture: tools servers
+torture: tools servers schemathesis
 	CARGO=$(CARGO) FEATURES=$(FEATURES) tests/torture.sh
 
 # Each target runs so many cases from a new seed; what breaks a rule is kept in tests/fuzz/corpus/.

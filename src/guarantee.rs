@@ -18,7 +18,7 @@ use crate::uid::OperatorUid;
 pub use crate::source::Acknowledged;
 
 /// What a path guarantees, from the strongest to the weakest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Level {
@@ -47,7 +47,7 @@ impl fmt::Display for Level {
 }
 
 /// The loss window of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LossWindow {
     /// The source.
@@ -78,7 +78,7 @@ impl LossWindow {
 }
 
 /// A path and what it guarantees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PathGuarantee {
     /// Where records come from.

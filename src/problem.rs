@@ -16,7 +16,7 @@ pub(crate) struct Problem {
     header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Body<'a> {
     r#type: &'a str,
     title: &'a str,
@@ -54,6 +54,11 @@ impl Problem {
             "the pipeline isn't active; see /readyz for why",
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// What its JSON looks like.
+    pub(crate) fn schema(schemas: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        <Body<'_> as schemars::JsonSchema>::json_schema(schemas)
     }
 
     pub(crate) fn with_reasons(mut self, reasons: Vec<String>) -> Self {

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 /// An operator's stable identity. Derived from its place in the graph (`lines.flat_map.count_by_value`)
 /// or set by hand with [`DStream::uid`](crate::DStream::uid); state, unfinished batches and output
 /// commits are attached by it, so a program may change around an operator that keeps its uid.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
+#[schemars(description = "An operator's stable identity.")]
 pub struct OperatorUid(Arc<str>);
 
 impl OperatorUid {

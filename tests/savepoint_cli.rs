@@ -90,7 +90,7 @@ fn a_daemon_killed_while_it_makes_or_goes_back_to_a_savepoint_loses_nothing() {
         assert!(stdout(&created).contains("savepoint `v1`"));
         let again = place.run(&create);
         assert!(
-            stderr(&again).contains("there is a savepoint `v1` already"),
+            stderr(&again).contains("the savepoint `v1` at "),
             "{}",
             stderr(&again)
         );

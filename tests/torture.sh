@@ -7,11 +7,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${TIDEMILL_TORTURE:-long} in
-long) amounts='10000 all all 40 20000 3000 all release' ;;
-short) amounts='60 6 2 4 200 100 sample dev' ;;
+long) amounts='10000 all all 40 20000 3000 all release 300' ;;
+short) amounts='60 6 2 4 200 100 sample dev 20' ;;
 *) echo "TIDEMILL_TORTURE is long or short, not $TIDEMILL_TORTURE" >&2; exit 2 ;;
 esac
-read -r kills points bucket_points moves cases cuts operations profile <<<"$amounts"
+read -r kills points bucket_points moves cases cuts operations profile requests <<<"$amounts"
 export TIDEMILL_TORTURE_KILLS=${TIDEMILL_TORTURE_KILLS:-$kills} # at random moments, of all pipelines together
 points=${TIDEMILL_TORTURE_POINTS:-$points}                      # failpoints on sled and files, drawn if fewer
 bucket_points=${TIDEMILL_TORTURE_BUCKET_POINTS:-$bucket_points} # the same in a bucket
@@ -20,6 +20,7 @@ cases=${TIDEMILL_CASES:-$cases}                                 # histories of e
 cuts=${TIDEMILL_TORTURE_CUTS:-$cuts}                            # cuts of the process that sled writes in
 operations=${TIDEMILL_TORTURE_OPERATIONS:-$operations}          # of a disk, and bytes of files: all, or sample
 profile=${TIDEMILL_TORTURE_PROFILE:-$profile}                   # the daemon's: release, or dev
+requests=${TIDEMILL_API_EXAMPLES:-$requests}                    # made up for each operation of the HTTP API
 
 cargo=${CARGO:-cargo}
 features=${FEATURES:-full,failpoints}
@@ -69,6 +70,9 @@ suite 'engine' 'each operation of a disk fails' '' env TIDEMILL_CASES="$operatio
     "$cargo" test -p tidemill --features "$features" --test storage_faults -- --nocapture whatever_operation
 suite 'engine' 'each byte of logs and checkpoints is damaged' '' env TIDEMILL_CASES="$operations" \
     "$cargo" test -p tidemill --features "$features" --test damage -- --nocapture any
+
+suite 'HTTP API' 'requests made up from its description' "$requests" env TIDEMILL_API_EXAMPLES="$requests" \
+    "$cargo" test -p tidemill --features "$features" --test openapi -- --nocapture whatever
 
 suite 'all' 'summary' '' ledger torture_summary
 exit "$failed"

@@ -25,7 +25,7 @@ static USER: LazyLock<String> = LazyLock::new(|| {
     named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 });
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(super) struct Application {
     id: String,
     name: String,
@@ -33,7 +33,7 @@ pub(super) struct Application {
 }
 
 /// This run of it.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Attempt {
     start_time: Time,

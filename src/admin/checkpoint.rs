@@ -20,8 +20,9 @@ use crate::{CheckpointInfo, CheckpointStatus};
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The status with the newest checkpoint's figures beside it, where scripts look for them.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Checkpoints")]
 pub(super) struct Status {
     id: Option<u64>,
     time: Option<Time>,
@@ -92,7 +93,7 @@ pub(super) async fn forget(
     Ok(Json(Forgotten { forgotten }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(super) struct Forgotten {
     forgotten: String,
 }

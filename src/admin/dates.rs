@@ -24,6 +24,11 @@ const DATES: &[&str] = &[
     "processingEndTime",
 ];
 
+/// Whether a field is a date, which may be asked for as text.
+pub(super) fn is_date(field: &str) -> bool {
+    DATES.contains(&field)
+}
+
 /// What Spark writes for an end that hasn't been.
 const BEFORE_THE_EPOCH: &str = "1969-12-31T23:59:59.999GMT";
 
@@ -68,7 +73,7 @@ fn write_dates(value: &mut Value) {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
                 match value.as_i64() {
-                    Some(ms) if DATES.contains(&name.as_str()) => *value = text(ms).into(),
+                    Some(ms) if is_date(name) => *value = text(ms).into(),
                     _ => write_dates(value),
                 }
             }

@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::problem::Problem;
 use crate::time::Time;
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Requeued")]
 pub(super) struct Answer {
     batches: Vec<RequeuedBatch>,
 }

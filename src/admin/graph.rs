@@ -12,7 +12,7 @@ use crate::guarantee::{LossWindow, PathGuarantee};
 use crate::sink::Guarantee;
 use crate::{AccumulatorInfo, OperatorUid};
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Graph {
     operators: Vec<Operator>,
@@ -26,7 +26,7 @@ pub(super) struct Graph {
 }
 
 /// Lengths are milliseconds.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Operator {
     uid: OperatorUid,
@@ -42,13 +42,13 @@ struct Operator {
     state: Option<Held>,
 }
 
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, Clone, Copy, schemars::JsonSchema)]
 struct Held {
     keys: u64,
     bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Output {
     uid: OperatorUid,
     kind: String,

@@ -9,7 +9,7 @@ use super::Admin;
 use crate::ContextState;
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(super) struct Health {
     status: &'static str,
     state: ContextState,

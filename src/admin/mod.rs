@@ -16,9 +16,11 @@ mod guard;
 mod health;
 mod metrics;
 mod no_such;
+mod openapi;
 mod page;
 mod query;
 mod reload;
+mod routes;
 mod stop;
 mod streaming;
 mod token;
@@ -29,10 +31,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
-use axum::middleware;
-use axum::routing::{get, post};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +43,6 @@ pub use token::{Token, TokenError, TokenSlot};
 use crate::StreamingContext;
 use crate::clock::wall_clock;
 use crate::error::Error;
-use crate::source::ingest_router;
 use crate::time::Time;
 
 /// The most that a post to `/ingest` may hold, in bytes; a source may take less.
@@ -127,7 +125,7 @@ impl AdminServer {
         });
         context.add_streaming_listener(events::listener(Arc::downgrade(&shared)))?;
         runtime.spawn(events::watch(Arc::clone(&shared)));
-        let serve = axum::serve(listener, router(shared))
+        let serve = axum::serve(listener, routes::router(shared))
             .with_graceful_shutdown(end.clone().cancelled_owned());
         let server = runtime.spawn(serve.into_future());
         Ok(Self {
@@ -151,42 +149,4 @@ impl AdminServer {
         }
         drop(self.context);
     }
-}
-
-fn router(shared: Arc<Shared>) -> Router {
-    let applications = Router::new()
-        .route("/api/v1/applications", get(applications::all))
-        .route("/api/v1/applications/{app}", get(applications::one))
-        .nest("/api/v1/applications/{app}/streaming", streaming::routes())
-        .layer(middleware::from_fn(dates::as_asked));
-    let api = Router::new()
-        .route("/", get(page::index))
-        .route("/page/{*path}", get(page::file))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .route("/metrics/json", get(metrics::original::json))
-        .route("/metrics/prometheus", get(metrics::original::prometheus))
-        .merge(applications)
-        .route(
-            "/api/v1/checkpoint",
-            get(checkpoint::status).post(checkpoint::create),
-        )
-        .route("/api/v1/checkpoint/forget", post(checkpoint::forget))
-        .route("/api/v1/checkpoint/history", get(checkpoint::history))
-        .route("/api/v1/wal", get(wal::status))
-        .route("/api/v1/graph", get(graph::graph))
-        .route("/api/v1/events", get(events::events))
-        .route("/api/v1/reload", post(reload::reload))
-        .route("/api/v1/stop", post(stop::stop))
-        .route("/api/v1/dead-letters/requeue", post(dead_letters::requeue))
-        .layer(middleware::from_fn(guard::bounded))
-        .with_state(Arc::clone(&shared));
-    api.merge(ingest_router(
-        shared.context.ingest().clone(),
-        MAX_INGEST_BODY,
-    ))
-    .fallback(no_such::no_such_path)
-    .method_not_allowed_fallback(no_such::no_such_method)
-    .layer(middleware::from_fn_with_state(shared, guard::admitted))
 }

@@ -15,6 +15,9 @@ use crate::problem::Problem;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/// What its files are, besides the page itself.
+pub(super) const MEDIA: &[&str] = &["text/html", "text/css", "text/javascript"];
+
 /// A file of the page.
 struct File {
     path: &'static str,

@@ -26,7 +26,8 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> Result<Option<String
     Ok(value)
 }
 
-fn plain(text: &str) -> Result<String, Problem> {
+/// Text out of its percent form.
+pub(super) fn plain(text: &str) -> Result<String, Problem> {
     let wrong = || Problem::bad_request(format!("`{text}` isn't text in percent form"));
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -11,7 +11,7 @@ use super::Admin;
 use crate::problem::Problem;
 
 /// A setting that differs from the running one. Values are JSON where they can be, and TOML text else.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReloadedSetting {
     /// The dotted key.
@@ -28,7 +28,7 @@ pub struct ReloadedSetting {
 }
 
 /// What a reload changed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reloaded {
     /// The settings that are new; empty when nothing differed.

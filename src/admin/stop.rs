@@ -10,7 +10,7 @@ use super::query::parameter;
 use crate::problem::Problem;
 use crate::{ContextState, StepInfo};
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(super) struct Accepted {
     status: &'static str,
     graceful: bool,
@@ -20,7 +20,7 @@ pub(super) struct Accepted {
 }
 
 /// A step, also in words.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Told {
     #[serde(flatten)]
     step: StepInfo,

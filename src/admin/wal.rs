@@ -9,13 +9,13 @@ use super::Admin;
 use crate::SpaceStatus;
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(super) struct Logs {
     logs: Vec<Log>,
     space: Option<SpaceStatus>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Log {
     name: &'static str,

@@ -51,7 +51,7 @@ impl BackpressureSettings {
 }
 
 /// The rate that back-pressure holds an input to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StreamRate {

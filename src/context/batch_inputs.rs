@@ -10,7 +10,7 @@ use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// What a batch holds of one input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchInput {
     /// The input.
@@ -26,7 +26,7 @@ pub struct BatchInput {
 }
 
 /// A block of records that were received.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InputBlock {
     /// Its name: the epoch of the driver that cut it, and its number.

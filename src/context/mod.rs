@@ -56,7 +56,7 @@ use inputs::{Inputs, RunningReceiver};
 use settings::Settings;
 
 /// Whether a context runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum ContextState {

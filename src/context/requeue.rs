@@ -18,7 +18,7 @@ use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// What became of the letters of a batch that were to be put back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequeuedBatch {
     /// The batch.

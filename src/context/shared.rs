@@ -13,7 +13,7 @@ use crate::rdd::Data;
 use crate::uid::OperatorUid;
 
 /// An accumulator, as status shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccumulatorInfo {
     /// Its name.

@@ -546,10 +546,15 @@ impl StreamingContext {
             )));
         }
         let engine = self.engine();
-        if engine.is_some_and(|engine| engine.checkpointer.store().savepoint(name).is_ok()) {
-            return Err(Error::Setting(format!(
-                "there is a savepoint `{name}` already: forget it, or choose another name"
-            )));
+        if let Some(engine) = engine
+            && engine.checkpointer.store().savepoint(name).is_ok()
+        {
+            let taken = tidemill_checkpoint::Error::Savepoint {
+                location: engine.checkpointer.shown().location,
+                name: name.to_owned(),
+                why: "it is there already: forget it, or choose another name".to_owned(),
+            };
+            return Err(taken.into());
         }
         self.cut(Some(name.to_owned()), limit)
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::StreamingContext;
 
 /// What a start or a stop is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Step {
@@ -35,7 +35,7 @@ pub enum Step {
 }
 
 /// How far a step is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StepInfo {
@@ -48,6 +48,7 @@ pub struct StepInfo {
     pub total: Option<u64>,
     /// Milliseconds since it began.
     #[serde(rename = "elapsed", serialize_with = "in_millis")]
+    #[schemars(with = "u64")]
     pub elapsed: Duration,
     /// Milliseconds until it is given up, where there is a limit.
     #[serde(
@@ -55,6 +56,7 @@ pub struct StepInfo {
         serialize_with = "left_in_millis",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Option<u64>")]
     pub left: Option<Duration>,
 }
 

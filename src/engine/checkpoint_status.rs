@@ -8,7 +8,7 @@ use tidemill_checkpoint::Summary;
 use crate::time::Time;
 
 /// A checkpoint that is durable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointInfo {
     /// Its number.
@@ -46,7 +46,7 @@ impl CheckpointInfo {
 }
 
 /// How checkpoints are doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointStatus {
     /// Where they are.

@@ -6,7 +6,7 @@ use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// Whether a receiver runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum ReceiverState {

@@ -23,7 +23,7 @@ pub struct SourceInfo {
 }
 
 /// When a source may forget what it gave: the loss window that it declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Acknowledged {

@@ -28,3 +28,4 @@ pub use socket::{Converter, Lines, SocketOptions, SocketReceiver};
 pub(crate) use codec::VERSION as CODEC_VERSION;
 pub(crate) use direct::{AnyDirectSource, Erased};
 pub(crate) use files::object_file;
+pub(crate) use http::IngestAnswer;

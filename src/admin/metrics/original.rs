@@ -20,7 +20,7 @@ use crate::time::{Time, millis};
 
 /// The registry as Spark's servlet writes it. Of what is empty here Spark has the driver's own figures, such as
 /// the JVM's.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(in super::super) struct Registry {
     version: &'static str,
     gauges: BTreeMap<String, Gauge>,
@@ -30,7 +30,7 @@ pub(in super::super) struct Registry {
     timers: BTreeMap<String, Gauge>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Gauge {
     value: i64,
 }

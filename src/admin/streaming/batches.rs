@@ -16,8 +16,9 @@ use crate::scheduler::{BatchInfo, OutputOperationInfo};
 use crate::time::{Time, millis};
 
 /// How far a batch has come. `Failed`: as often as it may; it is tried on all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "BatchStatus")]
 enum Status {
     Queued,
     Processing,
@@ -25,7 +26,7 @@ enum Status {
     Failed,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct Batch {
     /// Its time: there is one batch at a time.
@@ -55,8 +56,9 @@ pub(in super::super) struct Batch {
     first_failure_reason: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "OutputOperation")]
 pub(in super::super) struct Operation {
     output_op_id: usize,
     name: String,

@@ -8,24 +8,64 @@ mod statistics;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
+use serde_json::json as schema;
 
 use super::Shared;
+use super::openapi::{Routes, json};
+use crate::BatchInput;
 use crate::problem::Problem;
 
 /// What is below `/api/v1/applications/{app}/streaming`.
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/statistics", get(statistics::statistics))
-        .route("/receivers", get(receivers::all))
-        .route("/receivers/{id}", get(receivers::one))
-        .route("/batches", get(batches::all))
-        .route("/batches/{time}", get(batches::one))
-        .route("/batches/{time}/inputs", get(inputs::inputs))
-        .route("/batches/{time}/operations", get(batches::operations))
-        .route("/batches/{time}/operations/{id}", get(batches::operation))
+pub(super) fn routes() -> Routes<Arc<Shared>> {
+    let status = schema!({
+        "type": "array", "items": {"enum": ["queued", "processing", "completed", "failed"]},
+    });
+    Routes::new()
+        .get(
+            "/api/v1/applications/{app}/streaming/statistics",
+            statistics::statistics,
+            json::<statistics::StreamingStatistics>("Sums over the batches of late."),
+        )
+        .get(
+            "/api/v1/applications/{app}/streaming/receivers",
+            receivers::all,
+            json::<Vec<receivers::ReceiverInfo>>("The inputs and how they are doing."),
+        )
+        .get(
+            "/api/v1/applications/{app}/streaming/receivers/{id}",
+            receivers::one,
+            json::<receivers::ReceiverInfo>("An input."),
+        )
+        .get(
+            "/api/v1/applications/{app}/streaming/batches",
+            batches::all,
+            json::<Vec<batches::Batch>>("The batches of late, newest first.").with(
+                "status",
+                "May be given several times.",
+                status,
+            ),
+        )
+        .get(
+            "/api/v1/applications/{app}/streaming/batches/{time}",
+            batches::one,
+            json::<batches::Batch>("A batch."),
+        )
+        .get(
+            "/api/v1/applications/{app}/streaming/batches/{time}/inputs",
+            inputs::inputs,
+            json::<Vec<BatchInput>>("What a batch is made of."),
+        )
+        .get(
+            "/api/v1/applications/{app}/streaming/batches/{time}/operations",
+            batches::operations,
+            json::<Vec<batches::Operation>>("A batch's output operations."),
+        )
+        .get(
+            "/api/v1/applications/{app}/streaming/batches/{time}/operations/{id}",
+            batches::operation,
+            json::<batches::Operation>("An output operation of a batch."),
+        )
 }
 
 /// A number in a path.

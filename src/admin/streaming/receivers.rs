@@ -20,7 +20,8 @@ use crate::time::{Time, millis};
 static HOST: LazyLock<String> =
     LazyLock::new(|| String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into());
 
-#[derive(Serialize)]
+/// An input. One without a receiver has nothing that follows from having one.
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct ReceiverInfo {
     stream_id: usize,
@@ -37,7 +38,7 @@ pub(in super::super) struct ReceiverInfo {
 }
 
 /// What an input without a receiver doesn't have.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Receiving {
     is_active: bool,

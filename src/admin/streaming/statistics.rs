@@ -10,7 +10,7 @@ use crate::problem::Problem;
 use crate::receiver::ReceiverState;
 use crate::time::{Time, millis};
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct StreamingStatistics {
     start_time: Time,

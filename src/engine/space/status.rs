@@ -6,7 +6,7 @@ use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// How much room there is, and whether sources are held back for want of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SpaceStatus {
     /// Whether sources are held back.
@@ -28,7 +28,7 @@ pub struct SpaceStatus {
 }
 
 /// The room on the disk of one folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskSpace {
     /// What lies there: `logs` or `checkpoint`.

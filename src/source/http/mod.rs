@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use hub::{Ingest, IngestError};
+pub(crate) use router::Taken as IngestAnswer;
 pub use router::ingest_router;
 
 use crate::rdd::BoxError;

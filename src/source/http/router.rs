@@ -21,8 +21,8 @@ struct Shared {
     only: Option<Arc<str>>,
 }
 
-#[derive(Serialize)]
-struct Taken {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct Taken {
     records: u64,
 }
 
