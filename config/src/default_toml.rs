@@ -162,6 +162,7 @@ mod tests {
                         &p.receiver,
                         &p.admin,
                         &p.backpressure,
+                        &p.catch_up,
                         &p.jobs,
                         &p.stop,
                         &p.log

@@ -77,7 +77,7 @@ pub use reference::reference;
 pub use secret::{Secret, redact};
 pub use setting::{Overridden, Setting};
 pub use settings::{
-    Admin, Backpressure, Checkpoint, DeadLetters, Jobs, Log, LogFormat, Memory, Pid, Receiver,
+    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, LogFormat, Memory, Pid, Receiver,
     State, Stop, Storage, Wal,
 };
 pub use sink::{Codec, Sink, SinkKind};

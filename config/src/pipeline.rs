@@ -16,7 +16,7 @@ use crate::stream::{Flow, Flows, Streams};
 use crate::tree::Table;
 use crate::value::table;
 use crate::{
-    Admin, Backpressure, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Layer, Layers,
+    Admin, Backpressure, CatchUp, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Layer, Layers,
     Location, Log, Memory, Name, Receiver, Setting, Sink, Source, State, Stop, Storage, Stream,
     Wal, Warning, setting, sink, source,
 };
@@ -51,6 +51,8 @@ pub struct Pipeline {
     pub backpressure: Backpressure,
     /// `[jobs]`.
     pub jobs: Jobs,
+    /// `[catch_up]`.
+    pub catch_up: CatchUp,
     /// `[dead_letters]`.
     pub dead_letters: DeadLetters,
     /// `[stop]`.
@@ -312,6 +314,7 @@ impl Draft {
             memory: self.settings.memory?,
             admin: self.settings.admin?,
             backpressure: self.settings.backpressure?,
+            catch_up: self.settings.catch_up?,
             jobs: self.settings.jobs?,
             dead_letters: self.settings.dead_letters?,
             stop: self.settings.stop?,

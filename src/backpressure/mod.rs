@@ -6,6 +6,10 @@
 //! records that a direct source may plan for a batch. The last rate is in each checkpoint, and holds after a
 //! restart until there is a new one.
 //!
+//! A batch may also be held to a number of records of each input, so that what waits after a time without batches
+//! doesn't come as one. Received blocks that wait are bounded by the rate, too: twice what it brings in an
+//! interval, so that a backlog is worked off beside what comes in.
+//!
 //! Invariant: a rate changes when records are taken in, never which, nor what is answered for them. Nothing
 //! waits here: a batch's end costs a few multiplications for each input.
 
@@ -13,6 +17,8 @@ mod controller;
 mod estimator;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +74,8 @@ pub(crate) struct Backpressure {
     initial_rate: Mutex<Option<f64>>,
     batch_interval: Duration,
     controllers: BTreeMap<OperatorUid, RateController>,
+    /// Records of an input that a batch takes at most; 0: any number.
+    batch_limit: AtomicU64,
 }
 
 impl Backpressure {
@@ -91,7 +99,14 @@ impl Backpressure {
             initial_rate: Mutex::new(settings.initial_rate),
             batch_interval,
             controllers,
+            batch_limit: AtomicU64::new(0),
         }
+    }
+
+    /// Lets a batch take no more records of an input from now on; `None`: any number.
+    pub(crate) fn limit_batches(&self, most: Option<u64>) {
+        self.batch_limit
+            .store(most.unwrap_or_default(), Ordering::Relaxed);
     }
 
     /// The bucket that a receiver's records go through; it limits nothing for as long as there is neither a
@@ -121,8 +136,25 @@ impl Backpressure {
 
     /// How many records a direct source may plan for a batch; `None`: as many as there are.
     pub(crate) fn most_records(&self, stream: &OperatorUid) -> Option<u64> {
+        self.at_most(self.records_in(stream, self.batch_interval))
+    }
+
+    /// How many records of received blocks a batch may take; `None`: all that wait.
+    pub(crate) fn most_received(&self, stream: &OperatorUid) -> Option<u64> {
+        // Twice, so that nothing waits in ordinary times: a burst is a second's worth.
+        let length = 2 * self.batch_interval.max(Duration::from_secs(1));
+        self.at_most(self.records_in(stream, length))
+    }
+
+    fn records_in(&self, stream: &OperatorUid, length: Duration) -> Option<u64> {
         let rate = self.rate_now(self.controllers.get(stream))?;
-        Some(((rate * self.batch_interval.as_secs_f64()) as u64).max(1))
+        Some(((rate * length.as_secs_f64()) as u64).max(1))
+    }
+
+    /// `records`, or the limit of a batch where that is less.
+    fn at_most(&self, records: Option<u64>) -> Option<u64> {
+        let limit = NonZeroU64::new(self.batch_limit.load(Ordering::Relaxed));
+        records.into_iter().chain(limit.map(NonZeroU64::get)).min()
     }
 
     /// A batch is complete: rates follow.

@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use proptest::prelude::*;
 
 use super::*;
@@ -168,6 +166,25 @@ fn a_direct_source_may_plan_an_intervals_worth_and_at_least_one_record() {
         let pressure = Backpressure::new(&on(Some(rate)), interval, [uid("a")], &BTreeMap::new());
         assert_eq!(pressure.most_records(&uid("a")), Some(most));
     }
+}
+
+#[test]
+fn a_batch_takes_no_more_than_it_may_with_or_without_back_pressure() {
+    let limit = Some(500);
+    let off = of(&BackpressureSettings::default(), &["a"], &[]);
+    assert_eq!(off.most_received(&uid("a")), None);
+    off.limit_batches(limit);
+    assert_eq!(off.most_received(&uid("a")), Some(500));
+    assert_eq!(off.most_records(&uid("a")), Some(500));
+    off.limit_batches(None);
+    assert_eq!(off.most_records(&uid("a")), None);
+
+    let on = of(&on(Some(300.0)), &["a"], &[]);
+    // Received blocks that wait are worked off beside what comes in.
+    assert_eq!(on.most_received(&uid("a")), Some(600));
+    on.limit_batches(limit);
+    assert_eq!(on.most_received(&uid("a")), Some(500));
+    assert_eq!(on.most_records(&uid("a")), Some(300));
 }
 
 /// Batches of a second over a processor with a constant cost for each record and each batch, fed as fast as

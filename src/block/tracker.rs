@@ -232,13 +232,15 @@ impl Tracker {
         Ok(appended)
     }
 
-    /// Makes all blocks that are in no batch the batch at `time`, with what direct sources plan for it. A
+    /// Makes the blocks that are in no batch the batch at `time`, with what direct sources plan for it: of each
+    /// stream as many as have `most` records, where it is told how many. A
     /// batch that is allocated already stays as it is. A block that was received after one that is still being
     /// added waits for it, so that a stream's blocks are in batches in the order in which they were received.
     pub(crate) fn allocate(
         &self,
         time: Time,
         plans: BTreeMap<OperatorUid, Vec<u8>>,
+        most: &dyn Fn(&OperatorUid) -> Option<u64>,
     ) -> Result<Allocation, TrackerError> {
         // Until an allocation is durable its blocks are still waiting, and mustn't be in a second one.
         let _alone = self
@@ -248,7 +250,7 @@ impl Tracker {
         if let Some(allocation) = self.allocation(time) {
             return Ok(allocation);
         }
-        let (allocation, append, sequence) = self.append_allocation(time, plans)?;
+        let (allocation, append, sequence) = self.append_allocation(time, plans, most)?;
         let result = append.wait();
         failpoint!("tracker::after_batch_allocation");
         let mut known = self.known();
@@ -260,17 +262,18 @@ impl Tracker {
         Ok(allocation)
     }
 
-    /// Logs an allocation of all that waits. Memory stays as it is until the entry is durable: a snapshot
+    /// Logs an allocation of what waits. Memory stays as it is until the entry is durable: a snapshot
     /// in between has the blocks waiting, and replay takes them from there.
     pub(super) fn append_allocation(
         &self,
         time: Time,
         plans: BTreeMap<OperatorUid, Vec<u8>>,
+        most: &dyn Fn(&OperatorUid) -> Option<u64>,
     ) -> Result<(Allocation, Append, u64), TrackerError> {
         let mut known = self.known();
         let ready = known.unallocated.iter().map(|(stream, blocks)| {
             let first_adding = known.adding.get(stream).and_then(BTreeSet::first);
-            let ready = waiting::before(blocks, first_adding.copied());
+            let ready = waiting::before(blocks, first_adding.copied(), most(stream));
             (stream.clone(), ready)
         });
         let blocks = ready.filter(|(_, blocks)| !blocks.is_empty()).collect();
@@ -354,6 +357,13 @@ impl Tracker {
             .unallocated
             .values()
             .any(|blocks| !blocks.is_empty())
+    }
+
+    /// Records of a stream's blocks that wait for a batch.
+    pub(crate) fn waiting_records(&self, stream: &OperatorUid) -> u64 {
+        let known = self.known();
+        let waiting = known.unallocated.get(stream).into_iter().flatten();
+        waiting.map(|block| block.records).sum()
     }
 
     /// What of each stream isn't processed yet, `open` being the batches that aren't complete.

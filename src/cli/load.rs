@@ -90,6 +90,12 @@ pub(super) fn context(
     if let Some(rate) = backpressure.initial_rate {
         builder = builder.backpressure_initial_rate(rate.get() as f64);
     }
+    if let Some(records) = pipeline.catch_up.max_records {
+        builder = builder.catch_up_max_records(records.get());
+    }
+    if let Some(speed) = pipeline.catch_up.max_speed {
+        builder = builder.catch_up_max_speed(speed);
+    }
     if let Some(name) = savepoint {
         builder = builder.from_savepoint(name);
     }
@@ -136,6 +142,8 @@ pub(super) fn tuning(context: &StreamingContext, pipeline: &Pipeline) -> Tuning 
     tuning.disk_reserve = pipeline.storage.reserve.bytes();
     tuning.backpressure_initial_rate = pipeline.backpressure.initial_rate.map(rate);
     tuning.backpressure_pid = pid(&pipeline.backpressure);
+    tuning.catch_up_max_records = pipeline.catch_up.max_records.map(Into::into);
+    tuning.catch_up_max_speed = pipeline.catch_up.max_speed;
     tuning.max_failures = pipeline.jobs.max_failures.get();
     tuning.retry_delay = pipeline.jobs.retry_delay;
     tuning.retry_delay_max = pipeline.jobs.retry_delay_max;

@@ -8,6 +8,7 @@ use super::args::{CreateArgs, ForgetArgs, StatusArgs, StopArgs};
 use super::client::Client;
 use super::error::{CliError, Result};
 use super::output::{self, Output};
+use crate::scheduler::CatchUp;
 use crate::time::Time;
 use crate::utc;
 
@@ -93,6 +94,11 @@ fn show(out: &mut Output, name: &str, all: &Value) -> Result<()> {
         count("/statistics/numActiveBatches"),
         count("/statistics/batchDuration"),
     ))?;
+    let behind = all.pointer("/statistics/catchUp").cloned();
+    if let Some(Ok(behind)) = behind.map(serde_json::from_value::<CatchUp>) {
+        let records = output::count(behind.records_left, "record");
+        out.line(format!("              {behind}; {records} wait"))?;
+    }
     let rate = all
         .pointer("/statistics/avgInputRate")
         .and_then(Value::as_f64);

@@ -62,9 +62,10 @@ impl StreamingContext {
         let backpressure = Backpressure::new(
             &settings.backpressure,
             settings.batch_interval,
-            inputs.chain(receivers),
+            inputs.chain(receivers.iter().cloned()),
             &metadata.rates,
         );
+        backpressure.limit_batches(settings.catch_up.max_records);
         let gate = Arc::new(Gate::new(Arc::clone(&clock)));
         let watching = (Arc::clone(&gate), Arc::clone(&clock));
         let reserve = Reserve(settings.reserve);
@@ -104,6 +105,7 @@ impl StreamingContext {
             clock,
             intake,
             direct,
+            receivers,
             backpressure,
             checkpointer,
             last_proof: LastProof::default(),

@@ -202,6 +202,32 @@ impl Builder {
         /// # Ok::<(), tidemill::Error>(())
         /// ```
         backpressure_pid(backpressure.pid: PidSettings);
+        /// Records of an input that a batch takes at most [any number]. What waits beyond is for later batches: so a
+        /// program that was down doesn't begin with one batch of all that has come meanwhile. Sources that don't
+        /// know how many records they read, as files, aren't held to it. Spark has it for Kafka only.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .catch_up_max_records(100_000)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
+        catch_up_max_records(catch_up.max_records: u64) = Some;
+        /// How many times as fast as they come missed batches are made up for at most; above 1 [as fast as they
+        /// are processed, a few ahead]. Spark makes up for all at once.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// // An hour is caught up with in seven minutes or more.
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .catch_up_max_speed(10.0)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
+        catch_up_max_speed(catch_up.max_speed: f64) = Some;
         /// How many records of a batch may become dead letters [10 000]. A batch with more fails: then it isn't
         /// the records that are wrong.
         ///
@@ -609,7 +635,8 @@ impl Builder {
         if settings.receiver.limits.max_rate.is_some_and(is_no_rate) {
             return refuse("receiver_max_rate must be a positive number of records a second");
         }
-        if let Some(mistake) = settings.backpressure.mistake() {
+        let mistake = settings.backpressure.mistake();
+        if let Some(mistake) = mistake.or_else(|| settings.catch_up.mistake()) {
             return refuse(&mistake);
         }
         let executor = Executor::new(settings.parallelism, settings.max_failures)

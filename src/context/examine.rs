@@ -89,7 +89,6 @@ impl StreamingContext {
         let locations = Locations::of(&settings)?;
         let is_rewound = found.savepoint.is_some();
         let mut since = found.since(&at, &renames)?;
-        let clock = clock_for(&settings, since.as_ref().or(Some(&metadata)));
         if plan.is_possible() {
             metadata.take_interval(settings.batch_interval);
             let newest = left_or_held(is_rewound, since.as_mut(), &mut metadata);
@@ -99,6 +98,7 @@ impl StreamingContext {
                 replay_entries(log.entries(), &place, newest, &renames)?;
             }
             if is_rewound {
+                let clock = clock_for(&settings, since.as_ref().unwrap_or(&metadata));
                 rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
             }
             if let Some(bytes) = settings.state_memory {
@@ -107,12 +107,12 @@ impl StreamingContext {
             self.read_state(&reader, &manifest, &metadata, &mut plan);
         }
         Ok(Some(Examined {
+            clock: clock_for(&settings, since.as_ref().unwrap_or(&metadata)),
             locations,
             reader,
             manifest,
             metadata,
             is_rewound,
-            clock,
             plan,
         }))
     }

@@ -23,6 +23,7 @@ mod status;
 mod steps;
 mod stop;
 mod streams;
+mod timing;
 mod tuning;
 mod upgrade;
 

@@ -65,8 +65,10 @@ impl StreamingContext {
         store.rename_series(&renames.of_series());
         let is_new = held.is_none();
         let mut since = found.since(&place, &renames)?;
-        let clock = clock_for(settings, since.as_ref().or(held.as_ref()));
-        let mut metadata = held.unwrap_or_else(|| first_metadata(settings, &graph, clock.now()));
+        let mut metadata = held.unwrap_or_else(|| {
+            let now = settings.clock.as_ref().map(|clock| clock.now());
+            first_metadata(settings, &graph, now.unwrap_or_else(wall_clock))
+        });
         self.prepare_for(&metadata);
         if let Some(memory) =
             locations.state_memory(settings, || registry.executor.cache().folder())?
@@ -117,7 +119,10 @@ impl StreamingContext {
             None => 0,
         };
         failpoint!("recovery::after_replay");
-        let known_end = since.as_ref().unwrap_or(&metadata).tracker.end_of_blocks();
+        let newest = since.as_ref().unwrap_or(&metadata);
+        let known_end = newest.tracker.end_of_blocks();
+        // Only now is the last batch known.
+        let clock = clock_for(settings, newest);
         if is_rewound {
             rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
         }
@@ -269,15 +274,15 @@ pub(super) struct Recovered {
 }
 
 /// The clock given, or the machine's; one that goes on from the last batch when the machine's is far
-/// behind it.
-pub(super) fn clock_for(settings: &Settings, held: Option<&Metadata>) -> Arc<dyn Clock> {
+/// behind it. `newest` is the checkpoint with the log behind it.
+pub(super) fn clock_for(settings: &Settings, newest: &Metadata) -> Arc<dyn Clock> {
     if let Some(clock) = &settings.clock {
         return Arc::clone(clock);
     }
     let now = wall_clock();
-    let last = held
-        .and_then(|held| held.tracker.last_allocated)
-        .unwrap_or_default();
+    // Slides count from the time of the first start, so no batch may come before that either.
+    let allocated = newest.tracker.last_allocated.unwrap_or_default();
+    let last = allocated.max(newest.complete_through);
     // A graceful stop cuts its last batch early: the clock may be up to an interval behind.
     if last > now.plus(settings.batch_interval * 2 + Duration::from_secs(1)) {
         tracing::warn!(

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::rdd::CacheOptions;
 use crate::receiver::ReceiverLimits;
 use crate::recovery::Permits;
-use crate::scheduler::{RETAINED_BATCHES, Retries};
+use crate::scheduler::{CatchUpSettings, RETAINED_BATCHES, Retries};
 
 /// A context's settings. Durations and sizes as their types say; defaults in brackets.
 #[derive(Debug, Clone)]
@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) segment_age: Duration,
     pub(crate) receiver: ReceiverSettings,
     pub(crate) backpressure: BackpressureSettings,
+    pub(crate) catch_up: CatchUpSettings,
     /// Where dead letters go.
     pub(crate) dead_letters: Option<String>,
     /// How many records of a batch may become dead letters.
@@ -92,6 +93,7 @@ impl Settings {
                 memory_bytes: 256 << 20,
             },
             backpressure: BackpressureSettings::default(),
+            catch_up: CatchUpSettings::default(),
             dead_letters: None,
             max_dead_letters: 10_000,
             concurrent_jobs: 1,

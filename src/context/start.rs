@@ -163,6 +163,7 @@ impl StreamingContext {
             first,
             settings.batch_interval,
             catchup(&engine),
+            settings.catch_up.max_speed,
             Arc::clone(&engine.clock),
             engine.clone(),
         );
@@ -194,12 +195,15 @@ impl StreamingContext {
     }
 }
 
-/// The first batch time: the one after the last, or the next tick of the clock.
+/// The first batch time: the one after the last, or the next tick of the clock, and never before the first start.
 pub(super) fn first_time(engine: &Engine, is_new: bool) -> Time {
     let interval = engine.identity.batch_interval;
     match engine.intake.tracker.last_allocated() {
         Some(last) if !is_new => last.next_multiple(interval),
-        _ => engine.clock.now().next_multiple(interval),
+        _ => {
+            let complete = engine.boundary().complete_through;
+            complete.max(engine.clock.now()).next_multiple(interval)
+        }
     }
 }
 

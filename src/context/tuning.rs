@@ -9,6 +9,7 @@ use super::{ContextState, StreamingContext};
 use crate::backpressure::{BackpressureSettings, PidSettings};
 use crate::engine::Reserve;
 use crate::error::{Error, Result};
+use crate::scheduler::CatchUpSettings;
 use crate::uid::OperatorUid;
 
 /// The settings of a context that can change while it runs; the [builder](super::Builder) says what each means.
@@ -28,6 +29,11 @@ pub struct Tuning {
     pub backpressure_initial_rate: Option<f64>,
     /// How rates are estimated.
     pub backpressure_pid: PidSettings,
+    /// Records of an input that a batch takes at most; `None`: any number.
+    pub catch_up_max_records: Option<u64>,
+    /// How many times as fast as they come missed batches are made up for at most; `None`: as fast as they are
+    /// processed.
+    pub catch_up_max_speed: Option<f64>,
     /// How often a task or a job is tried before its failure is reported.
     pub max_failures: usize,
     /// The wait after a job's first failure, doubled each time.
@@ -61,6 +67,8 @@ impl StreamingContext {
             max_rates,
             backpressure_initial_rate: settings.backpressure.initial_rate,
             backpressure_pid: settings.backpressure.pid.clone(),
+            catch_up_max_records: settings.catch_up.max_records,
+            catch_up_max_speed: settings.catch_up.max_speed,
             max_failures: settings.max_failures,
             retry_delay: settings.retry_delay,
             retry_delay_max: settings.retry_delay_max,
@@ -120,6 +128,7 @@ impl StreamingContext {
         settings.reserve = tuning.disk_reserve;
         settings.backpressure.initial_rate = tuning.backpressure_initial_rate;
         settings.backpressure.pid = tuning.backpressure_pid.clone();
+        settings.catch_up = tuning.catch_up();
         settings.max_failures = tuning.max_failures;
         settings.retry_delay = tuning.retry_delay;
         settings.retry_delay_max = tuning.retry_delay_max;
@@ -142,6 +151,10 @@ impl StreamingContext {
         engine
             .backpressure
             .tune(backpressure.initial_rate, &backpressure.pid);
+        engine
+            .backpressure
+            .limit_batches(settings.catch_up.max_records);
+        running.generator.set_max_speed(settings.catch_up.max_speed);
         running.scheduler.set_retries(settings.retries());
         engine
             .registry
@@ -159,6 +172,13 @@ impl StreamingContext {
 }
 
 impl Tuning {
+    fn catch_up(&self) -> CatchUpSettings {
+        CatchUpSettings {
+            max_records: self.catch_up_max_records,
+            max_speed: self.catch_up_max_speed,
+        }
+    }
+
     /// What is wrong with it, if anything.
     fn mistake(&self, is_receiver: impl Fn(&OperatorUid) -> bool) -> Option<String> {
         for (uid, max_rate) in &self.max_rates {
@@ -176,6 +196,8 @@ impl Tuning {
             initial_rate: self.backpressure_initial_rate,
             pid: self.backpressure_pid.clone(),
         };
-        backpressure.mistake()
+        backpressure
+            .mistake()
+            .or_else(|| self.catch_up().mistake())
     }
 }

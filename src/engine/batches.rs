@@ -54,11 +54,12 @@ impl Engine {
         &self,
         time: Time,
         plans: &BTreeMap<OperatorUid, Vec<u8>>,
+        most: &dyn Fn(&OperatorUid) -> Option<u64>,
     ) -> Result<Option<Allocation>, TrackerError> {
         let gate = &self.intake.gate;
         let mut refusals = 0;
         loop {
-            match self.intake.tracker.allocate(time, plans.clone()) {
+            match self.intake.tracker.allocate(time, plans.clone(), most) {
                 Ok(allocation) => {
                     gate.accepted(&Writer::DriverLog);
                     return Ok(Some(allocation));
@@ -76,14 +77,19 @@ impl Engine {
     }
 
     /// Fixes what the batch at `time` holds (R3), and says how many records of each input that is. `None` when
-    /// there was no room, and the end came first.
+    /// there was no room, and the end came first. The last batch takes all that was received.
     pub(super) fn allocate_next(
         &self,
         time: Time,
+        is_last: bool,
     ) -> Result<Option<BTreeMap<OperatorUid, u64>>, Error> {
         let Plans { plans, mut records } = self.plans(time);
+        let most = |stream: &OperatorUid| match is_last {
+            true => None,
+            false => self.backpressure.most_received(stream),
+        };
         let allocation = self
-            .allocate(time, &plans)
+            .allocate(time, &plans, &most)
             .map_err(|error| error.into_fatal())?;
         let Some(allocation) = allocation else {
             return Ok(None);
@@ -98,6 +104,20 @@ impl Engine {
         }
         records.extend(allocation.records());
         Ok(Some(records))
+    }
+
+    /// How many whole batches are needed for records that wait and that no batch may take at once.
+    fn batches_left_over(&self) -> u64 {
+        let received = self.receivers.iter().map(|uid| {
+            let most = self.backpressure.most_received(uid);
+            most.map(|most| self.intake.tracker.waiting_records(uid) / most.max(1))
+        });
+        let planned = self.direct.iter().map(|input| {
+            let most = self.backpressure.most_records(&input.node.core().uid())?;
+            Some(input.source.waiting().records? / most.max(1))
+        });
+        // Inputs are worked off side by side.
+        received.chain(planned).flatten().max().unwrap_or_default()
     }
 
     /// A job that says whether its output found room.
@@ -133,13 +153,13 @@ pub(super) fn is_full(error: &TaskError) -> bool {
 }
 
 impl GenerateBatch for Engine {
-    fn generate_batch(&self, time: Time) -> Result<(), Error> {
+    fn generate_batch(&self, time: Time, is_last: bool) -> Result<(), Error> {
         if let Err(error) = self.prove_ownership()
             && error.kind() == ErrorKind::OwnedByAnother
         {
             return Err(error);
         }
-        let Some(records) = self.allocate_next(time)? else {
+        let Some(records) = self.allocate_next(time, is_last)? else {
             tracing::warn!(
                 batch = time.as_millis(),
                 "no room for it; left for the next start"
@@ -151,6 +171,11 @@ impl GenerateBatch for Engine {
             scheduler.submit(time, records);
         }
         Ok(())
+    }
+
+    fn unfinished(&self) -> u64 {
+        let pending = self.scheduler().map_or(0, |scheduler| scheduler.pending());
+        (pending as u64).saturating_add(self.batches_left_over())
     }
 
     fn last_filled(&self) -> Option<Time> {

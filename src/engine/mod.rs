@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::graph::GraphDescriptor;
 use crate::scheduler::{JobScheduler, Progress};
 use crate::time::Time;
+use crate::uid::OperatorUid;
 
 /// What doesn't change while the engine runs and goes into each checkpoint.
 pub(crate) struct Identity {
@@ -59,6 +60,8 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) direct: Vec<DirectInput>,
+    /// The inputs that take records in as they come.
+    pub(crate) receivers: Vec<OperatorUid>,
     pub(crate) backpressure: Backpressure,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) last_proof: LastProof,

@@ -65,7 +65,7 @@ impl RehearsedBatch {
 impl Engine {
     /// Fixes and runs the next batch.
     pub(crate) fn rehearse_next(&self, time: Time) -> RehearsedBatch {
-        match self.allocate_next(time) {
+        match self.allocate_next(time, false) {
             Ok(Some(records)) => self.rehearse(time, false, records.values().sum()),
             Ok(None) => failed(time, "there is no room for its place in the log".to_owned()),
             Err(error) => failed(time, error.to_string()),

@@ -5,57 +5,30 @@
 //! result: every one of them for programs whose state must see each batch, those on which a window still
 //! holds data for windowed programs, none for the rest, whose waiting data goes into the next batch.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::catch_up::{CatchUp, Meter, Pace, Turn};
+use super::missed::{Catchup, tick_to_run, ticks_to_run};
 use crate::clock::{Clock, Signal};
 use crate::error::Error;
 use crate::time::Time;
 
-/// Batches that may be waiting while missed ticks are made up for: the cap on the rate of catching up.
+/// Batches that may be waiting while missed ticks are made up for.
 const CATCH_UP_BACKLOG: usize = 8;
 
-/// Which missed ticks change a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Catchup {
-    /// None.
-    Nothing,
-    /// Those at most this long after data last came in.
-    Windows(Duration),
-    /// All.
-    EveryBatch,
-}
-
-/// The tick to run at `now`, when `next` is the first that hasn't been run; `None` when it isn't due yet.
-///
-/// It is `next` where that changes a result, else the newest that is due: those between are left out.
-/// Decided anew before every tick, since a tick that is made up for takes in what has come meanwhile, and
-/// that may give the ones behind it something to show.
-pub(crate) fn tick_to_run(
-    catchup: Catchup,
-    next: Time,
-    now: Time,
-    last_filled: Option<Time>,
-    interval: Duration,
-) -> Option<Time> {
-    if now < next {
-        return None;
-    }
-    let newest = Time::steps(next, now, interval).next_back().unwrap_or(next);
-    let changes_a_result = match (catchup, last_filled) {
-        (Catchup::EveryBatch, _) => true,
-        (Catchup::Windows(length), Some(filled)) => next <= filled.plus(length),
-        _ => false,
-    };
-    Some(if changes_a_result { next } else { newest })
-}
+/// How long it waits at most for its pace: standing still for longer would look like a standstill.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a tick does; implemented by the engine.
 pub(crate) trait GenerateBatch: Send + Sync {
-    /// Allocates and submits the batch at `time`; an error is final and ends the generator.
-    fn generate_batch(&self, time: Time) -> Result<(), Error>;
+    /// Allocates and submits the batch at `time`; an error is final and ends the generator. The last one of a
+    /// graceful stop takes in all that was received.
+    fn generate_batch(&self, time: Time, is_last: bool) -> Result<(), Error>;
+    /// Batches that are cut and not complete, and how many more are needed for what they had no room for.
+    fn unfinished(&self) -> u64;
     /// The newest batch that holds data.
     fn last_filled(&self) -> Option<Time>;
     /// Waits, but not for long, until at most so many batches are incomplete; whether they are.
@@ -71,7 +44,7 @@ const STOPPED: u8 = 2;
 /// Runs ticks on a thread of its own.
 pub(crate) struct JobGenerator {
     shared: Arc<Shared>,
-    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -83,14 +56,17 @@ struct Shared {
     phase: AtomicU8,
     next: AtomicU64,
     beats: AtomicU64,
+    meter: Mutex<Meter>,
+    max_speed: Mutex<Option<f64>>,
 }
 
 impl JobGenerator {
-    /// Starts ticking at `first`.
+    /// Starts ticking at `first`. Missed ticks are made up for at most `max_speed` times as fast as they come.
     pub(crate) fn start(
         first: Time,
         interval: Duration,
         catchup: Catchup,
+        max_speed: Option<f64>,
         clock: Arc<dyn Clock>,
         batches: Arc<dyn GenerateBatch>,
     ) -> std::io::Result<Self> {
@@ -103,6 +79,8 @@ impl JobGenerator {
             phase: AtomicU8::new(RUNNING),
             next: AtomicU64::new(first.as_millis()),
             beats: AtomicU64::new(0),
+            meter: Mutex::default(),
+            max_speed: Mutex::new(max_speed),
         });
         let running = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -110,7 +88,7 @@ impl JobGenerator {
             .spawn(move || running.run())?;
         Ok(Self {
             shared,
-            thread: std::sync::Mutex::new(Some(thread)),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -122,6 +100,20 @@ impl JobGenerator {
     /// How often it has gone round: what a watchdog watches.
     pub(crate) fn beats(&self) -> u64 {
         self.shared.beats.load(Ordering::Relaxed)
+    }
+
+    /// Makes up for missed ticks at most so many times as fast as they come, from now on.
+    pub(crate) fn set_max_speed(&self, max_speed: Option<f64>) {
+        let current = self.shared.max_speed.lock();
+        *current.unwrap_or_else(PoisonError::into_inner) = max_speed;
+    }
+
+    /// How far it is behind, if it is, but for the records, which it doesn't know.
+    pub(crate) fn catch_up(&self) -> Option<CatchUp> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let left = shared.left(self.next_time(), now);
+        shared.meter().show(now, left)
     }
 
     /// Ends ticking at once.
@@ -140,7 +132,7 @@ impl JobGenerator {
         let thread = self
             .thread
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the job generator panicked");
@@ -150,39 +142,73 @@ impl JobGenerator {
 
 impl Shared {
     fn run(&self) {
-        let mut behind = false;
+        let mut pace = Pace::default();
         loop {
             self.beats.fetch_add(1, Ordering::Relaxed);
             let next = Time::from_millis(self.next.load(Ordering::Acquire));
             match self.phase.load(Ordering::Acquire) {
                 STOPPED => return,
                 DRAINING => {
-                    self.tick(next);
+                    self.tick(next, true);
                     return;
                 }
                 _ => {}
             }
             let (now, filled) = (self.clock.now(), self.batches.last_filled());
+            self.measure(next, now);
             let Some(time) = tick_to_run(self.catchup, next, now, filled, self.interval) else {
-                behind = false;
                 self.clock.wait_until(next, &self.wake);
                 continue;
             };
             let is_missed = now >= time.plus(self.interval);
-            if is_missed && !behind {
-                let missed = now.since(time).as_millis() / self.interval.as_millis().max(1);
-                tracing::info!(batches = missed, "making up for missed batches");
+            if is_missed {
+                let speed = self.max_speed();
+                let due = pace.next(speed, self.interval);
+                if let Some(due) = due.filter(|due| *due > now) {
+                    let look = due.min(now.plus(LOOK_EVERY));
+                    self.clock.wait_until(look, &self.wake);
+                    continue;
+                }
+                pace.made_up(now, speed, self.interval);
             }
-            behind |= is_missed;
             let may_run = if is_missed {
                 self.has_room()
             } else {
                 self.is_running()
             };
-            if may_run && !self.tick(time) {
+            if may_run && !self.tick(time, false) {
                 return;
             }
         }
+    }
+
+    /// How many batches are to go at `now`, the next tick being `next`.
+    fn left(&self, next: Time, now: Time) -> u64 {
+        let filled = self.batches.last_filled();
+        let ticks = ticks_to_run(self.catchup, next, now, filled, self.interval);
+        ticks.saturating_add(self.batches.unfinished())
+    }
+
+    /// Sees how far it is behind, and says when that begins and ends.
+    fn measure(&self, next: Time, now: Time) {
+        let left = self.left(next, now);
+        let turn = self.meter().observe(now, left);
+        match turn {
+            Some(Turn::Begins(batches)) => tracing::info!(batches, "catching up"),
+            Some(Turn::Ends(took)) => tracing::info!(?took, "caught up"),
+            None => {}
+        }
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn max_speed(&self) -> Option<f64> {
+        *self
+            .max_speed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until catching up may go on; `false` when it's to end instead.
@@ -201,8 +227,8 @@ impl Shared {
         self.phase.load(Ordering::Acquire) == RUNNING
     }
 
-    fn tick(&self, time: Time) -> bool {
-        match self.batches.generate_batch(time) {
+    fn tick(&self, time: Time, is_last: bool) -> bool {
+        match self.batches.generate_batch(time, is_last) {
             Ok(()) => {
                 self.next
                     .store(time.plus(self.interval).as_millis(), Ordering::Release);
@@ -213,78 +239,5 @@ impl Shared {
                 false
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Time {
-        Time::from_millis(seconds * 1000)
-    }
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// The ticks from `next` to `now`, with what came in at each tick as `filled` says.
-    fn ticks(catchup: Catchup, next: u64, now: u64, mut filled: Vec<u64>) -> Vec<u64> {
-        let (mut next, mut ran, mut came) = (next, Vec::new(), Vec::new());
-        filled.retain(|time| {
-            let is_past = *time < next;
-            if is_past {
-                came.push(*time);
-            }
-            !is_past
-        });
-        while let Some(time) = tick_to_run(
-            catchup,
-            at(next),
-            at(now),
-            came.last().copied().map(at),
-            SECOND,
-        ) {
-            let time = time.as_millis() / 1000;
-            ran.push(time);
-            // A tick takes in all that has come up to it.
-            if filled.iter().any(|came| *came <= time) {
-                filled.retain(|came| *came > time);
-                came.push(time);
-            }
-            next = time + 1;
-        }
-        ran
-    }
-
-    #[test]
-    fn a_tick_isnt_run_before_its_time() {
-        assert!(ticks(Catchup::EveryBatch, 10, 9, vec![]).is_empty());
-        assert_eq!(ticks(Catchup::EveryBatch, 10, 10, vec![]), [10]);
-    }
-
-    #[test]
-    fn a_program_without_memory_skips_to_the_newest_tick() {
-        assert_eq!(ticks(Catchup::Nothing, 10, 3600, vec![9]), [3600]);
-    }
-
-    #[test]
-    fn a_window_is_run_until_it_is_empty() {
-        let windows = Catchup::Windows(Duration::from_secs(3));
-        assert_eq!(ticks(windows, 10, 3600, vec![9]), [10, 11, 12, 3600]);
-        assert_eq!(ticks(windows, 10, 11, vec![9]), [10, 11]);
-        assert_eq!(ticks(windows, 10, 3600, vec![]), [3600]);
-    }
-
-    #[test]
-    fn what_comes_in_while_catching_up_has_all_its_windows_too() {
-        let windows = Catchup::Windows(Duration::from_secs(3));
-        assert_eq!(
-            ticks(windows, 10, 3600, vec![9, 11]),
-            [10, 11, 12, 13, 14, 3600]
-        );
-    }
-
-    #[test]
-    fn state_sees_every_batch() {
-        assert_eq!(ticks(Catchup::EveryBatch, 10, 13, vec![]), [10, 11, 12, 13]);
     }
 }

@@ -4,12 +4,13 @@
 //! function of the time of the first batch, so a restart reads the same lines again and goes on with
 //! exactly those that are due.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::codec::{decode, encode, encode_position};
-use super::{DirectSource, Planned};
+use super::{DirectSource, Planned, Waiting};
 use crate::rdd::{
     BoxError, Chunk, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError, TextBuffer,
 };
@@ -62,6 +63,8 @@ impl Default for RateOptions {
 pub struct RateSource {
     options: RateOptions,
     position: Mutex<Position>,
+    /// Lines that were due at the last plan and weren't in it.
+    left: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -94,6 +97,7 @@ impl RateSource {
         Self {
             options,
             position: Mutex::default(),
+            left: AtomicU64::new(0),
         }
     }
 
@@ -136,8 +140,9 @@ impl DirectSource<str> for RateSource {
         let position = *self.lock();
         let start = position.start.or(previous).unwrap_or(time);
         let from = position.next;
-        let to = self.due(start, time).max(from);
-        let to = to.min(from.saturating_add(records));
+        let due = self.due(start, time).max(from);
+        let to = due.min(from.saturating_add(records));
+        self.left.store(due - to, Ordering::Relaxed);
         // The very first plan counts even when it is empty: it fixes the start.
         if from == to && position.start.is_some() {
             return Ok(None);
@@ -164,6 +169,12 @@ impl DirectSource<str> for RateSource {
     fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
         *self.lock() = decode("a rate source's position", position)?;
         Ok(())
+    }
+
+    fn waiting(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        waiting.records = Some(self.left.load(Ordering::Relaxed));
+        waiting
     }
 
     fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<str>, BoxError> {
@@ -319,6 +330,8 @@ mod tests {
             let planned = planned.unwrap();
             assert!(planned.records <= Some(most));
             source.accept(&planned.plan).unwrap();
+            let left = source.waiting().records;
+            assert_eq!(left, Some(ms - source.lock().next));
             ends.push(source.lock().next);
         }
         assert_eq!(ends, [30, 200, 201]);

@@ -125,6 +125,15 @@ pub struct Pid {
     pub min_rate: NonZeroU64,
 }
 
+/// `[catch_up]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CatchUp {
+    /// Records of a source that a batch takes at most, if limited.
+    pub max_records: Option<NonZeroU64>,
+    /// How many times as fast as they come missed batches are made up for, if limited; above 1.
+    pub max_speed: Option<f64>,
+}
+
 /// `[jobs]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jobs {
@@ -191,6 +200,7 @@ pub(crate) struct Settings {
     pub memory: Option<Memory>,
     pub admin: Option<Admin>,
     pub backpressure: Option<Backpressure>,
+    pub catch_up: Option<CatchUp>,
     pub jobs: Option<Jobs>,
     pub dead_letters: Option<DeadLetters>,
     pub stop: Option<Stop>,

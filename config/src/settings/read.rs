@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
 use super::{
-    Admin, Backpressure, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver, Settings,
+    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver, Settings,
     State, Stop, Storage, Wal,
 };
 use crate::address::Listen;
@@ -70,6 +70,7 @@ pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Setti
         memory: memory(open.section("memory", report)),
         admin: admin(open.section("admin", report)),
         backpressure: backpressure(open.section("backpressure", report)),
+        catch_up: catch_up(open.section("catch_up", report)),
         jobs: jobs(open.section("jobs", report)),
         dead_letters: dead_letters(open.section("dead_letters", report)),
         stop: stop(open.section("stop", report)),
@@ -138,6 +139,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
         memory: None,
         admin: None,
         backpressure: None,
+        catch_up: None,
         jobs: None,
         dead_letters: None,
         stop: None,
@@ -389,6 +391,22 @@ fn factor(factor: &f64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{factor} is no factor: it must be 0 or more"))
+}
+
+fn catch_up(mut section: Section<'_>) -> Option<CatchUp> {
+    let max_records = section.get("max_records");
+    let max_speed = section.get_if::<f64>("max_speed", |speed| {
+        if speed.is_finite() && *speed > 1.0 {
+            return Ok(());
+        }
+        Err(format!(
+            "{speed} is no such speed: it must be above 1, or nothing is ever caught up with"
+        ))
+    });
+    Some(CatchUp {
+        max_records,
+        max_speed,
+    })
 }
 
 fn jobs(mut section: Section<'_>) -> Option<Jobs> {

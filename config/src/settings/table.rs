@@ -265,6 +265,24 @@ const BACKPRESSURE: &[Key] = &[
     .reloadable(),
 ];
 
+const CATCH_UP: &[Key] = &[
+    Key::optional(
+        "max_records",
+        "an integer",
+        "100000",
+        "Records of a source that a batch takes at most; what waits beyond is for later batches. So what has come          while it was down isn't one batch. Sources that don't know how many they read, as files, aren't held to it.",
+    )
+    .in_unit("records")
+    .reloadable(),
+    Key::optional(
+        "max_speed",
+        "a number",
+        "10",
+        "How many times as fast as they come missed batches are made up for, at most; above 1. By default as fast as          they are processed.",
+    )
+    .reloadable(),
+];
+
 const JOBS: &[Key] = &[
     Key::default(
         "max_failures",
@@ -393,6 +411,11 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
         "backpressure",
         "Holding sources back when batches fall behind.",
         BACKPRESSURE,
+    ),
+    (
+        "catch_up",
+        "How it catches up after it was down or fell behind.",
+        CATCH_UP,
     ),
     ("jobs", "How the work of a batch is run.", JOBS),
     (

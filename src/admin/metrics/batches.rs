@@ -40,6 +40,18 @@ pub(super) fn batches(text: &mut Exposition, context: &StreamingContext) {
         let help = "Batches that are overdue: being made up for after a time without.";
         text.gauge("tidemill_batches_behind", help, due);
     }
+    let behind = context.catch_up();
+    let left = behind.as_ref().map_or(0, |behind| behind.batches_left);
+    let help = "Batches to go until it has caught up; 0 while it keeps up.";
+    text.gauge("tidemill_catch_up_batches", help, left);
+    if let Some(ms) = behind.and_then(|behind| behind.estimated_time_left) {
+        let help = "How long catching up will take, if it goes on as it did.";
+        text.gauge("tidemill_catch_up_seconds", help, seconds(ms));
+    }
+    if let Some(ms) = context.wall_clock_offset_ms() {
+        let help = "How far the machine's wall clock is ahead of the stream's time, which doesn't follow when it is set.";
+        text.gauge("tidemill_wall_clock_offset_seconds", help, ms as f64 / 1000.0);
+    }
     if let Some(beats) = context.heartbeats() {
         let help = "Rounds of the job generator: it stands still when the engine does.";
         text.counter("tidemill_job_generator_rounds_total", help, beats);

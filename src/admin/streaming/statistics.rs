@@ -8,6 +8,7 @@ use super::super::Admin;
 use crate::StreamRate;
 use crate::problem::Problem;
 use crate::receiver::ReceiverState;
+use crate::scheduler::CatchUp;
 use crate::time::{Time, millis};
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -34,6 +35,9 @@ pub(in super::super) struct StreamingStatistics {
     /// What back-pressure holds each input to; not there without it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rates: Vec<StreamRate>,
+    /// How far it is behind; not there while it keeps up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catch_up: Option<CatchUp>,
 }
 
 pub(super) async fn statistics(
@@ -66,5 +70,6 @@ pub(super) async fn statistics(
         avg_processing_time: sums.average_processing_time,
         avg_total_delay: sums.average_total_delay,
         rates: context.rates(),
+        catch_up: context.catch_up(),
     }))
 }

@@ -18,14 +18,11 @@ use crate::{ContextState, StepInfo, StreamingContext};
 /// How often it looks, unless the watchdog wants to be fed more often.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How often a start or a stop that takes long is told in the log.
+/// How often a start, a stop or a catch-up that takes long is told in the log.
 const LOG_PERIOD: Duration = Duration::from_secs(10);
 
 /// By how much the manager's time-out is put off when a start has got further.
 const EXTENSION: Duration = Duration::from_secs(120);
-
-/// From so many batches on it is told that they are being caught up with.
-const MANY_BATCHES: u64 = 5;
 
 /// A running teller.
 pub(super) struct Teller {
@@ -138,47 +135,26 @@ impl Telling {
     fn running(&mut self) {
         self.bar = None;
         self.last_step = None;
-        self.last_log = Instant::now();
         if self.context.state() != ContextState::Active {
             return;
+        }
+        let behind = self.context.catch_up().map(|behind| behind.to_string());
+        match &behind {
+            Some(behind) if self.last_log.elapsed() >= LOG_PERIOD => {
+                tracing::info!("{behind}");
+                self.last_log = Instant::now();
+            }
+            Some(_) => {}
+            None => self.last_log = Instant::now(),
         }
         let obstacles = self.context.obstacles();
         let text = match obstacles.is_empty() {
             false => Some(format!("not ready: {}", obstacles.join("; "))),
-            true => catching_up(self.behind()),
+            true => behind,
         };
         if text != self.told {
             notify::status(text.as_ref().unwrap_or(&self.ready), None);
             self.told = text;
         }
-    }
-
-    /// Batches that wait, are run, or were missed.
-    fn behind(&self) -> u64 {
-        let context = &self.context;
-        let missed = match (context.next_batch(), context.now()) {
-            (Some(next), Some(now)) => {
-                let interval = context.batch_interval().as_millis().max(1);
-                u64::try_from(now.since(next).as_millis() / interval).unwrap_or(u64::MAX)
-            }
-            _ => 0,
-        };
-        missed.saturating_add(context.pending_batches() as u64)
-    }
-}
-
-fn catching_up(behind: u64) -> Option<String> {
-    (behind >= MANY_BATCHES).then(|| format!("catching up, {behind} batches to go"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_or_two_are_nothing_to_catch_up_with() {
-        assert_eq!(catching_up(2), None);
-        let told = catching_up(57).unwrap();
-        assert_eq!(told, "catching up, 57 batches to go");
     }
 }
