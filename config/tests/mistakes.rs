@@ -677,6 +677,10 @@ fn keys_in_a_table_within_a_section() {
              p.toml:8:15: `backpressure.pid.derived`: -0.5 is no factor: it must be 0 or more",
         ),
         (
+            "[catch_up]\nmax_speed = 1\n",
+            "p.toml:6:13: `catch_up.max_speed`: 1 is no such speed: it must be above 1, or nothing is ever caught up with",
+        ),
+        (
             "[backpressure.pid]\nmin_rate = 0\n",
             "p.toml:6:12: `backpressure.pid.min_rate`: expected an integer, 1 or more, found the integer 0",
         ),
