@@ -43,7 +43,7 @@ impl CatchUpSettings {
 }
 
 /// How far the engine is behind after a time without batches, or with batches that took too long.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CatchUp {
