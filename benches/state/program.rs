@@ -1,5 +1,6 @@
 //! A program that holds many keys, and its batches.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,17 +122,21 @@ impl Held {
         }
     }
 
-    /// Runs batches that each update as many keys, chosen by chance.
+    /// Runs batches that each update as many keys, chosen by chance, none of them twice: drawn freely, a
+    /// batch would touch fewer of few keys than of many.
     pub fn batches(&mut self, batches: usize, updates: usize) -> Vec<BatchTime> {
         let mut times = Vec::with_capacity(batches);
         for _ in 0..batches {
             let (keys, random) = (self.keys, &mut self.random);
-            (self.push)(&mut (0..updates).map(|_| {
+            let mut chosen = HashSet::with_capacity(updates);
+            let drawn = std::iter::repeat_with(|| {
                 *random ^= *random << 13;
                 *random ^= *random >> 7;
                 *random ^= *random << 17;
                 *random % keys
-            }));
+            });
+            let mut distinct = drawn.filter(|key| chosen.insert(*key)).take(updates);
+            (self.push)(&mut distinct);
             let time = self.clock.now().plus(BATCH);
             let began = Instant::now();
             self.clock.advance(BATCH);
@@ -144,8 +149,11 @@ impl Held {
             }
             let ms = began.elapsed().as_secs_f64() * 1_000.0;
             times.push((time, ms));
+            // As with an interval of a second: a checkpoint is written by the time of the next batch, and
+            // what a batch leaves behind is cleaned up.
+            self.settle();
+            std::thread::sleep(Duration::from_millis(10));
         }
-        self.settle();
         let cuts: Vec<Time> = self
             .context
             .checkpoint_history()
