@@ -7,7 +7,7 @@ use super::partition::{Partition, slot_at, slot_at_mut};
 use super::span::Span;
 use super::spill::Places;
 use super::step::Step;
-use crate::effects;
+use crate::effects::{collect_if_any, collected, is_collecting};
 use crate::rdd::{KeyHasher, Rdd, Stop, TaskError, until_enough};
 use crate::state::{StateKey, StateValue, finished};
 use crate::time::Time;
@@ -36,18 +36,20 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
     ) -> Result<(), TaskError> {
         if self.applied < batch.time {
             let number = span.pane_of(batch.time, batch.zero);
-            finished(self.pass_to(number, method, span))?;
-            let mut step = finished(Step::open(self, number, method, span))?;
-            if let Some(partials) = batch.partials {
-                until_enough(partials.node().compute(partition, &mut |chunk| {
-                    chunk.for_each(|pair| {
-                        step.enter(self, batch.hasher.hash(&pair.0), pair, method, span);
-                    });
-                    Ok(())
-                }))?;
-            }
-            step.settle(self, method);
-            finished(self.take::<M>(step, span))?;
+            self.pass_to(number, method, span)?;
+            self.make::<M>(span, |held| {
+                let mut step = finished(Step::open(held, number, method, span))?;
+                if let Some(partials) = batch.partials {
+                    until_enough(partials.node().compute(partition, &mut |chunk| {
+                        chunk.for_each(|pair| {
+                            step.enter(held, batch.hasher.hash(&pair.0), pair, method, span);
+                        });
+                        Ok(())
+                    }))?;
+                }
+                step.settle(held, method);
+                Ok(step)
+            })?;
             self.applied = batch.time;
         }
         Ok(())
@@ -59,15 +61,29 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
         number: u64,
         method: &M,
         span: &Span,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TaskError> {
         while self.newest + 1 < number && self.panes.iter().any(|pane| pane.len() > 0) {
-            let mut step = Step::open(self, self.newest + 1, method, span)?;
-            step.settle(self, method);
-            self.take::<M>(step, span)?;
+            self.make::<M>(span, |held| {
+                let mut step = finished(Step::open(held, held.newest + 1, method, span))?;
+                step.settle(held, method);
+                Ok(step)
+            })?;
         }
         if self.newest + 1 < number {
             self.panes.clear();
         }
+        Ok(())
+    }
+
+    /// Works a step out and takes it, and with it what the program's functions left elsewhere meanwhile.
+    fn make<M: Method<K, V, Side = S>>(
+        &mut self,
+        span: &Span,
+        work: impl FnOnce(&mut Self) -> Result<Step<K, V, S>, TaskError>,
+    ) -> Result<(), TaskError> {
+        let (step, left) = collect_if_any(is_collecting(), || work(self));
+        finished(self.take::<M>(step?, span))?;
+        self.keep(left);
         Ok(())
     }
 
@@ -121,13 +137,15 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
             slot.is_some_and(|slot| !method.keeps(&slot.pair))
         };
         let touched = self.unfiltered.iter().copied();
-        let mut dropped: Vec<u32> = touched.filter(is_dropped).collect();
+        let (mut dropped, left) = collect_if_any(is_collecting(), || {
+            touched.filter(is_dropped).collect::<Vec<u32>>()
+        });
         if !self.restored.is_empty() {
             let touched: HashSet<u32> = self.unfiltered.iter().copied().collect();
             let others = self.restored.iter().copied();
             let others = others.filter(|at| !touched.contains(at));
             // What asking adds to accumulators was added when they were asked about before the restart.
-            let (others, _) = effects::collected(|| others.filter(is_dropped).collect::<Vec<_>>());
+            let (others, _) = collected(|| others.filter(is_dropped).collect::<Vec<_>>());
             dropped.extend(others);
         }
         self.unfiltered.clear();
@@ -146,6 +164,7 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
         }
         self.staged.push(delta);
         self.filtered = time;
+        self.keep(left);
     }
 
     /// The batch is complete.

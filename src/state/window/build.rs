@@ -10,10 +10,11 @@ use crate::rdd::KeyHasher;
 use crate::state::{StateKey, StateValue};
 
 impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
-    /// The partition as it was. What has `moved` is under new slots, and all of it goes into the next
-    /// checkpoint.
+    /// The partition as it was when `newest` was its newest pane. What has `moved` is under new slots, and
+    /// all of it goes into the next checkpoint.
     pub(super) fn of<M: Method<K, V, Side = S>>(
         loaded: &Loaded<K, V>,
+        newest: u64,
         moved: bool,
         method: &M,
         span: &Span,
@@ -65,9 +66,15 @@ impl<K: StateKey, V: StateValue, S: Clone + Default> Partition<K, V, S> {
                     pane.values.push(Some(value.clone()));
                 }
             }
-            made.newest = number;
             made.panes.push_back(pane);
         }
+        // Nothing is written of a pane without entries. The newest has been opened all the same: groups had
+        // their turns.
+        if made.panes.back().is_none_or(|pane| pane.number < newest) {
+            made.panes
+                .push_back(Pane::new(newest, Vec::new(), Vec::new()));
+        }
+        made.newest = newest;
         let slots = made.slots.iter().enumerate();
         let empty = slots.filter(|(_, slot)| slot.is_none());
         made.free = empty

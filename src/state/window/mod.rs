@@ -43,6 +43,7 @@ use advance::Entering;
 use partition::Partition;
 
 use super::{Migrations, StateKey, StateValue, finished};
+use crate::effects;
 use crate::rdd::{Executor, JobError, Partitioning, Rdd};
 use crate::time::Time;
 
@@ -116,8 +117,6 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> WindowState<K, V, M> {
             Some(mut held) => held.advance(at, &batch, &self.method, &self.span),
             None => Ok(()),
         })?;
-        // A step of its own: were it to fail with the other, what that left beside the window would be lost,
-        // as it isn't done again.
         if M::FILTERS && self.span.is_output(time, zero) {
             executor.run(self.partition_count(), |at| {
                 if let Some(mut held) = self.write(at) {
@@ -126,8 +125,19 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> WindowState<K, V, M> {
                 Ok(())
             })?;
         }
-        // And so is this, which the disk can fail.
-        self.make_room(executor)
+        self.make_room(executor)?;
+        self.hand_over();
+        Ok(())
+    }
+
+    /// Leaves what partitions kept to the work that this is part of, in their order. Only when all is done:
+    /// a partition that has taken the batch in doesn't do so again when another has to be tried again.
+    fn hand_over(&self) {
+        for partition in 0..self.partition_count() {
+            if let Some(mut held) = self.write(partition) {
+                effects::absorb(held.take_left());
+            }
+        }
     }
 
     /// Writes panes to the disk where memory is limited.

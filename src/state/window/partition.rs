@@ -5,12 +5,14 @@
 
 use std::collections::VecDeque;
 use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 
 use hashbrown::HashTable;
 
 use super::delta::{Delta, Pending};
 use super::pane::Pane;
 use super::spill::Spilled;
+use crate::effects::Effects;
 use crate::state::bytes::write;
 use crate::state::{StateKey, StateValue};
 use crate::time::Time;
@@ -53,6 +55,8 @@ pub(super) struct Partition<K, V, S> {
     pub(super) staged: Vec<Delta<K, V>>,
     /// What complete batches changed since the last checkpoint.
     pub(super) pending: Pending<K, V>,
+    /// What the program's functions added elsewhere in the steps taken since the window last handed it over.
+    pub(super) left: Mutex<Effects>,
 }
 
 impl<K, V, S> Default for Partition<K, V, S> {
@@ -70,6 +74,7 @@ impl<K, V, S> Default for Partition<K, V, S> {
             restored: Vec::new(),
             staged: Vec::new(),
             pending: Pending::default(),
+            left: Mutex::default(),
         }
     }
 }
@@ -87,6 +92,18 @@ impl<K: Hash + Eq + Clone, V: Clone, S> Partition<K, V, S> {
     pub(super) fn pairs(&self) -> impl Iterator<Item = &(K, V)> {
         let held = self.slots.iter().flatten().filter(|slot| slot.is_held);
         held.map(|slot| &slot.pair)
+    }
+
+    /// Keeps what a step left beside the window: it isn't done again, even where another partition's is.
+    pub(super) fn keep(&mut self, left: Effects) {
+        let held = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
+        held.absorb(left);
+    }
+
+    /// Takes out what was kept.
+    pub(super) fn take_left(&mut self) -> Effects {
+        let held = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(held)
     }
 
     /// Becomes `other`, with the same limit on its memory.

@@ -12,7 +12,6 @@ use crate::effects;
 use crate::rdd::{BoxError, Executor, KeyHasher, TaskError};
 use crate::state::migration::keys_kept_apart;
 use crate::state::{STATE_FORMAT, StateKey, StateValue, Written, check_format, finished};
-use crate::time::Time;
 
 /// What decides how a window is restored, of one partition.
 struct Outline {
@@ -96,14 +95,14 @@ pub(super) fn restore<K: StateKey, V: StateValue, M: Method<K, V>>(
         }
         let loaded = moved(loaded, &state.partitioning, &hasher);
         executor.run(loaded.len(), |at| match loaded.get(at) {
-            Some(loaded) => state.fill(at, loaded, true, written.through, &hasher),
+            Some(loaded) => state.fill(at, loaded, true, written, &hasher),
             None => Ok(()),
         })?;
     } else {
         executor.run(count, |at| {
             match kept.as_ref().and_then(|kept| kept.get(at)) {
-                Some(loaded) => state.fill(at, loaded, false, written.through, &hasher),
-                None => state.fill(at, &load(at)?, false, written.through, &hasher),
+                Some(loaded) => state.fill(at, loaded, false, written, &hasher),
+                None => state.fill(at, &load(at)?, false, written, &hasher),
             }
         })?;
     }
@@ -119,13 +118,14 @@ impl<K: StateKey, V: StateValue, M: Method<K, V>> WindowState<K, V, M> {
         at: usize,
         loaded: &Loaded<K, V>,
         is_moved: bool,
-        through: Time,
+        written: &Written<'_>,
         hasher: &KeyHasher,
     ) -> Result<(), TaskError> {
-        let build = || Partition::of(loaded, is_moved, &self.method, &self.span, hasher);
+        let newest = self.span.pane_of(written.through, written.zero);
+        let build = || Partition::of(loaded, newest, is_moved, &self.method, &self.span, hasher);
         let (mut partition, _) = effects::collected(build);
-        partition.applied = through;
-        partition.filtered = through;
+        partition.applied = written.through;
+        partition.filtered = written.through;
         let Some(mut held) = self.write(at) else {
             return Ok(());
         };
