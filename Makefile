@@ -29,7 +29,8 @@ PROMTOOL := $(TOOLS)/promtool/usr/bin/promtool
 SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
 
-.PHONY: help tools servers browser promtool schemathesis screenshots test torture fuzz lint deny advisories bench run
+.PHONY: help tools servers browser promtool schemathesis packaging screenshots test torture soak fuzz lint deny advisories bench load \
+    deb container run
 
 help:
 	@echo 'make test    all tests, documentation examples included; installs what is missing'
@@ -38,6 +39,10 @@ help:
 	@echo 'make fuzz    the fuzz targets for longer: TIDEMILL_FUZZ_CASES=N for each, TIDEMILL_SEED repeats'
 	@echo 'make lint    format, clippy, rustdoc, licences and advisories of dependencies'
 	@echo 'make bench   all benchmarks'
+	@echo 'make load    a daemon with 2,000 connections and 10,000 requests a second, and what being watched costs it'
+	@echo 'make soak    an hour under load with a kill each minute; TIDEMILL_TORTURE_MINUTES=N takes another time'
+	@echo 'make deb     a Debian package, in target/debian'
+	@echo 'make container  an image by podman or docker'
 	@echo 'make screenshots  the pictures in docs/img'
 	@echo 'make run     the word count of config/examples, fed by HTTP on 127.0.0.1:4040'
 
@@ -119,12 +124,41 @@ $(SCHEMATHESIS): | servers
 	$(TOOLS)/schemathesis/bin/pip install -q --disable-pip-version-check schemathesis==$(SCHEMATHESIS_VERSION)
 	touch $@
 
+# What makes a Debian package and looks at it, and what runs containers in tests.
+packaging: $(TOOLS)/container-base.tar
+	@if [ -z "$${TIDEMILL_WITHOUT_PACKAGES:-}" ] && \
+	    { ! command -v dpkg-shlibdeps || ! command -v strip || ! command -v lintian || ! command -v podman; } >/dev/null; then \
+	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	    command -v apt-get >/dev/null || { \
+	        echo 'install dpkg-dev, lintian and podman, or set TIDEMILL_WITHOUT_PACKAGES=1 to leave their tests out' >&2; exit 1; }; \
+	    $$as_root apt-get update -q; \
+	    $$as_root apt-get install -qy --no-install-recommends dpkg-dev binutils lintian \
+	        podman crun golang-github-containers-common; \
+	fi
+
+# What the container of the tests runs on, of Debian's packages: no registry of images is asked for it.
+$(TOOLS)/container-base.tar:
+	@if [ -z "$${TIDEMILL_WITHOUT_PACKAGES:-}" ]; then \
+	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	    command -v apt-get >/dev/null || { \
+	        echo 'this needs Debian; set TIDEMILL_WITHOUT_PACKAGES=1 to leave the tests of packages out' >&2; exit 1; }; \
+	    command -v mmdebstrap >/dev/null || { \
+	        $$as_root apt-get update -q; \
+	        $$as_root apt-get install -qy --no-install-recommends mmdebstrap; }; \
+	    mkdir -p $(@D); \
+	    mmdebstrap --quiet --variant=extract \
+	        --include=base-files,base-passwd,dash,coreutils,libc6,libgcc-s1,ca-certificates \
+	        --extract-hook='cat "$$1"/usr/share/ca-certificates/mozilla/*.crt >"$$1"/etc/ssl/certs/ca-certificates.crt' \
+	        "$$(. /etc/os-release; echo "$$VERSION_CODENAME")" $@.part; \
+	    mv $@.part $@; \
+	fi
+
 # The pictures of the guide, by the real daemon in a real browser.
 screenshots: browser
 	$(CARGO) test --features $(FEATURES) --test page -- --ignored pictures
 
 # Documentation examples first, so that the output ends with the summary of the tests.
-test: tools servers browser promtool schemathesis
+test: tools servers browser promtool schemathesis packaging
 	$(CARGO) test --doc $(WHOLE)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \
@@ -160,6 +194,32 @@ advisories: $(TOOLS)/bin/cargo-deny
 
 bench: tools
 	$(CARGO) bench --workspace --bench '*'
+
+# Figures of a busy daemon; docs/performance.md has those seen.
+load: tools
+	$(CARGO) bench --bench end_to_end -- load
+	$(CARGO) bench --bench end_to_end -- page_and_metrics
+
+soak: tools
+	$(CARGO) build --release -p tidemill --features $(FEATURES)
+	TIDEMILL_BINARY=$(CURDIR)/target/release/tidemill \
+	    $(CARGO) test -p tidemill --features $(FEATURES) --test ledger -- --ignored --nocapture torture_soak
+
+# Without failpoints, with all that can be built.
+deb: tools packaging
+	$(CARGO) build --release --locked --features full
+	package=$$(ops/debian/package.sh target/release/tidemill target/debian); \
+	    ! command -v lintian >/dev/null || lintian --allow-root --fail-on error,warning "$$package"; \
+	    echo "$$package"
+
+container:
+	@if command -v podman >/dev/null; then \
+	    set -x; podman build --format docker -t tidemill -f ops/Containerfile .; \
+	elif command -v docker >/dev/null; then \
+	    set -x; docker build -t tidemill -f ops/Containerfile .; \
+	else \
+	    echo 'install podman or docker, then try again' >&2; exit 1; \
+	fi
 
 run: tools
 	$(CARGO) run --release -- run config/examples/wordcount.toml

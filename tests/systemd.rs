@@ -314,7 +314,7 @@ fn unit_for_user(folder: &str, environment: &str) -> String {
         )
         .replace("WatchdogSec=60", "WatchdogSec=3\nStandardError=inherit");
     let is_systems = |line: &&str| {
-        let keys = ["DynamicUser=", "StateDirectory", "Wants=", "After="];
+        let keys = ["User=", "Group=", "StateDirectory", "Wants=", "After="];
         keys.iter().any(|key| line.starts_with(key))
     };
     let kept: Vec<&str> = unit.lines().filter(|line| !is_systems(line)).collect();

@@ -7,11 +7,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${TIDEMILL_TORTURE:-long} in
-long) amounts='10000 all all 40 20000 3000 all release 300' ;;
-short) amounts='60 6 2 4 200 100 sample dev 20' ;;
+long) amounts='10000 all all 40 20000 3000 all release 300 60' ;;
+short) amounts='60 6 2 4 200 100 sample dev 20 3' ;;
 *) echo "TIDEMILL_TORTURE is long or short, not $TIDEMILL_TORTURE" >&2; exit 2 ;;
 esac
-read -r kills points bucket_points moves cases cuts operations profile requests <<<"$amounts"
+read -r kills points bucket_points moves cases cuts operations profile requests minutes <<<"$amounts"
 export TIDEMILL_TORTURE_KILLS=${TIDEMILL_TORTURE_KILLS:-$kills} # at random moments, of all pipelines together
 points=${TIDEMILL_TORTURE_POINTS:-$points}                      # failpoints on sled and files, drawn if fewer
 bucket_points=${TIDEMILL_TORTURE_BUCKET_POINTS:-$bucket_points} # the same in a bucket
@@ -19,6 +19,7 @@ export TIDEMILL_TORTURE_MOVES=${TIDEMILL_TORTURE_MOVES:-$moves} # hand-overs by 
 cases=${TIDEMILL_CASES:-$cases}                                 # histories of each suite with power cuts
 cuts=${TIDEMILL_TORTURE_CUTS:-$cuts}                            # cuts of the process that sled writes in
 operations=${TIDEMILL_TORTURE_OPERATIONS:-$operations}          # of a disk, and bytes of files: all, or sample
+export TIDEMILL_TORTURE_MINUTES=${TIDEMILL_TORTURE_MINUTES:-$minutes} # of the soak
 profile=${TIDEMILL_TORTURE_PROFILE:-$profile}                   # the daemon's: release, or dev
 requests=${TIDEMILL_API_EXAMPLES:-$requests}                    # made up for each operation of the HTTP API
 
@@ -55,6 +56,7 @@ suite 'daemon' 'random kills' '' ledger torture_random_kills
 suite 'daemon' 'every failpoint' '' ledger torture_failpoints "$points"
 suite 'daemon' 'every failpoint, in a bucket' '' ledger torture_bucket_failpoints "$bucket_points"
 suite 'daemon' 'hand-overs' '' ledger torture_moves
+suite 'daemon' 'an hour under load, killed each minute' '' ledger torture_soak
 
 suite 'objects on a disk' 'histories with torn power cuts, kills, full disks' "$cases" env TIDEMILL_CASES="$cases" \
     "$cargo" test -p tidemill-storage --features failpoints --test sim_objects -- --nocapture

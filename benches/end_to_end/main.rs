@@ -16,10 +16,15 @@
 
 mod acknowledgement;
 mod cores;
+mod daemon;
 mod dirty_checkpoint;
 mod fallible;
 mod lines;
+mod load;
 mod log_append;
+#[path = "../../tests/support/many_clients.rs"]
+mod many_clients;
+mod overhead;
 mod pace;
 mod process;
 mod raw;
@@ -58,6 +63,9 @@ const FIGURES: &[(&str, Figure)] = &[
     ("try_map_to_map", fallible::figure),
     ("recovery_1m_keys", process::recovery),
     ("idle_rss", process::idle_rss),
+    ("page_and_metrics", overhead::figure),
+    ("load_2000_connections", load::connections),
+    ("load_api", load::api),
 ];
 
 fn main() {

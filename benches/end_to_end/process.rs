@@ -4,8 +4,7 @@
 //! itself again as a child, `--child TASK FOLDER`, which says on its standard output how far it is, a word
 //! a line, and runs until it is killed or its input ends.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +14,8 @@ use tidemill::rdd::BoxError;
 use tidemill::receiver::{Receiver, Store};
 use tidemill::sink::Discard;
 
+use crate::daemon::Daemon;
+use crate::overhead;
 use crate::report::{Report, percentile};
 use crate::watch::Watch;
 use crate::word_count::Run;
@@ -72,87 +73,9 @@ impl Running {
     }
 }
 
-/// A daemon.
-struct Daemon {
-    child: Child,
-    admin: SocketAddr,
-    started: Instant,
-}
-
-impl Daemon {
-    /// Starts the word count in `folder`.
-    fn start(folder: &Path) -> Self {
-        std::fs::create_dir_all(folder).unwrap();
-        let admin = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let pipeline = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/config/examples/wordcount.toml"
-        );
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-        command
-            .args(["run", pipeline, "--set"])
-            .arg(format!("admin.listen={admin}"));
-        command
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let started = Instant::now();
-        let child = command.spawn().unwrap();
-        Self {
-            child,
-            admin,
-            started,
-        }
-    }
-
-    /// Waits until it says that it's ready; returns the milliseconds since its start.
-    fn wait_until_ready(&mut self) -> f64 {
-        while !self.is_ready() {
-            let ended = self.child.try_wait().unwrap();
-            assert!(
-                ended.is_none(),
-                "the daemon ended before it was ready: {ended:?}"
-            );
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.started.elapsed().as_secs_f64() * 1_000.0
-    }
-
-    fn is_ready(&self) -> bool {
-        let Ok(mut connection) = TcpStream::connect(self.admin) else {
-            return false;
-        };
-        let request = "GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
-        let mut status = [0; 12];
-        connection.write_all(request.as_bytes()).is_ok()
-            && connection.read_exact(&mut status).is_ok()
-            && status.ends_with(b"200")
-    }
-
-    /// Mebibytes that it occupies.
-    fn resident_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// From the start of the daemon to its first yes on `/readyz`, with an empty checkpoint.
 pub fn start_to_ready(with: Run<'_>) {
-    let start = |n| Daemon::start(&with.dir.join(format!("start-{n}"))).wait_until_ready();
+    let start = |n| Daemon::start(&with.dir.join(format!("start-{n}")), &[]).wait_until_ready();
     let times: Vec<f64> = (0..9).map(start).collect();
     Report::new("start_to_ready")
         .number("ms_p50", percentile(&times, 0.5))
@@ -189,7 +112,7 @@ pub fn recovery(with: Run<'_>) {
 
 /// Memory of a daemon that has nothing to do.
 pub fn idle_rss(with: Run<'_>) {
-    let mut daemon = Daemon::start(&with.dir.join("idle"));
+    let mut daemon = Daemon::start(&with.dir.join("idle"), &[]);
     daemon.wait_until_ready();
     std::thread::sleep(Duration::from_secs(10));
     let mib = daemon.resident_mib();
@@ -203,18 +126,18 @@ pub fn idle_rss(with: Run<'_>) {
 /// What a child does.
 pub fn child(arguments: &[String]) {
     let [task, folder] = arguments else {
-        panic!("--child TASK FOLDER")
+        panic!("--child TASK FOLDER, or --child watch ADDRESS")
     };
-    let folder = Path::new(folder);
     match task.as_str() {
-        "fill" => totals(folder, KEYS),
-        "resume" => totals(folder, 0),
+        "fill" => totals(Path::new(folder), KEYS),
+        "resume" => totals(Path::new(folder), 0),
+        "watch" => overhead::watch(folder),
         other => panic!("no task `{other}`"),
     }
 }
 
 /// Ends with the parent.
-fn until_input_ends() {
+pub fn until_input_ends() {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 

@@ -21,6 +21,13 @@ struct Seen {
     info: BatchInfo,
 }
 
+/// What was processed over some time.
+pub struct Rates {
+    pub per_second: f64,
+    /// What others on the machine take doesn't count in this.
+    pub per_cpu_second: f64,
+}
+
 /// What was sustained.
 pub struct Sustained {
     pub records_per_second: f64,
@@ -69,6 +76,21 @@ impl Watch {
         let filled = |seen: &&Seen| seen.info.num_records > 0;
         while self.0.lock().unwrap().iter().filter(filled).count() < count {
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The records of the batches that were completed since `from`, between the ends of the first and the last.
+    pub fn rates_since(&self, from: Instant) -> Rates {
+        let seen = self.0.lock().unwrap();
+        let of_late: Vec<_> = seen.iter().filter(|seen| seen.at >= from).collect();
+        let [first, rest @ .., last] = of_late.as_slice() else {
+            panic!("too few batches");
+        };
+        let between = rest.iter().map(|seen| seen.info.num_records).sum::<u64>();
+        let records = (between + last.info.num_records) as f64;
+        Rates {
+            per_second: records / (last.at - first.at).as_secs_f64(),
+            per_cpu_second: records / (last.cpu - first.cpu).max(f64::MIN_POSITIVE),
         }
     }
 

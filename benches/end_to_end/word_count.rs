@@ -21,12 +21,12 @@ use crate::watch::{Sustained, Watch};
 /// What the original sustains at most on a machine of this kind, measured once, elsewhere.
 const ORIGINAL: f64 = 600_000.0;
 /// Batches that aren't counted: in them the pace is found.
-const WARM_UP: usize = 8;
+pub const WARM_UP: usize = 8;
 const BATCH: Duration = Duration::from_secs(1);
 /// Lines that generators hand over at a time.
 const PIECE: usize = 20_000;
 /// Where the pace begins, as a part of the raw limit.
-const BEGIN: f64 = 0.25;
+pub const BEGIN: f64 = 0.25;
 /// Bytes of blocks in memory: a batch that is computed, one that is gathered, and some slack.
 const MEMORY: u64 = 2 << 30;
 
@@ -41,7 +41,7 @@ pub struct Run<'a> {
     pub short: bool,
 }
 
-fn context(dir: &Path, receiver_log: bool) -> StreamingContext {
+pub fn context(dir: &Path, receiver_log: bool) -> StreamingContext {
     builder(dir, receiver_log).build().unwrap()
 }
 
@@ -63,7 +63,7 @@ pub fn count_words(lines: &DStream<str>) {
 }
 
 /// Stores prebuilt lines, at a pace or as fast as they are taken.
-struct Prebuilt(&'static Lines, Option<Pace>);
+pub struct Prebuilt(pub &'static Lines, pub Option<Pace>);
 
 impl Receiver for Prebuilt {
     type Record = str;

@@ -41,6 +41,8 @@ mod report;
 mod rng;
 mod rules;
 mod savepoints;
+#[cfg(feature = "failpoints")]
+mod soak;
 mod tally;
 mod torn;
 #[cfg(feature = "failpoints")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::failpoints::{kill_at_each_with, pipeline_on, some};
 use super::fencing::random_moves;
@@ -12,6 +13,7 @@ use super::killer::{SLOW_DISK, kill_so_often};
 use super::object_servers::Protocol;
 use super::report::report;
 use super::rng::{Rng, seed};
+use super::soak::soak;
 use super::tally::Tally;
 use super::workload::{Pipeline, Store};
 
@@ -200,6 +202,23 @@ fn torture_moves() {
         }
     });
     run.end("hand-overs between machines");
+}
+
+/// Minutes of the soak, unless `TIDEMILL_TORTURE_MINUTES` says otherwise.
+const MINUTES: u64 = 60;
+
+#[test]
+#[ignore = "long: make torture, make soak"]
+fn torture_soak() {
+    let minutes =
+        std::env::var("TIDEMILL_TORTURE_MINUTES").map_or(MINUTES, |count| count.parse().unwrap());
+    let seed = seed();
+    println!("{minutes} minutes, TIDEMILL_SEED={seed}");
+    let run = Run::default();
+    run.attempt(&format!("soak, seed {seed}"), || {
+        soak(Duration::from_secs(60 * minutes), seed)
+    });
+    run.end("daemon under load for long");
 }
 
 /// Prints the table of what all suites reported to the file that `TIDEMILL_TORTURE_REPORT` names.

@@ -100,6 +100,13 @@ impl Trial {
         trial
     }
 
+    /// Has more clients feed it.
+    #[cfg(feature = "failpoints")]
+    pub fn feed_more(&mut self, rng: &Rng) {
+        let feeder = Feeder::start(self.launch.address(), &self.ledger, rng);
+        self.feeders.push(feeder);
+    }
+
     fn have_savepoints_made(&mut self) {
         if self.beside.is_some() {
             let (stem, address) = (format!("m{}", self.launch.machine), self.launch.address());
