@@ -85,6 +85,7 @@ documents! {
     findings_sled: "docs/findings-sled.md";
     first_steps: "docs/first-steps.md";
     formats: "docs/formats.md";
+    installation: "docs/installation.md";
     library: "docs/library.md";
     limits: "docs/limits.md";
     metrics: "docs/metrics.md";

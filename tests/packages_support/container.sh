@@ -43,8 +43,8 @@ echo "built"
 run --rm tidemill >/mnt/log 2>&1
 echo "without a token: $? $(tail -n 1 /mnt/log)"
 
-start() { # NAME
-    run -d --name "$1" -v "$PWD/token:/run/secrets/tidemill-token:ro" tidemill >/mnt/log 2>&1 || { cat /mnt/log; exit 1; }
+start() { # NAME ARGUMENTS...
+    run -d --name "$1" "${@:2}" -v "$PWD/token:/run/secrets/tidemill-token:ro" tidemill >/mnt/log 2>&1 || { cat /mnt/log; exit 1; }
     for _ in $(seq 300); do
         podman healthcheck run "$1" >/mnt/health 2>&1 && break
         sleep 0.2
@@ -52,6 +52,12 @@ start() { # NAME
     pid=$(podman inspect -f '{{.State.Pid}}' "$1")
     podman healthcheck run "$1" >/mnt/health 2>&1
     echo "healthy $? as $(stat -c %u:%g "/proc/$pid")"
+    for _ in $(seq 300); do
+        ready=$(asked /readyz -o /dev/null -w '%{http_code}')
+        [ "$ready" = 200 ] && break
+        sleep 0.2
+    done
+    echo "ready $ready"
 }
 asked() { # PATH CURL_ARGUMENTS...
     nsenter --target "$pid" --net curl -sS -H "Authorization: Bearer $(cat token)" "${@:2}" "http://127.0.0.1:4040$1"
@@ -71,13 +77,12 @@ stop() {
     echo "stopped $(podman inspect -f '{{.State.ExitCode}}' "$1")"
 }
 start one
-echo "ready $(asked /readyz -o /dev/null -w '%{http_code}')"
 echo "took $(asked /ingest/lines --data-binary 'to be or not to be')"
 expect '(be,2)' one
 stop one
 # Another container on the same volume: an upgrade.
 podman rm one >/dev/null
-start two
+start two --read-only
 echo "took $(asked /ingest/lines --data-binary 'that is the question')"
 expect '(question,1)' two
 stop two
