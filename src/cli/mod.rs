@@ -16,8 +16,12 @@ mod held;
 mod load;
 mod location;
 mod logging;
+mod manual;
 mod notify;
 mod output;
+mod pages;
+#[cfg(test)]
+mod reference;
 mod rehearse;
 mod reload;
 mod run;
@@ -32,7 +36,7 @@ mod wal_verify;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use args::{CheckpointCommand, Cli, Command, DeadLettersCommand, WalCommand};
 use error::{CliError, Result};
@@ -41,7 +45,11 @@ use error::{CliError, Result};
 #[must_use]
 pub fn main() -> ExitCode {
     tidemill_storage::failpoints_from_env();
-    let cli = match Cli::try_parse() {
+    let parsed = pages::command()
+        .color(terminal::Colour::asked_for(std::env::args_os()).for_help())
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Nothing is left to do when even that can't be printed.
@@ -49,6 +57,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::USAGE));
         }
     };
+    terminal::choose(cli.color);
     match perform(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::NobodyReads) => ExitCode::SUCCESS,
@@ -81,5 +90,8 @@ fn perform(command: Command) -> Result<()> {
         Command::Wal(WalCommand::Verify(args)) => wal_verify::verify(&args),
         Command::Fsck(args) => fsck::fsck(&args),
         Command::Wal(WalCommand::Repair(args)) => wal_repair::repair(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
+        Command::Replay(_) => Err(CliError::Usage("later".to_owned())),
     }
 }

@@ -19,6 +19,12 @@ impl Output {
         writeln!(self.0, "{}", text.as_ref()).map_err(|error| CliError::writing(&error))
     }
 
+    /// Bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.0.write_all(bytes);
+        written.map_err(|error| CliError::writing(&error))
+    }
+
     /// A value on one line.
     pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(value);

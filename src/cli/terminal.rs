@@ -1,8 +1,10 @@
 //! The terminal that standard error may be: colours, the bar, and log lines that don't run into it.
 
-use std::io::{IsTerminal, Stderr, Write, stderr};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Stderr, Write, stderr, stdout};
 use std::sync::OnceLock;
 
+use clap::{ColorChoice, ValueEnum};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -13,9 +15,121 @@ pub(super) fn is_terminal() -> bool {
     stderr().is_terminal()
 }
 
-/// Whether people look at it who want colours (<https://no-color.org>).
+/// When to print in colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+static CHOSEN: OnceLock<Colour> = OnceLock::new();
+
+/// What `--color` says, once it has been read.
+pub(super) fn choose(colour: Colour) {
+    // There is one command line.
+    let _ = CHOSEN.set(colour);
+}
+
+impl Colour {
+    /// What `--color` says in arguments that clap hasn't read, for what clap itself prints.
+    pub(super) fn asked_for(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let text = argument.to_str().unwrap_or_default();
+            let value = match text.strip_prefix("--color") {
+                Some("") => arguments.next().and_then(|next| next.into_string().ok()),
+                Some(value) => value.strip_prefix('=').map(str::to_owned),
+                None => None,
+            };
+            let colour = value.and_then(|value| Self::from_str(&value, false).ok());
+            if let Some(colour) = colour {
+                return colour;
+            }
+        }
+        Self::Auto
+    }
+
+    /// In clap's words; it looks at terminal and environment itself.
+    pub(super) fn for_help(self) -> ColorChoice {
+        match self {
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
+        }
+    }
+
+    /// Whether to, given the environment (<https://no-color.org>, <https://bixense.com/clicolors>).
+    fn decide(self, no_color: bool, force: bool, is_terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => !no_color && (force || is_terminal),
+        }
+    }
+}
+
+fn wants_colours(is_terminal: bool) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let force = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let chosen = CHOSEN.get().copied().unwrap_or_default();
+    chosen.decide(set("NO_COLOR").is_some(), force, is_terminal)
+}
+
+/// Whether standard error is read by people who want colours.
 pub(super) fn is_colourful() -> bool {
-    is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    wants_colours(is_terminal())
+}
+
+/// How results are printed that people should notice, or needn't.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paint {
+    is_on: bool,
+}
+
+impl Paint {
+    /// For standard output.
+    pub(super) fn of_results() -> Self {
+        Self {
+            is_on: wants_colours(stdout().is_terminal()),
+        }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        match self.is_on {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+
+    /// As it should be.
+    pub(super) fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// To be looked after.
+    pub(super) fn warning(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// Wrong.
+    pub(super) fn bad(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    /// What matters among other things.
+    pub(super) fn strong(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What needn't be read.
+    pub(super) fn faint(self, text: &str) -> String {
+        self.paint("2", text)
+    }
 }
 
 /// Where bars are drawn: standard error, when it is a terminal.
@@ -92,6 +206,27 @@ impl Write for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_for_colours_gets_them() {
+        let auto = Colour::Auto;
+        assert!(auto.decide(false, false, true) && !auto.decide(false, false, false));
+        assert!(!auto.decide(true, true, true) && auto.decide(false, true, false));
+        assert!(
+            Colour::Always.decide(true, false, false) && !Colour::Never.decide(false, true, true)
+        );
+        let asked = |arguments: &[&str]| Colour::asked_for(arguments.iter().map(OsString::from));
+        assert_eq!(
+            asked(&["tidemill", "fsck", "--color", "never"]),
+            Colour::Never
+        );
+        assert_eq!(
+            asked(&["tidemill", "--color=always", "fsck"]),
+            Colour::Always
+        );
+        assert_eq!(asked(&["tidemill", "--color", "pink"]), auto);
+        assert_eq!(asked(&["tidemill", "--colors"]), auto);
+    }
 
     #[test]
     fn the_templates_are_right() {

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use tidemill_wal::Entry;
 
-use super::args::WalArgs;
+use super::args::DumpArgs;
 use super::error::{CliError, Result};
 use super::location::{self, FoundLog, WhichLog};
 use super::output::{Fields, Output, opaque};
 use crate::block::{Block, BlockInfo, Event, GIVEN_UP};
 
 /// Prints every entry of the driver's log, then of the block log, each in its order.
-pub(super) fn dump(args: &WalArgs) -> Result<()> {
+pub(super) fn dump(args: &DumpArgs) -> Result<()> {
     let mut out = Output::new();
     let mut failures = Vec::new();
     for log in location::logs(&args.location, &args.sets.set)? {

@@ -76,6 +76,7 @@ documents! {
     guide: "docs/README.md";
     api: "docs/api.md";
     architecture: "docs/architecture.md";
+    cli: "docs/cli.md";
     comparison: "docs/comparison.md";
     concepts: "docs/concepts.md";
     configuration: "docs/configuration.md";
