@@ -102,6 +102,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A batch isn't there to be replayed.
+    #[error("the batch at {time} can't be replayed: {reason}")]
+    NotRetained {
+        /// The batch.
+        time: Time,
+        /// Why not, and which ones can.
+        reason: String,
+    },
     /// A disk is too full to start on.
     #[error(
         "{place} has {free} bytes free, and a start takes {needed} (a quarter of the reserve that is to \

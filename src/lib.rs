@@ -150,8 +150,8 @@ pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
     AccumulatorInfo, BatchInput, Builder, ContextState, DurableAfter, InputBlock, LogStatus,
-    Rehearsal, RequeuedBatch, SourceLag, StartMode, StateSize, Step, StepInfo, StreamingContext,
-    Tuning,
+    Rehearsal, Replay, RequeuedBatch, SourceLag, StartMode, StateSize, Step, StepInfo,
+    StreamingContext, Tuning,
 };
 pub use dstream::{DStream, Mistake};
 pub use engine::{

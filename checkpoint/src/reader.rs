@@ -140,12 +140,26 @@ impl CheckpointReader {
     /// [`Error::NoneVerifies`] when there are checkpoints and none is whole; when the location can't be read,
     /// or a newer program wrote to it.
     pub fn newest_whole(&self) -> Result<Newest> {
+        self.newest_whole_where(|_| true)
+    }
+
+    /// As [`CheckpointReader::newest_whole`], of those whose batch time is before `time_ms` (milliseconds since
+    /// the Unix epoch): what contains neither the batch of that time nor any after it.
+    ///
+    /// # Errors
+    /// As [`CheckpointReader::newest_whole`].
+    pub fn newest_whole_before(&self, time_ms: u64) -> Result<Newest> {
+        self.newest_whole_where(|manifest| manifest.time_ms < time_ms)
+    }
+
+    fn newest_whole_where(&self, is_wanted: impl Fn(&Manifest) -> bool) -> Result<Newest> {
         let mut skipped = Vec::new();
         for (newer, id) in self.ids()?.into_iter().enumerate() {
             let found = match catalog::read_slot(&*self.backend, id) {
                 Ok(Slot::Whole(manifest)) if manifest.name.is_some() && newer >= LEFT_BEHIND => {
                     Ok(None)
                 }
+                Ok(Slot::Whole(manifest)) if !is_wanted(&manifest) => Ok(None),
                 Ok(Slot::Whole(manifest)) => {
                     let mut chunks = manifest.chunks();
                     let checked = chunks.try_for_each(|chunk| self.read_chunk(chunk).map(drop));

@@ -24,6 +24,7 @@ mod pages;
 mod reference;
 mod rehearse;
 mod reload;
+mod replay;
 mod run;
 mod show;
 mod steer;
@@ -76,6 +77,7 @@ fn perform(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Status(args) => steer::status(&args),
         Command::Reload(args) => reload::reload(&args),
         Command::Stop(args) => steer::stop(&args),
@@ -92,6 +94,5 @@ fn perform(command: Command) -> Result<()> {
         Command::Wal(WalCommand::Repair(args)) => wal_repair::repair(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
-        Command::Replay(_) => Err(CliError::Usage("later".to_owned())),
     }
 }

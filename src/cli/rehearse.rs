@@ -35,18 +35,25 @@ pub(super) fn show(out: &mut Output, rehearsal: &Rehearsal) -> Result<()> {
 
 /// Why a restart wouldn't go well, if its batches say so.
 pub(super) fn failure(rehearsal: &Rehearsal) -> Option<String> {
-    let batch = rehearsal.batches.iter().find(|batch| !batch.succeeded())?;
+    let failed = |batch: &RehearsedBatch| {
+        let reason = failure_of(batch)?;
+        let time = batch.batch_time.as_millis();
+        Some(format!(
+            "the batch at {time} failed in the rehearsal: {reason}"
+        ))
+    };
+    rehearsal.batches.iter().find_map(failed)
+}
+
+/// Why a batch failed, if it did.
+pub(super) fn failure_of(batch: &RehearsedBatch) -> Option<String> {
     let of_output = |output: &RehearsedOutput| {
         let error = output.error.as_ref()?;
         Some(format!("`{}` failed: {error}", output.uid))
     };
     let reasons = batch.outputs.iter().filter_map(of_output);
     let reasons: Vec<String> = reasons.chain(batch.error.clone()).collect();
-    Some(format!(
-        "the batch at {} failed in the rehearsal: {}",
-        batch.batch_time.as_millis(),
-        reasons.join("; ")
-    ))
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 fn rows(batch: &RehearsedBatch) -> Vec<Vec<String>> {

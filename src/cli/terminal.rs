@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Stderr, Write, stderr, stdout};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::{ColorChoice, ValueEnum};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -141,6 +142,10 @@ fn bars() -> &'static MultiProgress {
 /// With a total, and without.
 const WITH_TOTAL: &str = "  [{bar:30}] {msg}";
 const WITHOUT_TOTAL: &str = "  {spinner} {msg}";
+const AT_WORK: &str = "  {spinner} {msg}, {elapsed}";
+
+/// How often a spinner moves.
+const TICK: Duration = Duration::from_millis(120);
 
 /// How far something is, in the last line of the terminal; gone when it is dropped. Nothing where there is no
 /// terminal.
@@ -170,6 +175,34 @@ impl Bar {
 }
 
 impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+        bars().remove(&self.0);
+    }
+}
+
+/// That a command is at work, until it is dropped, on a terminal.
+pub(super) struct Spinner(ProgressBar);
+
+impl Spinner {
+    pub(super) fn start(text: impl Into<String>) -> Self {
+        let bar = bars().add(ProgressBar::no_length());
+        // The templates are right, which a test sees to.
+        if let Ok(style) = ProgressStyle::with_template(AT_WORK) {
+            bar.set_style(style);
+        }
+        bar.set_message(text.into());
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+
+    /// What it is at now.
+    pub(super) fn say(&self, text: impl Into<String>) {
+        self.0.set_message(text.into());
+    }
+}
+
+impl Drop for Spinner {
     fn drop(&mut self) {
         self.0.finish_and_clear();
         bars().remove(&self.0);
@@ -230,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_right() {
-        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL, AT_WORK] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

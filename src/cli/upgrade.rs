@@ -5,6 +5,7 @@ use super::error::{CliError, Result};
 use super::output::{self, Output};
 use super::{location, rehearse};
 use crate::StreamingContext;
+use crate::context::Which;
 use crate::error::Error;
 use crate::recovery::{OperatorPlan, UpgradePlan};
 
@@ -27,7 +28,7 @@ pub(super) fn check(args: &CheckArgs, context: &StreamingContext) -> Result<()> 
     };
     let mut out = Output::new();
     let Some(batches) = args.rehearse else {
-        let plan = context.examine(location.as_ref(), savepoint)?;
+        let plan = context.examine(location.as_ref(), Which::named(savepoint))?;
         let plan = plan.ok_or_else(nothing)?;
         match args.json {
             true => out.json(&plan)?,

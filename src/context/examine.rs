@@ -15,6 +15,25 @@ use crate::error::{Error, Result};
 use crate::graph::GraphDescriptor;
 use crate::recovery::{Metadata, UpgradePlan, replay_entries, waiting_without_input};
 use crate::state::StateMemory;
+use crate::time::Time;
+
+/// Which checkpoint is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    /// The one that a start goes on from.
+    Newest,
+    /// The savepoint of this name.
+    Savepoint(&'a str),
+    /// The newest that doesn't contain the batch at this time.
+    Before(Time),
+}
+
+impl<'a> Which<'a> {
+    /// A savepoint, if one is named.
+    pub(crate) fn named(savepoint: Option<&'a str>) -> Self {
+        savepoint.map_or(Self::Newest, Self::Savepoint)
+    }
+}
 
 /// A checkpoint that has been read whole.
 pub(super) struct Examined {
@@ -37,11 +56,11 @@ impl StreamingContext {
     pub(crate) fn examine(
         &self,
         against: Option<&Location>,
-        savepoint: Option<&str>,
+        which: Which<'_>,
     ) -> Result<Option<UpgradePlan>> {
         let Some(Examined {
             metadata, mut plan, ..
-        }) = self.examined(against, savepoint)?
+        }) = self.examined(against, which)?
         else {
             return Ok(None);
         };
@@ -61,7 +80,7 @@ impl StreamingContext {
     pub(super) fn examined(
         &self,
         against: Option<&Location>,
-        savepoint: Option<&str>,
+        which: Which<'_>,
     ) -> Result<Option<Examined>> {
         let mut settings = self.settings().clone();
         let own = Locations::of(&settings)?.checkpoint;
@@ -76,8 +95,12 @@ impl StreamingContext {
             other => other?,
         };
         let at = location.to_string();
-        let savepoint = savepoint.map(|name| reader.savepoint(name));
-        let found = rewind::find(reader.newest_whole(), savepoint, &at)?;
+        let (newest, savepoint) = match which {
+            Which::Newest => (reader.newest_whole(), None),
+            Which::Savepoint(name) => (reader.newest_whole(), Some(reader.savepoint(name))),
+            Which::Before(time) => (reader.newest_whole_before(time.as_millis()), None),
+        };
+        let found = rewind::find(newest, savepoint, &at)?;
         let Some(manifest) = found.base().cloned() else {
             return Ok(None);
         };

@@ -14,6 +14,7 @@ mod lag;
 mod locations;
 mod recover;
 mod rehearse;
+mod replay;
 mod requeue;
 mod rewind;
 mod settings;
@@ -38,12 +39,14 @@ pub use batch_inputs::{BatchInput, InputBlock};
 pub use builder::Builder;
 pub use lag::{DurableAfter, SourceLag};
 pub use rehearse::Rehearsal;
+pub use replay::Replay;
 pub use requeue::RequeuedBatch;
 pub use shared::AccumulatorInfo;
 pub use status::{LogStatus, StateSize};
 pub use steps::{Step, StepInfo};
 pub use tuning::Tuning;
 
+pub(crate) use examine::Which;
 pub(crate) use locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND};
 
 use crate::block::Intake;

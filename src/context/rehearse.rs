@@ -14,13 +14,14 @@ use tidemill_storage::LocalDisk;
 use tidemill_wal::LogReader;
 
 use super::assemble::Parts;
-use super::examine::Examined;
+use super::examine::{Examined, Which};
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
 use super::start::{catchup, first_time};
 use super::{ContextState, StreamingContext, rewind};
 use crate::block::{Block, BlockInfo, BlockStore, block_in};
 use crate::clock::wall_clock;
+use crate::dstream::Shown;
 use crate::engine::{Engine, Place, RehearsedBatch, Reserve, room_to_start, saved_blocks};
 use crate::error::{Error, Result};
 use crate::graph::{GraphDescriptor, longest_echo, longest_memory, resolve_remember, validate};
@@ -107,12 +108,31 @@ impl StreamingContext {
         savepoint: Option<&str>,
         batches: usize,
     ) -> Result<Option<Rehearsal>> {
+        let settings =
+            self.only_to_look("a context that has been started can't rehearse; make a new one")?;
+        let Some(examined) = self.examined(against, Which::named(savepoint))? else {
+            return Ok(None);
+        };
+        let mut rehearsal = Rehearsal {
+            plan: examined.plan.clone(),
+            copied_bytes: 0,
+            batches: Vec::new(),
+        };
+        if rehearsal.plan.is_possible() {
+            let work = |engine: &Engine, unfinished: &[Time]| run(engine, unfinished, batches);
+            (rehearsal.batches, rehearsal.copied_bytes) =
+                self.run_on_fork(&settings, examined, work)?;
+        }
+        Ok(Some(rehearsal))
+    }
+
+    /// Makes a context that hasn't been started one that never will be, for batches on a fork; `started` is the
+    /// refusal of any other.
+    pub(super) fn only_to_look(&self, started: &'static str) -> Result<Settings> {
         {
             let mut life = self.life();
             if life.state != ContextState::Initialized {
-                return Err(Error::WrongState(
-                    "a context that has been started can't rehearse; make a new one",
-                ));
+                return Err(Error::WrongState(started));
             }
             life.state = ContextState::Stopped;
         }
@@ -122,27 +142,17 @@ impl StreamingContext {
         validate(registry, settings.checkpoint.is_some())?;
         resolve_remember(registry, settings.remember);
         registry.dead_letters.hold_back();
-        let Some(examined) = self.examined(against, savepoint)? else {
-            return Ok(None);
-        };
-        let mut rehearsal = Rehearsal {
-            plan: examined.plan.clone(),
-            copied_bytes: 0,
-            batches: Vec::new(),
-        };
-        if rehearsal.plan.is_possible() {
-            self.run_on_fork(&settings, examined, batches, &mut rehearsal)?;
-        }
-        Ok(Some(rehearsal))
+        Ok(settings)
     }
 
-    fn run_on_fork(
+    /// Does work with an engine on a fork of what was examined; it is given the unfinished batches. Returns, too, how
+    /// many bytes of received data were copied for it.
+    pub(super) fn run_on_fork<R>(
         &self,
         settings: &Settings,
         examined: Examined,
-        batches: usize,
-        rehearsal: &mut Rehearsal,
-    ) -> Result<()> {
+        work: impl FnOnce(&Engine, &[Time]) -> R,
+    ) -> Result<(R, u64)> {
         let Examined {
             locations: original,
             reader,
@@ -159,7 +169,7 @@ impl StreamingContext {
         })?;
         self.forget_what_isnt_read(&mut metadata);
         let logged = metadata.tracker.blocks().map(|(_, block)| block);
-        rehearsal.copied_bytes = logged
+        let copied_bytes: u64 = logged
             .filter(|block| block.position.is_some())
             .map(|block| block.bytes)
             .sum();
@@ -177,10 +187,10 @@ impl StreamingContext {
         };
         let reserve = Reserve(settings.reserve);
         room_to_start(std::slice::from_ref(&place), reserve)?;
-        place.has_room(rehearsal.copied_bytes.saturating_add(settings.reserve))?;
-        if rehearsal.copied_bytes >= LARGE {
+        place.has_room(copied_bytes.saturating_add(settings.reserve))?;
+        if copied_bytes >= LARGE {
             tracing::warn!(
-                bytes = rehearsal.copied_bytes,
+                bytes = copied_bytes,
                 folder = %folder.display(),
                 "received data is copied for the rehearsal"
             );
@@ -221,13 +231,13 @@ impl StreamingContext {
         })?;
         // Nobody frees the disk for it.
         engine.intake.gate.wait_no_longer_than(Instant::now());
-        rehearsal.batches = run(&engine, &unfinished, batches);
+        let done = work(&engine, &unfinished);
         let closed = engine.close_logs();
         drop(engine);
         if let Err(error) = std::fs::remove_dir_all(&folder) {
             tracing::warn!(%error, folder = %folder.display(), "what was copied is removed later");
         }
-        closed
+        closed.map(|()| (done, copied_bytes))
     }
 
     /// Lets go of complete batches that no window of the program looks back on, as a clean-up would.
@@ -278,7 +288,7 @@ fn run(engine: &Engine, unfinished: &[Time], batches: usize) -> Vec<RehearsedBat
     let mut next = first_time(engine, false);
     while ran.len() < batches && ran.iter().all(RehearsedBatch::succeeded) {
         ran.push(match unfinished.get(ran.len()) {
-            Some(time) => engine.rehearse_unfinished(*time),
+            Some(time) => engine.rehearse_unfinished(*time, Shown::FEW),
             None => {
                 // One whose time is to come isn't waited for.
                 let now = engine.clock.now().max(next);

@@ -40,7 +40,7 @@ pub(crate) use checkpointed::CHECKPOINTED;
 pub(crate) use node::StreamNode;
 pub(crate) use operation::{Job, OutputOperation};
 pub(crate) use operator::{AnyNode, NodeCore, NodeParts};
-pub(crate) use preview::{Preview, PreviewSlot};
+pub(crate) use preview::{Preview, PreviewSlot, Shown};
 pub(crate) use registry::Registry;
 pub(crate) use several::{together, union_at};
 

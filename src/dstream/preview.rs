@@ -4,8 +4,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::rdd::{Element, Rdd, TaskError};
 
-/// How many characters of an element are shown.
-const MOST_CHARACTERS: usize = 200;
+/// How much of what an output would be given is kept for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Records of each output.
+    pub(crate) rows: usize,
+    /// Characters of each record.
+    pub(crate) characters: usize,
+}
+
+impl Shown {
+    /// A glance.
+    pub(crate) const FEW: Self = Self {
+        rows: 5,
+        characters: 200,
+    };
+    /// Only how many there are.
+    pub(crate) const NONE: Self = Self {
+        rows: 0,
+        characters: 0,
+    };
+}
 
 /// The records that an output would be given in one batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,16 +35,16 @@ pub(crate) struct Preview {
     pub(crate) first: Vec<String>,
 }
 
-/// Where a preview is put, and how many records it shows.
+/// Where a preview is put, and what it shows.
 pub(crate) struct PreviewSlot {
-    pub(crate) most: usize,
+    shown: Shown,
     filled: Mutex<Option<Preview>>,
 }
 
 impl PreviewSlot {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(shown: Shown) -> Arc<Self> {
         Arc::new(Self {
-            most,
+            shown,
             filled: Mutex::default(),
         })
     }
@@ -43,13 +62,13 @@ impl PreviewSlot {
 }
 
 impl Preview {
-    /// One more record, of which at most the first `most` are shown.
-    pub(crate) fn add(&mut self, most: usize, show: impl FnOnce() -> Option<String>) {
+    /// One more record.
+    pub(crate) fn add(&mut self, shown: Shown, show: impl FnOnce() -> Option<String>) {
         self.rows += 1;
-        if self.first.len() < most
+        if self.first.len() < shown.rows
             && let Some(text) = show()
         {
-            self.first.push(shortened(text));
+            self.first.push(shortened(text, shown.characters));
         }
     }
 }
@@ -63,7 +82,7 @@ pub(super) fn previewing<T: ?Sized + Element>(
     move || {
         let parts = rdd.run_partitions(|partition| {
             let mut part = Preview::default();
-            partition.for_each(|value| part.add(slot.most, || show(value)))?;
+            partition.for_each(|value| part.add(slot.shown, || show(value)))?;
             Ok(part)
         });
         let mut whole = Preview::default();
@@ -71,14 +90,14 @@ pub(super) fn previewing<T: ?Sized + Element>(
             whole.rows += part.rows;
             whole.first.extend(part.first);
         }
-        whole.first.truncate(slot.most);
+        whole.first.truncate(slot.shown.rows);
         slot.fill(whole);
         Ok(())
     }
 }
 
-fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+fn shortened(mut text: String, characters: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(characters) {
         text.truncate(end);
         text.push('…');
     }

@@ -7,7 +7,7 @@ use tidemill_wal::Wal;
 
 use super::Engine;
 use crate::dead_letters::DeadLetterOffice;
-use crate::dstream::{Job, Preview, PreviewSlot};
+use crate::dstream::{Job, Preview, PreviewSlot, Shown};
 use crate::effects::at_batch;
 use crate::error::{Error, Result};
 use crate::rdd::{TaskError, contained};
@@ -15,10 +15,8 @@ use crate::scheduler::BatchHooks;
 use crate::time::{Time, millis};
 use crate::uid::OperatorUid;
 
-/// How many records of each output are shown.
-const SHOWN: usize = 5;
-
-/// How a batch went in a [rehearsal](crate::StreamingContext::rehearse).
+/// How a batch went in a [rehearsal](crate::StreamingContext::rehearse) or a
+/// [replay](crate::StreamingContext::replay).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RehearsedBatch {
@@ -46,8 +44,8 @@ pub struct RehearsedOutput {
     pub kind: String,
     /// Records that it would have been given.
     pub rows: u64,
-    /// The first of them as text, shortened; none where the output can't show its elements, as
-    /// `for_each_rdd` can't.
+    /// The first of them as text, shortened (all of them, whole, in a replay); none where the output can't show
+    /// its elements, as `for_each_rdd` can't.
     pub first: Vec<String>,
     /// Milliseconds to compute them. What they have in common with an output before them is computed there.
     pub millis: u64,
@@ -66,32 +64,38 @@ impl Engine {
     /// Fixes and runs the next batch.
     pub(crate) fn rehearse_next(&self, time: Time) -> RehearsedBatch {
         match self.allocate_next(time, false) {
-            Ok(Some(records)) => self.rehearse(time, false, records.values().sum()),
+            Ok(Some(records)) => self.rehearse(time, false, records.values().sum(), Shown::FEW),
             Ok(None) => failed(time, "there is no room for its place in the log".to_owned()),
             Err(error) => failed(time, error.to_string()),
         }
     }
 
     /// Runs a batch that had been fixed before.
-    pub(crate) fn rehearse_unfinished(&self, time: Time) -> RehearsedBatch {
+    pub(crate) fn rehearse_unfinished(&self, time: Time, shown: Shown) -> RehearsedBatch {
         let allocation = self.intake.tracker.allocation(time).unwrap_or_default();
-        self.rehearse(time, true, allocation.records().values().sum())
+        self.rehearse(time, true, allocation.records().values().sum(), shown)
     }
 
-    fn rehearse(&self, time: Time, was_unfinished: bool, records: u64) -> RehearsedBatch {
+    fn rehearse(
+        &self,
+        time: Time,
+        was_unfinished: bool,
+        records: u64,
+        shown: Shown,
+    ) -> RehearsedBatch {
         let started = self.clock.now();
         let mut batch = RehearsedBatch {
             was_unfinished,
             records,
             ..failed(time, String::new())
         };
-        batch.error = self.run_previews(time, &mut batch.outputs).err();
+        batch.error = self.run_previews(time, shown, &mut batch.outputs).err();
         if batch.succeeded() {
             let finished = contained(|| self.finish(time));
             batch.error = finished
                 .err()
                 .map(|error| format!("it can't take effect: {error}"));
-            batch.outputs.extend(self.letters_held_back(time));
+            batch.outputs.extend(self.letters_held_back(time, shown));
             let nodes = self.registry.nodes();
             nodes.iter().for_each(|node| node.clear_metadata(time));
         }
@@ -99,9 +103,14 @@ impl Engine {
         batch
     }
 
-    fn run_previews(&self, time: Time, outputs: &mut Vec<RehearsedOutput>) -> Result<(), String> {
+    fn run_previews(
+        &self,
+        time: Time,
+        shown: Shown,
+        outputs: &mut Vec<RehearsedOutput>,
+    ) -> Result<(), String> {
         self.registry.effects.begin(time);
-        let jobs = contained(|| at_batch(Some(time), || self.previews(time)));
+        let jobs = contained(|| at_batch(Some(time), || self.previews(time, shown)));
         let jobs = jobs.map_err(|error| format!("its jobs can't be made: {error}"))?;
         for (job, slot) in jobs {
             let started = self.clock.now();
@@ -119,10 +128,14 @@ impl Engine {
         Ok(())
     }
 
-    fn previews(&self, time: Time) -> Result<Vec<(Job, Arc<PreviewSlot>)>, TaskError> {
+    fn previews(
+        &self,
+        time: Time,
+        shown: Shown,
+    ) -> Result<Vec<(Job, Arc<PreviewSlot>)>, TaskError> {
         let mut jobs = Vec::new();
         for output in self.registry.outputs() {
-            let slot = PreviewSlot::new(SHOWN);
+            let slot = PreviewSlot::new(shown);
             if let Some(job) = output.preview(time, &slot)? {
                 jobs.push((self.with_effects(job, time), slot));
             }
@@ -130,11 +143,11 @@ impl Engine {
         Ok(jobs)
     }
 
-    fn letters_held_back(&self, time: Time) -> Option<RehearsedOutput> {
+    fn letters_held_back(&self, time: Time, shown: Shown) -> Option<RehearsedOutput> {
         let letters = self.registry.dead_letters.held_back(time);
         let mut preview = Preview::default();
         for letter in &letters {
-            preview.add(SHOWN, || letter.to_line().ok());
+            preview.add(shown, || letter.to_line().ok());
         }
         (preview.rows > 0).then(|| RehearsedOutput {
             uid: DeadLetterOffice::uid(),

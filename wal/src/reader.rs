@@ -89,6 +89,7 @@ impl LogReader {
             fetched: Vec::new().into_iter(),
             current: None,
             next: None,
+            torn: None,
         }
     }
 
@@ -164,6 +165,7 @@ pub struct Entries {
     current: Option<(Scanner, SegmentInfo)>,
     /// The number the next segment must start with; unknown at first and behind damage.
     next: Option<Sequence>,
+    torn: Option<TornTail>,
 }
 
 enum Found {
@@ -178,6 +180,11 @@ impl Entries {
             Some((_, info)) => self.segments.place(info.id, position.offset),
             None => (String::new(), position.offset),
         }
+    }
+
+    /// The half-written end, once it has been come to.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
     }
 
     /// Starts on the next segment; `false` when there is none.
@@ -247,7 +254,11 @@ impl Iterator for Entries {
     fn next(&mut self) -> Option<Self::Item> {
         match self.advance() {
             Ok(Some(Found::Entry(entry))) => Some(Ok(entry)),
-            Ok(Some(Found::TornTail(_)) | None) => None,
+            Ok(Some(Found::TornTail(torn))) => {
+                self.torn = Some(torn);
+                None
+            }
+            Ok(None) => None,
             Err(error) => Some(Err(error)),
         }
     }
