@@ -66,7 +66,7 @@ pub(super) enum Command {
 #[derive(Debug, Subcommand)]
 pub(super) enum CheckpointCommand {
     /// List the checkpoints of a location, newest first
-    List(CheckpointArgs),
+    List(ListArgs),
     /// Show what a checkpoint holds [the newest]
     Show(ShowArgs),
     /// Read and check every byte

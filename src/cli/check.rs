@@ -3,18 +3,51 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use tidemill_config::{Pipeline, StoreUrl, format_duration};
+use serde_json::{Value, json};
+use tidemill_config::{ConfigError, Pipeline, StoreUrl, format_duration};
 
 use super::args::CheckArgs;
 use super::error::{CliError, Result};
 use super::output::Output;
-use super::{explain, load, upgrade};
+use super::{explain, load, show, upgrade};
 use crate::graph::{GraphDescriptor, OperatorDescriptor};
 use crate::guarantee::PathGuarantee;
+use crate::time::millis;
 use crate::{OperatorUid, StreamingContext};
 
 /// Validates and shows a pipeline, or holds it against a checkpoint. Writes nothing.
 pub(super) fn check(args: &CheckArgs) -> Result<()> {
+    let checked = checked(args);
+    let (loaded, context) = match checked {
+        Err(error) if args.json => {
+            let mut out = Output::new();
+            out.json(&mistakes(args, &error))?;
+            out.finish()?;
+            return Err(error);
+        }
+        checked => checked?,
+    };
+    if args.against.is_some() {
+        return upgrade::check(args, &context);
+    }
+    if let Some(key) = &args.explain {
+        return explain::explain(&loaded, key, args.json);
+    }
+    let mut out = Output::new();
+    if args.json {
+        out.json(&as_json(&context, &loaded))?;
+        return out.finish();
+    }
+    head(&mut out, &loaded)?;
+    explain::overlays(&mut out, &loaded)?;
+    tree(&mut out, &context, &loaded)?;
+    paths(&mut out, &context)?;
+    out.line(format!("{} is right", loaded.file))?;
+    out.finish()
+}
+
+/// The pipeline and its program, when both are right.
+fn checked(args: &CheckArgs) -> Result<(Pipeline, StreamingContext)> {
     let mut loaded = load::pipeline(&args.pipeline)?;
     loaded.checkpoint.drop.extend(args.permits.drop.clone());
     for warning in &loaded.warnings {
@@ -31,25 +64,52 @@ pub(super) fn check(args: &CheckArgs) -> Result<()> {
     };
     is_location(&loaded.checkpoint.url)?;
     is_location(&loaded.wal.url)?;
-    if args.against.is_some() {
-        return upgrade::check(args, &context);
-    }
-    if let Some(key) = &args.explain {
-        return explain::explain(&loaded, key, args.json);
-    }
-    if args.json {
-        return Err(CliError::Usage(
-            "--json goes with --explain (settings) or --against (what a restart would do)"
-                .to_owned(),
-        ));
-    }
-    let mut out = Output::new();
-    head(&mut out, &loaded)?;
-    explain::overlays(&mut out, &loaded)?;
-    tree(&mut out, &context, &loaded)?;
-    paths(&mut out, &context)?;
-    out.line(format!("{} is right", loaded.file))?;
-    out.finish()
+    Ok((loaded, context))
+}
+
+/// What is wrong with a pipeline.
+fn mistakes(args: &CheckArgs, error: &CliError) -> Value {
+    let mistakes = match error {
+        CliError::Pipeline(errors) => errors.errors().iter().map(mistake).collect(),
+        other => {
+            let told = |problem: String| json!({ "place": null, "problem": problem, "help": null });
+            other.lines().into_iter().map(told).collect::<Vec<_>>()
+        }
+    };
+    json!({
+        "pipeline": args.pipeline.pipeline.display().to_string(),
+        "right": false,
+        "mistakes": mistakes,
+    })
+}
+
+fn mistake(error: &ConfigError) -> Value {
+    json!({
+        "place": error.location.to_string(),
+        "problem": error.problem.to_string(),
+        "help": error.help,
+    })
+}
+
+fn as_json(context: &StreamingContext, loaded: &Pipeline) -> Value {
+    let warnings = loaded.warnings.iter().map(
+        |warning| json!({ "place": warning.location.to_string(), "problem": warning.message }),
+    );
+    json!({
+        "pipeline": loaded.file.to_string(),
+        "right": true,
+        "mistakes": [],
+        "warnings": warnings.collect::<Vec<_>>(),
+        "application": loaded.name.to_string(),
+        "batchInterval": millis(loaded.batch_interval),
+        "checkpoint": {
+            "location": loaded.checkpoint.url.to_string(),
+            "interval": millis(loaded.checkpoint.interval),
+        },
+        "wal": { "location": loaded.wal.url.to_string(), "receiver": loaded.wal.receiver },
+        "graph": show::graph_as_json(&context.graph()),
+        "paths": context.paths(),
+    })
 }
 
 fn head(out: &mut Output, loaded: &Pipeline) -> Result<()> {

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use tidemill_checkpoint::{CheckpointReader, Summary, Verification, Verified};
 
-use super::args::CheckpointArgs;
+use super::args::{CheckpointArgs, ListArgs};
 use super::error::{CliError, Result};
 use super::location;
 use super::output::{self, Output};
+use super::terminal::{Paint, Spinner};
 use crate::clock::wall_clock;
 use crate::time::{Time, millis};
 use crate::utc;
@@ -18,17 +19,34 @@ pub(super) fn open(args: &CheckpointArgs) -> Result<(CheckpointReader, String)> 
 }
 
 /// Newest first.
-pub(super) fn list(args: &CheckpointArgs) -> Result<()> {
-    let (reader, location) = open(args)?;
+pub(super) fn list(args: &ListArgs) -> Result<()> {
+    let (reader, location) = open(&args.at)?;
     let summaries = reader.list()?;
+    let verification = match args.verify {
+        true => {
+            let _spinner = Spinner::start(format!("reading {location}"));
+            Some(reader.verify()?)
+        }
+        false => None,
+    };
+    let whole = |summary: &Summary| {
+        let mut verified = verification.as_ref()?.checkpoints.iter();
+        let verified = verified.find(|verified| verified.id == summary.id)?;
+        Some(verified.findings.is_empty())
+    };
     let mut out = Output::new();
-    if args.json {
+    if args.at.json {
+        let as_json = |summary| as_json(summary, whole(summary));
         let checkpoints: Vec<Value> = summaries.iter().map(as_json).collect();
         out.json(&json!({ "location": location, "checkpoints": checkpoints }))?;
         return out.finish();
     }
+    if summaries.is_empty() {
+        out.line(format!("{location} holds no checkpoint that can be read"))?;
+        return out.finish();
+    }
     let row = |summary: &Summary| {
-        vec![
+        let mut row = vec![
             summary.id.to_string(),
             summary.time_ms.to_string(),
             utc::for_people(Time::from_millis(summary.time_ms)),
@@ -37,24 +55,33 @@ pub(super) fn list(args: &CheckpointArgs) -> Result<()> {
             output::bytes(summary.bytes),
             output::bytes(summary.new_bytes),
             entries(summary).to_string(),
-            summary.name.clone().unwrap_or_default(),
-        ]
+        ];
+        if args.verify {
+            let told = match whole(summary) {
+                Some(true) => "whole",
+                Some(false) => "DAMAGED",
+                // It has been retired since.
+                None => "gone",
+            };
+            row.push(told.to_owned());
+        }
+        row.push(summary.name.clone().unwrap_or_default());
+        row
     };
     let rows: Vec<Vec<String>> = summaries.iter().map(row).collect();
-    out.table(
-        &[
-            "ID",
-            "TIME_MS",
-            "TIME (UTC)",
-            "AGE",
-            "EPOCH",
-            "SIZE",
-            "NEW",
-            "ENTRIES",
-            "NAME",
-        ],
-        &rows,
-    )?;
+    let mut head = vec![
+        "ID",
+        "TIME_MS",
+        "COMPLETE THROUGH (UTC)",
+        "AGE",
+        "EPOCH",
+        "SIZE",
+        "NEW",
+        "ENTRIES",
+    ];
+    head.extend(args.verify.then_some("VERIFIED"));
+    head.push("NAME");
+    out.table(&head, &rows)?;
     out.finish()
 }
 
@@ -66,7 +93,8 @@ fn entries(summary: &Summary) -> u64 {
     summary.series.iter().map(|series| series.entries).sum()
 }
 
-fn as_json(summary: &Summary) -> Value {
+/// `whole` when it has been verified.
+fn as_json(summary: &Summary, whole: Option<bool>) -> Value {
     json!({
         "id": summary.id,
         "time": summary.time_ms,
@@ -79,13 +107,16 @@ fn as_json(summary: &Summary) -> Value {
         "entries": entries(summary),
         "series": summary.series,
         "name": summary.name,
+        "whole": whole,
     })
 }
 
 /// Reads every byte; fails when something is damaged.
 pub(super) fn verify(args: &CheckpointArgs) -> Result<()> {
     let (reader, location) = open(args)?;
+    let spinner = Spinner::start(format!("reading {location}"));
     let verification = reader.verify()?;
+    drop(spinner);
     let mut out = Output::new();
     if args.json {
         let checkpoints: Vec<Value> = verification
@@ -117,6 +148,7 @@ pub(super) fn verify(args: &CheckpointArgs) -> Result<()> {
 }
 
 fn show(out: &mut Output, verification: &Verification) -> Result<()> {
+    let paint = Paint::of_results();
     if verification.checkpoints.is_empty() {
         out.line("there are no checkpoints yet")?;
     }
@@ -126,11 +158,13 @@ fn show(out: &mut Output, verification: &Verification) -> Result<()> {
             .map(|ms| format!(", time {ms} ms"))
             .unwrap_or_default();
         let (id, chunks) = (checkpoint.id, checkpoint.chunks);
+        let chunks = output::count(chunks as u64, "chunk");
         match checkpoint.findings.is_empty() {
             true => out.line(format!(
-                "checkpoint {id}{time}: whole; {chunks} chunks checked"
+                "checkpoint {id}{time}: {}; {chunks} checked",
+                paint.good("whole")
             ))?,
-            false => out.line(format!("checkpoint {id}{time}: DAMAGED"))?,
+            false => out.line(format!("checkpoint {id}{time}: {}", paint.bad("DAMAGED")))?,
         }
         for finding in &checkpoint.findings {
             out.line(format!("  {}: {}", finding.place, finding.problem))?;

@@ -27,6 +27,7 @@ mod reload;
 mod replay;
 mod run;
 mod show;
+mod status;
 mod steer;
 mod terminal;
 mod upgrade;
@@ -78,7 +79,7 @@ fn perform(command: Command) -> Result<()> {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Replay(args) => replay::replay(&args),
-        Command::Status(args) => steer::status(&args),
+        Command::Status(args) => status::status(&args),
         Command::Reload(args) => reload::reload(&args),
         Command::Stop(args) => steer::stop(&args),
         Command::Checkpoint(CheckpointCommand::Create(args)) => steer::checkpoint(&args),

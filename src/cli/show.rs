@@ -76,7 +76,7 @@ fn as_json(location: &str, manifest: &Manifest, metadata: &Metadata) -> Value {
     })
 }
 
-fn graph_as_json(graph: &GraphDescriptor) -> Value {
+pub(super) fn graph_as_json(graph: &GraphDescriptor) -> Value {
     let operators = graph.operators.iter().map(|operator| {
         let state = operator.state.as_ref();
         json!({

@@ -9,6 +9,7 @@ use super::args::WalArgs;
 use super::error::{CliError, Result};
 use super::location::{self, FoundLog, WhichLog};
 use super::output::{self, Output};
+use super::terminal::{Paint, Spinner};
 use crate::block::{Block, Event, GIVEN_UP};
 
 /// Reports all findings; fails when there is one.
@@ -17,11 +18,13 @@ pub(super) fn verify(args: &WalArgs) -> Result<()> {
     let mut findings = 0;
     let mut all = BTreeMap::new();
     for log in location::logs(&args.location, &args.sets.set)? {
+        let spinner = Spinner::start(format!("reading the log `{}`", log.which.name()));
         let report = log
             .reader
             .verify()
             .map_err(|error| CliError::Failed(error.to_string()))?;
         let unreadable = unreadable(&log);
+        drop(spinner);
         findings += report.findings.len() + unreadable.len();
         match args.json {
             true => {
@@ -67,12 +70,16 @@ fn unreadable(log: &FoundLog) -> Vec<String> {
 }
 
 fn show(out: &mut Output, log: &FoundLog, report: &Report, unreadable: &[String]) -> Result<()> {
+    let paint = Paint::of_results();
     let sound = report.findings.is_empty() && unreadable.is_empty();
     out.line(format!(
         "{} in {}: {}; {} in {}, {}",
         log.which.name(),
         log.place,
-        if sound { "sound" } else { "DAMAGED" },
+        match sound {
+            true => paint.good("sound"),
+            false => paint.bad("DAMAGED"),
+        },
         match report.entries {
             1 => "1 entry".to_owned(),
             n => format!("{n} entries"),

@@ -151,6 +151,15 @@ pub(in crate::cli) struct CheckpointArgs {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct ListArgs {
+    #[command(flatten)]
+    pub(in crate::cli) at: CheckpointArgs,
+    /// Read and check every byte, too, and say of each whether it is whole
+    #[arg(long)]
+    pub(in crate::cli) verify: bool,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct DeadLettersArgs {
     /// The `url` of [dead_letters], or a PIPELINE.toml
     pub(in crate::cli) location: String,

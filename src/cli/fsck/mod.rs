@@ -19,6 +19,7 @@ use super::args::FsckArgs;
 use super::error::{CliError, Result};
 use super::held::Checkpoints;
 use super::output::{Output, count};
+use super::terminal::{Paint, Spinner};
 use super::{load, location};
 use crate::StreamingContext;
 use crate::error::Error;
@@ -45,7 +46,8 @@ struct Checked {
 pub(super) fn fsck(args: &FsckArgs) -> Result<()> {
     let loaded = load::pipeline(&args.pipeline)?;
     let context = load::program(&loaded)?;
-    let (mut findings, mut checked) = look(args, &loaded, &context)?;
+    let spinner = Spinner::start("checking");
+    let (mut findings, mut checked) = look(args, &loaded, &context, &spinner)?;
     for _ in 1..LOOKS {
         if findings
             .iter()
@@ -53,11 +55,13 @@ pub(super) fn fsck(args: &FsckArgs) -> Result<()> {
         {
             break;
         }
+        spinner.say("looking again at what looks wrong");
         thread::sleep(BETWEEN);
-        let (again, read) = look(args, &loaded, &context)?;
+        let (again, read) = look(args, &loaded, &context, &spinner)?;
         findings.retain(|finding| again.contains(finding));
         checked = read;
     }
+    drop(spinner);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let of = |severity| {
         let all = findings
@@ -91,13 +95,15 @@ fn tell(
     findings: &[Finding],
     checked: &Checked,
 ) -> Result<()> {
+    let paint = Paint::of_results();
+    looked_at(out, findings, checked, paint)?;
     for finding in findings {
         let severity = match finding.severity {
-            Severity::Error => "ERROR",
-            Severity::Warning => "WARNING",
-            Severity::Note => "note",
+            Severity::Error => paint.bad("ERROR"),
+            Severity::Warning => paint.warning("WARNING"),
+            Severity::Note => "note".to_owned(),
         };
-        out.line(format!("{severity}  {}: {}", finding.area, finding.place))?;
+        out.line(format!("\n{severity}  {}: {}", finding.area, finding.place))?;
         out.line(format!("  what    {}", finding.problem))?;
         out.line(format!("  means   {}", finding.meaning))?;
         out.line(format!("  to do   {}", finding.advice))?;
@@ -106,15 +112,58 @@ fn tell(
         .iter()
         .any(|finding| finding.severity == Severity::Error);
     out.line(format!(
-        "{}: {}; checked {} in {}, {} of the driver's log, {} of the block log, {}",
+        "\n{}: {}; checked {} in {}, {} of the driver's log, {} of the block log, {}",
         loaded.name,
-        if errors { "NOT WHOLE" } else { "whole" },
+        match errors {
+            true => paint.bad("NOT WHOLE"),
+            false => paint.good("whole"),
+        },
         count(checked.checkpoints, "checkpoint"),
         count(checked.chunks, "chunk"),
         entries(checked.driver_entries),
         entries(checked.block_entries),
         count(checked.outputs, "output folder"),
     ))
+}
+
+/// A line for each part, with the worst that was found of it.
+fn looked_at(
+    out: &mut Output,
+    findings: &[Finding],
+    checked: &Checked,
+    paint: Paint,
+) -> Result<()> {
+    let parts = [
+        (
+            "checkpoints",
+            "checkpoints",
+            count(checked.checkpoints, "checkpoint"),
+        ),
+        ("driver", "driver's log", entries(checked.driver_entries)),
+        ("blocks", "block log", entries(checked.block_entries)),
+        ("sinks", "sinks", count(checked.outputs, "output folder")),
+        (
+            "pipeline",
+            "pipeline",
+            "against the newest checkpoint".to_owned(),
+        ),
+    ];
+    for (area, name, what) in parts {
+        let of_area = findings.iter().filter(|finding| {
+            let found = finding.area.split('.').next().unwrap_or_default();
+            // Both logs are missed together.
+            found == area || (found == "logs" && matches!(area, "driver" | "blocks"))
+        });
+        let worst = of_area.map(|finding| finding.severity).max();
+        let verdict = match worst {
+            Some(Severity::Error) => paint.bad("ERROR"),
+            Some(Severity::Warning) => paint.warning("warning"),
+            Some(Severity::Note) => "ok, with a note".to_owned(),
+            None => paint.good("ok"),
+        };
+        out.line(format!("{name:14}{what:32}{verdict}"))?;
+    }
+    Ok(())
 }
 
 fn entries(number: u64) -> String {
@@ -129,11 +178,14 @@ fn look(
     args: &FsckArgs,
     loaded: &Pipeline,
     context: &StreamingContext,
+    spinner: &Spinner,
 ) -> Result<(Vec<Finding>, Checked)> {
     let mut findings = Vec::new();
+    spinner.say("checking the checkpoints");
     let held = checkpoints_of(loaded, context, &mut findings)?;
     // What a checkpoint calls complete is there by now; what is there by now has been logged when the
     // log is read.
+    spinner.say("listing what the sinks hold");
     let mut listed = Vec::new();
     for sink in &loaded.sinks {
         match outputs::list(sink) {
@@ -147,6 +199,7 @@ fn look(
             ),
         }
     }
+    spinner.say("checking the logs");
     let logs = logs_of(args, &held, &mut findings)?;
     checkpoints::bytes(&held, &mut findings);
     let tracker = checkpoints::against_logs(&held, &logs, &mut findings);
