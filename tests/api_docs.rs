@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cli_support;
+#[path = "support/shape.rs"]
+mod shape;
 
 use std::path::Path;
 
 use cli_support::{Daemon, Place, eventually};
 use serde_json::Value;
+use shape::differ;
 
 /// A documented request with the answer that the page shows.
 struct Example {
@@ -37,48 +40,6 @@ fn examples() -> Vec<Example> {
 
 /// What only a batch with records has.
 const OF_RECORDS: &[&str] = &[".streamRecords.lines", ".operators[].records"];
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// What differs in fields and types; elements of lists are held against the first.
-fn differ(at: &str, told: &Value, live: &Value, found: &mut Vec<String>) {
-    match (told, live) {
-        (Value::Null, _) | (_, Value::Null) => {}
-        (Value::Object(told), Value::Object(live)) => {
-            let missing =
-                |one: &serde_json::Map<String, Value>, name: &String| !one.contains_key(name);
-            for name in told.keys().filter(|name| missing(live, name)) {
-                found.push(format!("{at}.{name} isn't answered"));
-            }
-            for name in live.keys().filter(|name| missing(told, name)) {
-                found.push(format!("{at}.{name} isn't in docs/api.md"));
-            }
-            for (name, value) in told {
-                if let Some(live) = live.get(name) {
-                    differ(&format!("{at}.{name}"), value, live, found);
-                }
-            }
-        }
-        (Value::Array(told), Value::Array(live)) => {
-            if let (Some(told), Some(live)) = (told.first(), live.first()) {
-                differ(&format!("{at}[]"), told, live, found);
-            }
-        }
-        (told, live) if kind(told) != kind(live) => {
-            found.push(format!("{at} is {}, not {}", kind(live), kind(told)));
-        }
-        _ => {}
-    }
-}
 
 /// The time of a completed batch with records.
 fn batch(daemon: &Daemon) -> Value {
@@ -127,6 +88,7 @@ fn answers_have_the_fields_that_are_documented() {
             live.body
         );
         differ(
+            "docs/api.md",
             &format!("{method} {path}: "),
             &answer,
             &live.json(),

@@ -10,7 +10,7 @@ use super::Admin;
 use crate::graph::{OperatorDescriptor, OutputDescriptor};
 use crate::guarantee::{LossWindow, PathGuarantee};
 use crate::sink::Guarantee;
-use crate::{AccumulatorInfo, OperatorUid};
+use crate::{AccumulatorInfo, OperatorUid, SourceLag};
 
 #[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +21,8 @@ pub(super) struct Graph {
     paths: Vec<PathGuarantee>,
     /// What a crash could lose of each source.
     loss_windows: Vec<LossWindow>,
+    /// How far processing is behind each source.
+    lags: Vec<SourceLag>,
     /// What the batches that took effect have added up to.
     accumulators: Vec<AccumulatorInfo>,
 }
@@ -94,6 +96,7 @@ pub(super) async fn graph(State(shared): Admin) -> Json<Graph> {
         outputs: descriptor.outputs.into_iter().map(output).collect(),
         paths: shared.context.paths(),
         loss_windows: shared.context.loss_windows(),
+        lags: shared.context.lags(),
         accumulators: shared.context.accumulators(),
     })
 }

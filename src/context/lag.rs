@@ -12,7 +12,7 @@ use crate::time::Time;
 use crate::uid::OperatorUid;
 
 /// After what a record that was taken in can't be lost any more by a crash of process or machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DurableAfter {
@@ -63,7 +63,7 @@ impl DurableAfter {
 }
 
 /// How far processing is behind an input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceLag {
     /// The input.

@@ -26,9 +26,19 @@ pub(super) struct Story {
     waiting: BTreeMap<(OperatorUid, BlockId), (u64, u64)>,
     /// Every block of which the driver's log spoke.
     known: BTreeSet<(OperatorUid, BlockId)>,
+    unnamed: BTreeMap<OperatorUid, Unnamed>,
     /// Batches without records that haven't been told yet.
     empty: Option<Empty>,
     has_driver: bool,
+}
+
+/// Blocks of the block log of which the driver's log doesn't speak.
+struct Unnamed {
+    first: BlockId,
+    last: BlockId,
+    blocks: u64,
+    records: u64,
+    bytes: u64,
 }
 
 struct Empty {
@@ -50,6 +60,7 @@ impl Story {
             epoch: None,
             waiting: BTreeMap::new(),
             known: BTreeSet::new(),
+            unnamed: BTreeMap::new(),
             empty: None,
             has_driver: driver.is_some(),
         }
@@ -100,22 +111,21 @@ impl Story {
                 records,
                 bytes,
             } => {
-                let is_known = self.known.contains(&(stream.clone(), *id));
-                if is_known {
-                    return Ok(());
+                if !self.known.contains(&(stream.clone(), *id)) {
+                    let unnamed = self.unnamed.entry(stream.clone());
+                    let unnamed = unnamed.or_insert(Unnamed {
+                        first: *id,
+                        last: *id,
+                        blocks: 0,
+                        records: 0,
+                        bytes: 0,
+                    });
+                    unnamed.last = *id;
+                    unnamed.blocks += 1;
+                    unnamed.records += records;
+                    unnamed.bytes += bytes;
                 }
-                self.told_empty(out)?;
-                let why = match self.has_driver {
-                    true => {
-                        "; no entry of the driver's log speaks of it: it never was acknowledged, or is forgotten"
-                    }
-                    false => "",
-                };
-                let what = format!(
-                    "block {id} of `{stream}`, {}{why}",
-                    amount(*records, *bytes)
-                );
-                self.line(None, "data", &what, out)
+                Ok(())
             }
         }
     }
@@ -123,6 +133,7 @@ impl Story {
     /// What is left to be told.
     pub(super) fn end(mut self, out: &mut Output) -> Result<()> {
         self.told_empty(out)?;
+        self.told_unnamed(out)?;
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -218,6 +229,24 @@ impl Story {
             n => format!("{first} to {last}, {n} of them, are without records"),
         };
         self.line(Some(empty.first), "batch", &self.paint.faint(&what), out)
+    }
+
+    fn told_unnamed(&self, out: &mut Output) -> Result<()> {
+        for (stream, unnamed) in &self.unnamed {
+            let why = match self.has_driver {
+                true => ": forgotten, or never acknowledged; they go with their segment",
+                false => "",
+            };
+            let what = format!(
+                "{} of `{stream}`, {}, {} to {}{why}",
+                output::count(unnamed.blocks, "block"),
+                amount(unnamed.records, unnamed.bytes),
+                unnamed.first,
+                unnamed.last,
+            );
+            self.line(None, "data", &self.paint.faint(&what), out)?;
+        }
+        Ok(())
     }
 
     fn line(&self, time: Option<Time>, event: &str, what: &str, out: &mut Output) -> Result<()> {
