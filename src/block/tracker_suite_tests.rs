@@ -80,7 +80,9 @@ fn recovered(log: &Wal) -> TrackerSnapshot {
 }
 
 fn allocate(tracker: &Tracker, ms: u64) -> Vec<u64> {
-    let allocation = tracker.allocate(at(ms), BTreeMap::new(), &|_| None).unwrap();
+    let allocation = tracker
+        .allocate(at(ms), BTreeMap::new(), &|_| None)
+        .unwrap();
     let blocks = allocation.blocks.get(&lines()).into_iter().flatten();
     blocks.map(|block| block.id.number).collect()
 }
@@ -170,7 +172,9 @@ async fn an_allocation_that_cannot_be_logged_loses_no_block() {
         let hit = operation.kind == OperationKind::Append && armed.load(Ordering::SeqCst);
         hit.then_some(Fault::Errno(28))
     });
-    let error = tracker.allocate(at(1), BTreeMap::new(), &|_| None).unwrap_err();
+    let error = tracker
+        .allocate(at(1), BTreeMap::new(), &|_| None)
+        .unwrap_err();
     assert!(error.is_full(), "{error}");
     assert_eq!(waiting(&tracker.snapshot()), [0, 1, 2, 3, 4]);
     assert_eq!(tracker.allocation(at(1)), None);

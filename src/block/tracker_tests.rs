@@ -264,7 +264,9 @@ fn blocks_are_in_batches_in_the_order_in_which_they_were_received() {
         .collect();
     let mut ends = |number| futures_executor(begun.remove(&number).unwrap()).unwrap();
     let allocate = |ms, stream| {
-        let allocation = tracker.allocate(at(ms), BTreeMap::new(), &|_| None).unwrap();
+        let allocation = tracker
+            .allocate(at(ms), BTreeMap::new(), &|_| None)
+            .unwrap();
         numbers(allocation.blocks.get(stream).into_iter().flatten())
     };
     ends(3);
@@ -309,7 +311,9 @@ fn a_snapshot_beside_an_allocation_still_has_its_blocks() {
     let tracker = Tracker::new(log.clone(), TrackerSnapshot::default());
     let uid = OperatorUid::new("lines");
     futures_executor(tracker.add(&uid, block(1))).unwrap();
-    let (allocation, append, _) = tracker.append_allocation(at(10), BTreeMap::new(), &|_| None).unwrap();
+    let (allocation, append, _) = tracker
+        .append_allocation(at(10), BTreeMap::new(), &|_| None)
+        .unwrap();
     let snapshot = tracker.snapshot();
     append.wait().unwrap();
     let replayed = recovered(&log, snapshot, at(0));
@@ -330,9 +334,13 @@ fn what_isnt_processed_is_what_waits_and_what_is_in_open_batches() {
         futures_executor(tracker.add(&uid, block)).unwrap();
     };
     add(1);
-    tracker.allocate(at(150), BTreeMap::new(), &|_| None).unwrap();
+    tracker
+        .allocate(at(150), BTreeMap::new(), &|_| None)
+        .unwrap();
     add(2);
-    tracker.allocate(at(250), BTreeMap::new(), &|_| None).unwrap();
+    tracker
+        .allocate(at(250), BTreeMap::new(), &|_| None)
+        .unwrap();
     add(3);
     let of = |open: &[Time]| tracker.backlog(open).remove(&uid).unwrap();
     let backlog = of(&[at(150), at(250)]);
@@ -354,7 +362,9 @@ fn blocks_that_come_beside_an_allocation_wait_for_the_next() {
     let uid = OperatorUid::new("lines");
     for number in 1..=3 {
         futures_executor(tracker.add(&uid, block(number))).unwrap();
-        let allocation = tracker.allocate(at(number), BTreeMap::new(), &|_| None).unwrap();
+        let allocation = tracker
+            .allocate(at(number), BTreeMap::new(), &|_| None)
+            .unwrap();
         let ids: Vec<_> = allocation.blocks[&uid]
             .iter()
             .map(|block| block.id.number)
@@ -372,7 +382,9 @@ fn an_older_checkpoint_ignores_clean_ups_made_on_the_word_of_a_newer_one() {
     let uid = OperatorUid::new("lines");
     let old = tracker.snapshot();
     futures_executor(tracker.add(&uid, block(1))).unwrap();
-    tracker.allocate(at(10), BTreeMap::new(), &|_| None).unwrap();
+    tracker
+        .allocate(at(10), BTreeMap::new(), &|_| None)
+        .unwrap();
     tracker.clean_up(&[at(10)]).unwrap();
     assert!(
         recovered(&log, old.clone(), at(9))
@@ -387,9 +399,16 @@ fn a_batch_is_allocated_once() {
     let tracker = Tracker::new(open(&SimDisk::new()), TrackerSnapshot::default());
     let uid = OperatorUid::new("lines");
     futures_executor(tracker.add(&uid, block(1))).unwrap();
-    let first = tracker.allocate(at(10), BTreeMap::new(), &|_| None).unwrap();
+    let first = tracker
+        .allocate(at(10), BTreeMap::new(), &|_| None)
+        .unwrap();
     futures_executor(tracker.add(&uid, block(2))).unwrap();
-    assert_eq!(tracker.allocate(at(10), BTreeMap::new(), &|_| None).unwrap(), first);
+    assert_eq!(
+        tracker
+            .allocate(at(10), BTreeMap::new(), &|_| None)
+            .unwrap(),
+        first
+    );
     assert!(tracker.has_unallocated());
 }
 

@@ -196,8 +196,6 @@ impl Tuning {
             initial_rate: self.backpressure_initial_rate,
             pid: self.backpressure_pid.clone(),
         };
-        backpressure
-            .mistake()
-            .or_else(|| self.catch_up().mistake())
+        backpressure.mistake().or_else(|| self.catch_up().mistake())
     }
 }

@@ -50,7 +50,11 @@ pub(super) fn batches(text: &mut Exposition, context: &StreamingContext) {
     }
     if let Some(ms) = context.wall_clock_offset_ms() {
         let help = "How far the machine's wall clock is ahead of the stream's time, which doesn't follow when it is set.";
-        text.gauge("tidemill_wall_clock_offset_seconds", help, ms as f64 / 1000.0);
+        text.gauge(
+            "tidemill_wall_clock_offset_seconds",
+            help,
+            ms as f64 / 1000.0,
+        );
     }
     if let Some(beats) = context.heartbeats() {
         let help = "Rounds of the job generator: it stands still when the engine does.";
