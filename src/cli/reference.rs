@@ -87,9 +87,24 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// Text for people as Markdown: what looks like a link's brackets is none.
+/// Text for people as Markdown: what looks like a link's brackets or stress is none, but within code.
 fn prose(text: &str) -> String {
-    text.replace('[', "\\[").replace('*', "\\*")
+    let mut out = String::with_capacity(text.len());
+    for (place, part) in text.split('`').enumerate() {
+        if place > 0 {
+            out.push('`');
+        }
+        match place % 2 {
+            0 => part.chars().for_each(|c| {
+                if matches!(c, '[' | '*' | '_') {
+                    out.push('\\');
+                }
+                out.push(c);
+            }),
+            _ => out.push_str(part),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

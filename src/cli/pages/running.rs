@@ -42,7 +42,7 @@ pub(super) const PAGES: &[Page] = &[
             "With --explain it says where each setting comes from; with --against, what a restart on a checkpoint would \
              keep, migrate, drop or refuse.",
             "Without --against it opens nothing but the file and its drop-ins; with it, it reads the checkpoint and the \
-             driver's log, beside a live driver if there is one, and takes no lock.",
+             driver's log, beside a live driver if there is one, and takes no lock. Both have answers of their own in JSON.",
             "Settings come from the file, the drop-ins beside it (wordcount.toml.d/*.toml, in the order of their names), \
              the environment (TIDEMILL__SECTION__KEY) and --set; each goes before those named before it.",
         ],
