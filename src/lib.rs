@@ -102,6 +102,7 @@
 //! | [`state`] | keyed state, staged by a batch and merged when it is complete |
 //! | [`scheduler`] | batches and their jobs; listeners and progress |
 //! | [`sink`] | outputs and their guarantees |
+//! | `telemetry` | a trace of each batch, for a collector (feature `otel`) |
 //! | [`pipeline`] | programs made of a TOML file |
 //! | [`admin`] | health, metrics, the HTTP API and ingest, on one address |
 //! | [`cli`] | the `tidemill` command |
@@ -141,6 +142,8 @@ pub mod scheduler;
 pub mod sink;
 pub mod source;
 pub mod state;
+#[cfg(feature = "otel")]
+pub mod telemetry;
 pub mod time;
 mod uid;
 mod utc;

@@ -77,8 +77,8 @@ pub use reference::reference;
 pub use secret::{Secret, redact};
 pub use setting::{Overridden, Setting};
 pub use settings::{
-    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, LogFormat, Memory, Pid, Receiver,
-    State, Stop, Storage, Wal,
+    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, LogFormat, Memory, Pid,
+    Receiver, State, Stop, Storage, Telemetry, Wal,
 };
 pub use sink::{Codec, Sink, SinkKind};
 pub use size::ByteSize;

@@ -16,9 +16,9 @@ use crate::stream::{Flow, Flows, Streams};
 use crate::tree::Table;
 use crate::value::table;
 use crate::{
-    Admin, Backpressure, CatchUp, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Layer, Layers,
-    Location, Log, Memory, Name, Receiver, Setting, Sink, Source, State, Stop, Storage, Stream,
-    Wal, Warning, setting, sink, source,
+    Admin, Backpressure, CatchUp, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Layer,
+    Layers, Location, Log, Memory, Name, Receiver, Setting, Sink, Source, State, Stop, Storage,
+    Stream, Telemetry, Wal, Warning, setting, sink, source,
 };
 
 /// A checked pipeline. Whoever holds one need not check any of it again.
@@ -59,6 +59,8 @@ pub struct Pipeline {
     pub stop: Stop,
     /// `[log]`.
     pub log: Log,
+    /// `[telemetry]`.
+    pub telemetry: Telemetry,
     /// Sources in the order of the file.
     pub sources: Vec<Source>,
     /// Streams, parents before children.
@@ -319,6 +321,7 @@ impl Draft {
             dead_letters: self.settings.dead_letters?,
             stop: self.settings.stop?,
             log: self.settings.log?,
+            telemetry: self.settings.telemetry?,
             sources: self.sources.into_iter().collect::<Option<_>>()?,
             streams: self.streams.into_iter().collect::<Option<_>>()?,
             sinks: self.sinks.into_iter().collect::<Option<_>>()?,

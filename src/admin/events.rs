@@ -145,7 +145,10 @@ fn note_of(shared: &Shared, event: &StreamingEvent) -> Option<Note> {
             Some(Note::new("receiver", &described))
         }
         StreamingEvent::StreamingStarted(_) => Some(Note::new("state", &ContextStatus::of(shared))),
-        StreamingEvent::OutputOperationStarted(..) => None,
+        // What a page shows of these it learns from batches, and from looking at checkpoints.
+        StreamingEvent::OutputOperationStarted(..)
+        | StreamingEvent::BatchAllocated(_)
+        | StreamingEvent::CheckpointCompleted(_) => None,
     }
 }
 

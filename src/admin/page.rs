@@ -49,6 +49,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "live.js",
         "model.js",
         "sources.js",
+        "steer.js",
         "theme.js",
         "timelines.js",
         "token.js",

@@ -6,7 +6,7 @@ use std::path::Path;
 use tidemill_config::{Backpressure, ENVIRONMENT_PREFIX, Pipeline};
 
 use super::args::PipelineArgs;
-use super::error::Result;
+use super::error::{CliError, Result};
 use crate::error::Error;
 use crate::pipeline::build;
 use crate::{OperatorUid, PidSettings, StreamingContext, Tuning};
@@ -24,7 +24,23 @@ pub(super) fn load(path: &Path, sets: &[String]) -> Result<Pipeline> {
     };
     let ours = |(key, _): &(String, String)| key.starts_with(ENVIRONMENT_PREFIX);
     let environment = std::env::vars_os().filter_map(text).filter(ours);
-    Ok(Pipeline::load(path, sets, environment)?)
+    let pipeline = Pipeline::load(path, sets, environment)?;
+    has_what_it_needs(&pipeline)?;
+    Ok(pipeline)
+}
+
+/// Refuses what this build doesn't have.
+fn has_what_it_needs(pipeline: &Pipeline) -> Result<()> {
+    if pipeline.telemetry.otlp.is_none() || cfg!(feature = "otel") {
+        return Ok(());
+    }
+    let from = pipeline
+        .setting("telemetry.otlp")
+        .map_or_else(String::new, |setting| format!("{}: ", setting.origin()));
+    Err(CliError::Usage(format!(
+        "{from}telemetry.otlp: this program was built without the feature `otel`; leave the key out, or build it with \
+         --features otel"
+    )))
 }
 
 /// A pipeline's program, to be looked at.

@@ -112,6 +112,7 @@ impl StreamingContext {
             _log_lock: parts.log_lock,
             space,
             scheduler: OnceLock::new(),
+            bus: self.0.bus.clone(),
             progress: Arc::clone(&self.0.progress),
             boundary: Mutex::new(Boundary {
                 complete_through: metadata.complete_through,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tidemill_storage::failpoint;
 
 use super::{DeadLetter, SUFFIX, prefix};
-use crate::effects::BatchEffects;
+use crate::effects::{BatchEffects, Effects};
 use crate::rdd::fallible::{Aside, PolicyCell, aside_id};
 use crate::rdd::misfits::Misfits;
 use crate::rdd::{BoxError, Buffer, Executor, Rdd, TextBuffer};
@@ -30,7 +30,7 @@ pub(crate) struct DeadLetterOffice {
     policies: Mutex<HashMap<usize, Arc<PolicyCell>>>,
     /// What each fallible operator has left out, once it has run.
     dropped: Mutex<Vec<Arc<OnceLock<Arc<Misfits>>>>>,
-    /// Letters committed since the start, by operator.
+    /// Letters of batches that took effect since the start, by operator.
     committed: Mutex<BTreeMap<OperatorUid, u64>>,
 }
 
@@ -98,14 +98,17 @@ impl DeadLetterOffice {
             .clone()
     }
 
-    /// Counts letters that are committed.
-    fn count(&self, letters: &[DeadLetter]) {
+    /// Counts the letters of a batch that has taken effect, once: they may have been committed several times.
+    pub(crate) fn take_in(&self, effects: &mut Effects) {
+        let Some(aside) = effects.take::<Aside>(aside_id()) else {
+            return;
+        };
         let mut committed = self
             .committed
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for letter in letters {
-            *committed.entry(letter.operator.clone()).or_default() += 1;
+        for aside in aside.0 {
+            *committed.entry(aside.operator).or_default() += 1;
         }
     }
 
@@ -170,7 +173,6 @@ impl DeadLetterOffice {
         failpoint!("dead_letters::before_commit");
         place.commit(&identity, &Rdd::<str>::in_memory(vec![lines], executor))?;
         failpoint!("dead_letters::after_commit");
-        self.count(letters);
         Ok(())
     }
 }

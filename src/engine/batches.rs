@@ -12,7 +12,7 @@ use crate::dstream::Job;
 use crate::effects::at_batch;
 use crate::error::{Error, ErrorKind};
 use crate::rdd::TaskError;
-use crate::scheduler::{BatchHooks, BatchInfo, GenerateBatch};
+use crate::scheduler::{BatchAllocation, BatchHooks, BatchInfo, GenerateBatch, StreamingEvent};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -159,6 +159,7 @@ impl GenerateBatch for Engine {
         {
             return Err(error);
         }
+        let start_time = self.clock.now();
         let Some(records) = self.allocate_next(time, is_last)? else {
             tracing::warn!(
                 batch = time.as_millis(),
@@ -166,6 +167,13 @@ impl GenerateBatch for Engine {
             );
             return Ok(());
         };
+        self.bus
+            .post(StreamingEvent::BatchAllocated(BatchAllocation {
+                batch_time: time,
+                epoch: self.checkpointer.store().epoch().0,
+                start_time,
+                end_time: self.clock.now(),
+            }));
         failpoint!("engine::before_submit");
         if let Some(scheduler) = self.scheduler() {
             scheduler.submit(time, records);
@@ -263,6 +271,7 @@ impl Engine {
         }
         let mut left = self.registry.effects.close(time);
         self.registry.accumulators.take_in(&mut left);
+        self.registry.dead_letters.take_in(&mut left);
         boundary.is_taking_effect = false;
         boundary.complete(time, &self.intake.tracker.allocated_times());
         self.registry

@@ -20,7 +20,7 @@ use crate::clock::wall_clock;
 use crate::error::Error;
 use crate::rdd::{BoxError, TaskError, contained};
 use crate::recovery::{BLOCK_LOG, DRIVER_LOG, History, Metadata};
-use crate::scheduler::DELAY_BOUNDS;
+use crate::scheduler::{CheckpointWrite, DELAY_BOUNDS, StreamingEvent};
 use crate::state::{PendingChanges, STATE_FORMAT};
 use crate::time::Time;
 
@@ -446,7 +446,25 @@ impl Engine {
             self.checkpointer.status().last_cut = boundary.complete_through;
             self.take_cut(&boundary)
         };
-        self.checkpointer.write(cut)
+        self.write_checkpoint(cut)
+    }
+
+    /// Writes what was cut, and tells of it.
+    fn write_checkpoint(&self, cut: Cut) -> Result<CheckpointInfo, Error> {
+        let batch_time = Time::from_millis(cut.draft.time_ms);
+        let start_time = Time::from_millis(cut.draft.created_ms);
+        let started = cut.started;
+        let written = self.checkpointer.write(cut);
+        self.bus
+            .post(StreamingEvent::CheckpointCompleted(CheckpointWrite {
+                batch_time,
+                epoch: self.checkpointer.store.epoch().0,
+                start_time,
+                end_time: start_time.plus(started.elapsed()),
+                new_bytes: written.as_ref().map_or(0, |info| info.new_bytes),
+                failure_reason: written.as_ref().err().map(Error::to_string),
+            }));
+        written
     }
 
     /// Cleans up, once a checkpoint is durable.
@@ -470,7 +488,7 @@ fn write_all(engine: &Weak<Engine>, cuts: &Receiver<Cut>) {
         let answers = std::mem::take(&mut cut.answers);
         // Without its blocks it is a checkpoint like any other, and who wanted more is told.
         let saved = cut.save(&engine);
-        let result = engine.checkpointer.write(cut);
+        let result = engine.write_checkpoint(cut);
         let answer = result
             .as_ref()
             .map(CheckpointInfo::clone)

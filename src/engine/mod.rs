@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::dstream::Registry;
 use crate::error::Error;
 use crate::graph::GraphDescriptor;
-use crate::scheduler::{JobScheduler, Progress};
+use crate::scheduler::{JobScheduler, ListenerBus, Progress};
 use crate::time::Time;
 use crate::uid::OperatorUid;
 
@@ -70,6 +70,8 @@ pub(crate) struct Engine {
     pub(crate) space: SpaceWatch,
     /// Weak: the scheduler holds the engine.
     pub(crate) scheduler: OnceLock<Weak<JobScheduler>>,
+    /// Where is told what happens.
+    pub(crate) bus: ListenerBus,
     /// What people see of batches.
     pub(crate) progress: Arc<Progress>,
     /// How long after its batch data may still be read.

@@ -83,6 +83,38 @@ pub struct OutputOperationInfo {
     pub failure_reason: Option<String>,
 }
 
+/// What fixing a batch's contents took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAllocation {
+    /// The batch.
+    pub batch_time: Time,
+    /// The epoch of the driver that did it.
+    pub epoch: u64,
+    /// When it began: sources are asked what there is.
+    pub start_time: Time,
+    /// When it was in the driver log.
+    pub end_time: Time,
+}
+
+/// What writing a checkpoint took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckpointWrite {
+    /// The batches up to this one are in it.
+    pub batch_time: Time,
+    /// The epoch of the driver that wrote it.
+    pub epoch: u64,
+    /// When it was cut.
+    pub start_time: Time,
+    /// When it was durable, or given up.
+    pub end_time: Time,
+    /// Bytes that were written for it; what it shares with earlier ones isn't.
+    pub new_bytes: u64,
+    /// Why it couldn't be written, if it couldn't: those before it are whole, and it is tried again.
+    pub failure_reason: Option<String>,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -95,6 +127,8 @@ pub enum StreamingEvent {
     ReceiverError(ReceiverStatus),
     /// A receiver has ended.
     ReceiverStopped(ReceiverStatus),
+    /// What a batch holds is fixed. Not told of one that an earlier driver fixed. Spark has no such event.
+    BatchAllocated(BatchAllocation),
     /// A batch waits for its turn.
     BatchSubmitted(BatchInfo),
     /// A batch's first job began.
@@ -108,6 +142,8 @@ pub enum StreamingEvent {
     OutputOperationStarted(Time, OutputOperationInfo),
     /// An output operation of a batch was committed or failed.
     OutputOperationCompleted(Time, OutputOperationInfo),
+    /// A checkpoint is durable, or couldn't be written. Spark has no such event.
+    CheckpointCompleted(CheckpointWrite),
 }
 
 /// Is told what the engine does. Called on a thread of the bus's own, in order.

@@ -15,7 +15,8 @@ mod queue;
 pub use catch_up::CatchUp;
 pub use delays::DelayHistograms;
 pub use listener::{
-    BatchInfo, ListenerBus, OutputOperationInfo, StreamingEvent, StreamingListener,
+    BatchAllocation, BatchInfo, CheckpointWrite, ListenerBus, OutputOperationInfo, StreamingEvent,
+    StreamingListener,
 };
 pub use progress::{Progress, Statistics};
 

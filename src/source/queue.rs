@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{decode, encode, encode_position};
-use super::{DirectSource, Planned};
+use super::{DirectSource, Planned, Waiting};
 use crate::rdd::{BoxError, Buffer, Element, Executor, Rdd};
 use crate::time::Time;
 
@@ -309,6 +309,20 @@ impl<T: ?Sized + Element> DirectSource<T> for QueueSource<T> {
         Ok(())
     }
 
+    /// Elements count; how many a dataset has, only computing it would tell.
+    fn waiting(&self) -> Waiting {
+        let queue = self.queue();
+        let waiting = queue.items.range(queue.next..);
+        let records = waiting.map(|(_, item)| match item {
+            Item::Elements(elements) => Some(elements.len() as u64),
+            Item::Dataset(_) => None,
+        });
+        Waiting {
+            records: records.sum(),
+            ..Waiting::default()
+        }
+    }
+
     fn released(&self, through: Time) {
         let mut queue = self.queue();
         let later = queue
@@ -387,6 +401,7 @@ mod tests {
         handle.push(Rdd::parallelize(vec![3, 4], 2, &executor()));
         assert_eq!(batch(&one, 1), Some(vec![1, 2]));
         assert_eq!(handle.waiting(), 1);
+        assert_eq!(DirectSource::waiting(&one).records, None);
         assert_eq!(batch(&one, 2), Some(vec![3, 4]));
         assert_eq!(batch(&one, 3), None);
 
@@ -394,7 +409,9 @@ mod tests {
         let all = all.one_at_a_time(false);
         handle.push_vec(vec![1]);
         handle.push_vec(vec![2]);
+        assert_eq!(DirectSource::waiting(&all).records, Some(2));
         assert_eq!(batch(&all, 1), Some(vec![1, 2]));
+        assert_eq!(DirectSource::waiting(&all).records, Some(0));
     }
 
     #[test]

@@ -97,6 +97,7 @@ documents! {
     sinks: "docs/sinks.md";
     streaming_page: "docs/streaming-page.md";
     testing: "docs/testing.md";
+    tracing: "docs/tracing.md";
     upgrades: "docs/upgrades.md";
 }
 

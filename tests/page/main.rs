@@ -11,5 +11,6 @@ mod files;
 mod history;
 mod overview;
 mod screenshots;
+mod steering;
 mod token;
 mod usable;

@@ -176,6 +176,13 @@ pub struct Log {
     pub level: String,
 }
 
+/// `[telemetry]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where traces are sent, `http://HOST:PORT`, if they are.
+    pub otlp: Option<String>,
+}
+
 choice! {
     /// How log lines look.
     pub enum LogFormat ("log format") {
@@ -205,4 +212,5 @@ pub(crate) struct Settings {
     pub dead_letters: Option<DeadLetters>,
     pub stop: Option<Stop>,
     pub log: Option<Log>,
+    pub telemetry: Option<Telemetry>,
 }

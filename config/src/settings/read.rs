@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
 use super::{
-    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver, Settings,
-    State, Stop, Storage, Wal,
+    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver,
+    Settings, State, Stop, Storage, Telemetry, Wal,
 };
-use crate::address::Listen;
+use crate::address::{HostPort, Listen};
 use crate::error::{Problem, Report};
 use crate::key::Key;
 use crate::secret::no_password;
@@ -75,6 +75,7 @@ pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Setti
         dead_letters: dead_letters(open.section("dead_letters", report)),
         stop: stop(open.section("stop", report)),
         log: log(open.section("log", report)),
+        telemetry: Some(telemetry(open.section("telemetry", report))),
         ..top
     }
 }
@@ -144,6 +145,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
         dead_letters: None,
         stop: None,
         log: None,
+        telemetry: None,
     }
 }
 
@@ -457,6 +459,24 @@ fn log(mut section: Section<'_>) -> Option<Log> {
         format: format?,
         level: level?,
     })
+}
+
+fn telemetry(mut section: Section<'_>) -> Telemetry {
+    Telemetry {
+        otlp: section.get_if::<String>("otlp", |url| collector(url)),
+    }
+}
+
+/// `http://HOST:PORT`, with a path if there is one.
+fn collector(url: &str) -> Result<(), String> {
+    no_password(url)?;
+    let Some(rest) = url.strip_prefix("http://") else {
+        return Err(format!(
+            "`{url}` isn't http://HOST:PORT; a collector that wants https is reached through one beside the daemon"
+        ));
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    HostPort::parse(authority).map(|_| ())
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

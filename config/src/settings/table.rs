@@ -377,6 +377,13 @@ const LOG: &[Key] = &[
     .reloadable(),
 ];
 
+const TELEMETRY: &[Key] = &[Key::optional(
+    "otlp",
+    "an address",
+    "\"http://127.0.0.1:4318\"",
+    "Collector to which a trace of each batch is sent, by OTLP over HTTP. Needs a build with the feature `otel`.",
+)];
+
 /// Header, purpose and keys of each section, in the order of `default.toml`.
 pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
     ("", "What this pipeline is, and its beat.", TOP),
@@ -425,6 +432,7 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
     ),
     ("stop", "How it stops.", STOP),
     ("log", "What it says on standard error.", LOG),
+    ("telemetry", "What it tells a collector.", TELEMETRY),
 ];
 
 /// The section of settings that a key by this name belongs to, if it is exactly one.

@@ -9,6 +9,7 @@ import * as header from "./header.js";
 import * as live from "./live.js";
 import { changed, model, onChange } from "./model.js";
 import * as sources from "./sources.js";
+import * as steer from "./steer.js";
 import * as theme from "./theme.js";
 import * as timelines from "./timelines.js";
 import * as wal from "./wal.js";
@@ -21,6 +22,7 @@ function batchTime() {
 
 function show() {
   header.show();
+  steer.show();
   if (!model.application) return;
   const time = batchTime();
   at("overview").hidden = time !== undefined;
@@ -38,4 +40,5 @@ addEventListener("hashchange", () => {
 // Ages grow when nothing happens.
 setInterval(changed, 1000);
 theme.start();
+steer.start();
 live.start();

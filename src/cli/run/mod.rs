@@ -27,6 +27,8 @@ use super::{load, logging};
 use crate::admin::{self, AdminServer, TokenSlot};
 use crate::error::Error;
 use crate::pipeline;
+#[cfg(feature = "otel")]
+use crate::telemetry::Traces;
 use daemon::{Daemon, Event};
 use reload::Reloader;
 
@@ -49,6 +51,11 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         fresh::move_aside(&pipeline, address)?;
     }
     let context = load::context(&pipeline, address, args.from.as_deref())?;
+    #[cfg(feature = "otel")]
+    let traces = {
+        let otlp = pipeline.telemetry.otlp.as_deref();
+        otlp.map(|otlp| Traces::start(&context, otlp)).transpose()?
+    };
     let (sender, events) = channel();
     let runtime = context.runtime()?;
     let ready = ready_line(&pipeline, address);
@@ -88,6 +95,10 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     }
     if let Some(server) = server {
         server.shut_down();
+    }
+    #[cfg(feature = "otel")]
+    if let Some(traces) = traces {
+        traces.shut_down();
     }
     ended
 }
