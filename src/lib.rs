@@ -153,10 +153,10 @@ pub use backpressure::{PidSettings, StreamRate};
 pub use broadcast::{Broadcast, BroadcastValue};
 pub use context::{
     AccumulatorInfo, BatchInput, Builder, ContextState, DurableAfter, InputBlock, LogStatus,
-    Rehearsal, Replay, RequeuedBatch, SourceLag, StartMode, StateSize, Step, StepInfo,
-    StreamingContext, Tuning,
+    Rehearsal, Replay, RequeuedBatch, SourceFreshness, SourceLag, StartMode, StateSize, Step,
+    StepInfo, StreamingContext, Tuning,
 };
-pub use dstream::{DStream, Mistake};
+pub use dstream::{DStream, Mistake, OnSilence};
 pub use engine::{
     CheckpointInfo, CheckpointStatus, DiskSpace, RehearsedBatch, RehearsedOutput, SpaceStatus,
 };

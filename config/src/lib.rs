@@ -82,6 +82,6 @@ pub use settings::{
 };
 pub use sink::{Codec, Sink, SinkKind};
 pub use size::ByteSize;
-pub use source::{Limits, Source, SourceKind};
+pub use source::{Limits, OnSilence, Silence, Source, SourceKind};
 pub use store_url::StoreUrl;
 pub use stream::Stream;

@@ -677,6 +677,11 @@ fn keys_in_a_table_within_a_section() {
              p.toml:8:15: `backpressure.pid.derived`: -0.5 is no factor: it must be 0 or more",
         ),
         (
+            "[jobs]\noverdue_after = -1\n[receiver]\nunready_afterr = \"1s\"\n",
+            "p.toml:6:17: `jobs.overdue_after`: expected an integer, 0 or more, found the integer -1\n\
+             p.toml:8:1: unknown key `unready_afterr` in [receiver]\n  help: did you mean `unready_after`?",
+        ),
+        (
             "[catch_up]\nmax_speed = 1\n",
             "p.toml:6:13: `catch_up.max_speed`: 1 is no such speed: it must be above 1, or nothing is ever caught up with",
         ),

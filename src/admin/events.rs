@@ -2,7 +2,7 @@
 //!
 //! | event | data |
 //! |---|---|
-//! | `state` | the context's state, whether it is ready, and why it isn't |
+//! | `state` | the context's state, whether it is ready, why it isn't, and what to look at though it is |
 //! | `batch` | a batch that was submitted, began, got on, failed or was completed, as `batches/{time}` shows it |
 //! | `receiver` | a receiver that started, failed or ended, as `receivers/{id}` shows it |
 //! | `checkpoint` | how checkpoints are doing, as `/api/v1/checkpoint` shows it |
@@ -100,6 +100,7 @@ struct ContextStatus {
     state: ContextState,
     is_ready: bool,
     reasons: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl ContextStatus {
@@ -109,6 +110,7 @@ impl ContextStatus {
             state: shared.context.state(),
             is_ready: reasons.is_empty(),
             reasons,
+            warnings: shared.context.warnings(),
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::problem::Problem;
 pub(super) struct Health {
     status: &'static str,
     state: ContextState,
+    /// What people should look at, though it works.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// 200 for as long as the process can answer at all.
@@ -20,6 +23,7 @@ pub(super) async fn alive(State(shared): Admin) -> Json<Health> {
     Json(Health {
         status: "alive",
         state: shared.context.state(),
+        warnings: Vec::new(),
     })
 }
 
@@ -30,6 +34,7 @@ pub(super) async fn ready(State(shared): Admin) -> Result<Json<Health>, Problem>
         return Ok(Json(Health {
             status: "ready",
             state: shared.context.state(),
+            warnings: shared.context.warnings(),
         }));
     }
     let detail = reasons.join("; ");

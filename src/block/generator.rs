@@ -127,6 +127,8 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
     /// The same queue, to look at without waiting for the lock.
     capacity: mpsc::WeakSender<CutBlock>,
     records: AtomicU64,
+    /// When the last of them came, in milliseconds; 0 before there was one.
+    last_record: AtomicU64,
     at_risk: AtRisk,
     /// Those of them that the tracker knows.
     tracked: AtomicU64,
@@ -165,6 +167,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
             capacity: sender.downgrade(),
             queue: tokio::sync::Mutex::new(Some(sender)),
             records: AtomicU64::new(0),
+            last_record: AtomicU64::new(0),
             at_risk: AtRisk::default(),
             tracked: AtomicU64::new(0),
             of: PhantomData,
@@ -176,6 +179,14 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
     /// Records stored so far.
     pub(crate) fn records(&self) -> u64 {
         self.records.load(Ordering::Relaxed)
+    }
+
+    /// When the last record came.
+    pub(crate) fn last_record(&self) -> Option<Time> {
+        match self.last_record.load(Ordering::Relaxed) {
+            0 => None,
+            ms => Some(Time::from_millis(ms)),
+        }
     }
 
     /// Since when it holds a record that nobody waits for and that isn't durable yet.
@@ -327,6 +338,10 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 .map_err(|error| StoreError::BadRecord(error.to_string().into()))?;
             stored += 1;
         }
+        let now = self.clock.now();
+        if stored > 0 {
+            self.last_record.store(now.as_millis(), Ordering::Relaxed);
+        }
         match answers {
             _ if stored == 0 => {}
             Some(answers) => {
@@ -335,7 +350,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 answers.push(receiver);
             }
             None => {
-                current.taken_since.get_or_insert_with(|| self.clock.now());
+                current.taken_since.get_or_insert(now);
             }
         }
         self.gate

@@ -78,6 +78,8 @@ pub(super) fn context(
         .block_queue(receiver.queue.get())
         .max_block_bytes(receiver.max_block_size.as_usize())
         .receiver_memory_bytes(receiver.memory.bytes())
+        .receiver_unready_after(receiver.unready_after)
+        .overdue_after(jobs.overdue_after)
         .backpressure(backpressure.enabled)
         .backpressure_pid(pid(backpressure))
         .concurrent_jobs(pipeline.concurrent_jobs.get())
@@ -158,6 +160,8 @@ pub(super) fn tuning(context: &StreamingContext, pipeline: &Pipeline) -> Tuning 
     tuning.disk_reserve = pipeline.storage.reserve.bytes();
     tuning.backpressure_initial_rate = pipeline.backpressure.initial_rate.map(rate);
     tuning.backpressure_pid = pid(&pipeline.backpressure);
+    tuning.receiver_unready_after = pipeline.receiver.unready_after;
+    tuning.overdue_after = pipeline.jobs.overdue_after;
     tuning.catch_up_max_records = pipeline.catch_up.max_records.map(Into::into);
     tuning.catch_up_max_speed = pipeline.catch_up.max_speed;
     tuning.max_failures = pipeline.jobs.max_failures.get();

@@ -124,6 +124,17 @@ impl Builder {
         /// # Ok::<(), tidemill::Error>(())
         /// ```
         receiver_max_rate(receiver.limits.max_rate: f64) = Some;
+        /// How long a receiver may be down before the context isn't ready [30 s].
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .receiver_unready_after(Duration::from_secs(120))
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
+        receiver_unready_after(receiver.unready_after: Duration);
         /// How many cut blocks of a receiver may wait to be written [10 blocks].
         ///
         /// ```
@@ -262,6 +273,18 @@ impl Builder {
         /// # Ok::<(), tidemill::Error>(())
         /// ```
         max_failures(max_failures: usize);
+        /// Batch intervals after which it is told that a batch takes long, and what it is at, but not before 10 s;
+        /// 0: never [10]. It is told again each time that has doubled.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # use tidemill::StreamingContext;
+        /// let context = StreamingContext::builder("words", Duration::from_secs(1))
+        ///     .overdue_after(60)
+        ///     .build()?;
+        /// # Ok::<(), tidemill::Error>(())
+        /// ```
+        overdue_after(overdue_after: u64);
         /// The wait after a job's first failure, doubled each time [100 ms].
         ///
         /// ```

@@ -35,7 +35,7 @@ pub(super) struct ReceiverInput {
     pub(super) is_reliable: bool,
     status: Arc<Mutex<ReceiverStatus>>,
     start: Option<Start>,
-    running: Option<CloseReceiver>,
+    running: Option<(CloseReceiver, Arc<dyn Clock>)>,
     /// Where its records are held back, once it runs.
     limit: Option<Arc<TokenBucket>>,
 }
@@ -80,8 +80,11 @@ impl ReceiverInput {
             restarts: 0,
             records: 0,
             rate_limit: None,
+            down_since: None,
+            next_try: None,
             last_error_time: None,
             last_error_message: None,
+            attempt: Default::default(),
         };
         let is_reliable = receiver.is_reliable();
         let start: Start = Box::new(move |input, with| input.run(receiver, &limits, with));
@@ -102,7 +105,8 @@ impl ReceiverInput {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         status.stream_name = self.node.core().uid();
-        if let Some(running) = &self.running {
+        if let Some((running, clock)) = &self.running {
+            status.settle(clock.now(), running.records());
             status.records = running.records();
             status.rate_limit = running.rate_limit();
         }
@@ -111,13 +115,17 @@ impl ReceiverInput {
 
     /// Since when it holds a record that nobody waits for and that isn't durable yet.
     pub(super) fn at_risk_since(&self) -> Option<Time> {
-        self.running.as_ref()?.at_risk_since()
+        self.way_in()?.at_risk_since()
+    }
+
+    /// When its last record came.
+    pub(super) fn last_record(&self) -> Option<Time> {
+        self.way_in()?.last_record()
     }
 
     /// Records that it stored and that haven't got to the tracker.
     pub(super) fn on_the_way(&self) -> u64 {
-        let running = self.running.as_ref();
-        running.map_or(0, |running| running.on_the_way())
+        self.way_in().map_or(0, |running| running.on_the_way())
     }
 
     /// Where its records are held back, with its uid; once it runs.
@@ -127,14 +135,15 @@ impl ReceiverInput {
 
     /// The way into the engine, while it runs.
     pub(super) fn way_in(&self) -> Option<CloseReceiver> {
-        self.running.clone()
+        let (running, _) = self.running.as_ref()?;
+        Some(Arc::clone(running))
     }
 
     /// Starts the receiver; `None` when it was started before.
     pub(super) fn start(&mut self, with: &StartReceivers<'_>) -> Option<RunningReceiver> {
         let start = self.start.take()?;
         let running = start(self, with);
-        self.running = Some(Arc::clone(&running.generator));
+        self.running = Some((Arc::clone(&running.generator), Arc::clone(&with.clock)));
         self.limit = Some(Arc::clone(&running.limit));
         Some(running)
     }

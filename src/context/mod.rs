@@ -8,10 +8,12 @@ mod attach;
 mod batch_inputs;
 mod builder;
 mod examine;
+mod freshness;
 mod guarantees;
 mod inputs;
 mod lag;
 mod locations;
+mod readiness;
 mod recover;
 mod rehearse;
 mod replay;
@@ -27,6 +29,7 @@ mod streams;
 mod timing;
 mod tuning;
 mod upgrade;
+mod watch;
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -37,6 +40,7 @@ use tokio::runtime::Runtime;
 
 pub use batch_inputs::{BatchInput, InputBlock};
 pub use builder::Builder;
+pub use freshness::SourceFreshness;
 pub use lag::{DurableAfter, SourceLag};
 pub use rehearse::Rehearsal;
 pub use replay::Replay;
@@ -158,6 +162,7 @@ struct Running {
     generator: JobGenerator,
     scheduler: Arc<JobScheduler>,
     receivers: Vec<RunningReceiver>,
+    watch: Option<watch::Watch>,
 }
 
 impl fmt::Debug for StreamingContext {

@@ -11,6 +11,9 @@ use crate::receiver::ReceiverLimits;
 use crate::recovery::Permits;
 use crate::scheduler::{CatchUpSettings, RETAINED_BATCHES, Retries};
 
+/// No batch takes long before this, however short the interval is.
+const SOONEST_OVERDUE: Duration = Duration::from_secs(10);
+
 /// A context's settings. Durations and sizes as their types say; defaults in brackets.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -40,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) max_dead_letters: u64,
     pub(crate) concurrent_jobs: usize,
     pub(crate) max_failures: usize,
+    /// Batch intervals after which a batch takes long [10].
+    pub(crate) overdue_after: u64,
     pub(crate) retry_delay: Duration,
     pub(crate) retry_delay_max: Duration,
     pub(crate) parallelism: usize,
@@ -68,6 +73,8 @@ pub(crate) struct ReceiverSettings {
     pub(crate) queue: usize,
     pub(crate) max_block_bytes: usize,
     pub(crate) memory_bytes: u64,
+    /// How long one may be down before the context isn't ready [30 s].
+    pub(crate) unready_after: Duration,
 }
 
 impl Settings {
@@ -91,6 +98,7 @@ impl Settings {
                 queue: 10,
                 max_block_bytes: 4 << 20,
                 memory_bytes: 256 << 20,
+                unready_after: Duration::from_secs(30),
             },
             backpressure: BackpressureSettings::default(),
             catch_up: CatchUpSettings::default(),
@@ -98,6 +106,7 @@ impl Settings {
             max_dead_letters: 10_000,
             concurrent_jobs: 1,
             max_failures: 4,
+            overdue_after: 10,
             retry_delay: Duration::from_millis(100),
             retry_delay_max: Duration::from_secs(30),
             parallelism: cores,
@@ -123,6 +132,13 @@ impl Settings {
             .block_interval
             .or(self.receiver.limits.block_interval)
             .unwrap_or(usual)
+    }
+
+    /// How long a batch may take until that is told: so many intervals, a few seconds at least; `None`: for ever.
+    pub(crate) fn overdue_after(&self) -> Option<Duration> {
+        let intervals = u32::try_from(self.overdue_after).unwrap_or(u32::MAX);
+        let long = self.batch_interval.saturating_mul(intervals);
+        (intervals > 0).then(|| long.max(SOONEST_OVERDUE))
     }
 
     /// How often, and when, failed batches are tried again.

@@ -7,6 +7,7 @@ use tidemill_storage::failpoint;
 use super::inputs::StartReceivers;
 use super::recover::Recovered;
 use super::steps::Step;
+use super::watch::Watch;
 use super::{ContextState, Running, StartMode, StreamingContext};
 use crate::dead_letters::DeadLetterOffice;
 use crate::engine::Engine;
@@ -186,11 +187,14 @@ impl StreamingContext {
             .iter_mut()
             .filter_map(|receiver| receiver.start(&with))
             .collect();
+        drop(inputs);
+        let watch = Watch::start(self, Arc::clone(&engine.clock)).map_err(system)?;
         Ok(Running {
             engine,
             generator,
             scheduler,
             receivers,
+            watch: Some(watch),
         })
     }
 }

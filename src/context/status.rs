@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tidemill_wal::{LatencyHistogram, Wal, WalStatus};
 
-use super::{ContextState, StreamingContext};
+use super::StreamingContext;
 use crate::backpressure::StreamRate;
 use crate::engine::{CheckpointInfo, CheckpointStatus, Engine, SpaceStatus};
 use crate::error::{Error, Result};
@@ -613,56 +613,6 @@ impl StreamingContext {
                 "no checkpoint became durable in time; it is still wanted",
             )),
         }
-    }
-
-    /// Why it isn't ready to work, each reason for people; empty when it is.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use tidemill::StreamingContext;
-    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
-    /// assert_eq!(context.obstacles(), ["the context is initialized"]);
-    /// # let (lines, queue) = context.queue_stream::<str>();
-    /// # lines.print();
-    /// context.start()?;
-    /// assert!(context.obstacles().is_empty());
-    /// # context.stop(false)?;
-    /// # Ok::<(), tidemill::Error>(())
-    /// ```
-    pub fn obstacles(&self) -> Vec<String> {
-        let state = self.state();
-        if state != ContextState::Active {
-            let step = self.step();
-            let step = step.map_or_else(String::new, |step| format!(": {step}"));
-            return vec![format!(
-                "the context is {}{step}",
-                format!("{state:?}").to_lowercase()
-            )];
-        }
-        let mut obstacles: Vec<String> = self
-            .progress()
-            .failing()
-            .into_iter()
-            .map(|(time, reason)| format!("the batch at {time} fails: {reason}"))
-            .collect();
-        let closed = self.0.ingest.closed_sources().into_iter();
-        obstacles.extend(closed.map(|source| format!("the source `{source}` takes no lines")));
-        let engine = self.engine();
-        for input in engine.iter().flat_map(|engine| &engine.direct) {
-            if let Some(trouble) = input.trouble() {
-                obstacles.push(format!(
-                    "`{}` can't be read: {trouble}",
-                    input.node.core().uid()
-                ));
-            }
-        }
-        let shut = engine.as_ref().and_then(|engine| engine.intake.gate.shut());
-        let shut = shut.into_iter().flat_map(|shut| shut.reasons);
-        obstacles.extend(shut.map(|reason| format!("sources are held back: {reason}")));
-        if self.life().is_broken {
-            obstacles.push("a log or the checkpoint store failed; restart to recover".to_owned());
-        }
-        obstacles
     }
 
     pub(super) fn engine(&self) -> Option<Arc<Engine>> {

@@ -145,7 +145,10 @@ impl Running {
     }
 
     /// Ends the threads that batches need, once they have finished the work at hand.
-    fn end_threads(&self) {
+    fn end_threads(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.stop();
+        }
         self.generator.stop();
         self.scheduler.stop();
         self.engine.checkpointer.stop();
@@ -153,7 +156,7 @@ impl Running {
     }
 
     /// Stops, not gracefully, where nobody can be told how it went.
-    fn abandon(self) {
+    fn abandon(mut self) {
         tracing::warn!("the context was dropped while it ran, and stops");
         self.take_no_more(Instant::now());
         self.end_threads();

@@ -29,6 +29,10 @@ pub struct Tuning {
     pub backpressure_initial_rate: Option<f64>,
     /// How rates are estimated.
     pub backpressure_pid: PidSettings,
+    /// How long a receiver may be down before the context isn't ready.
+    pub receiver_unready_after: Duration,
+    /// Batch intervals after which it is told that a batch takes long; 0: never.
+    pub overdue_after: u64,
     /// Records of an input that a batch takes at most; `None`: any number.
     pub catch_up_max_records: Option<u64>,
     /// How many times as fast as they come missed batches are made up for at most; `None`: as fast as they are
@@ -67,6 +71,8 @@ impl StreamingContext {
             max_rates,
             backpressure_initial_rate: settings.backpressure.initial_rate,
             backpressure_pid: settings.backpressure.pid.clone(),
+            receiver_unready_after: settings.receiver.unready_after,
+            overdue_after: settings.overdue_after,
             catch_up_max_records: settings.catch_up.max_records,
             catch_up_max_speed: settings.catch_up.max_speed,
             max_failures: settings.max_failures,
@@ -129,6 +135,8 @@ impl StreamingContext {
         settings.backpressure.initial_rate = tuning.backpressure_initial_rate;
         settings.backpressure.pid = tuning.backpressure_pid.clone();
         settings.catch_up = tuning.catch_up();
+        settings.receiver.unready_after = tuning.receiver_unready_after;
+        settings.overdue_after = tuning.overdue_after;
         settings.max_failures = tuning.max_failures;
         settings.retry_delay = tuning.retry_delay;
         settings.retry_delay_max = tuning.retry_delay_max;

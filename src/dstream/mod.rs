@@ -17,6 +17,7 @@ mod pairs;
 mod preview;
 mod registry;
 mod several;
+mod silence;
 mod stateful;
 mod transform;
 mod versions;
@@ -35,6 +36,7 @@ use serde::de::DeserializeOwned;
 pub use output::Outcome;
 pub use registry::Mistake;
 pub use several::Streams;
+pub use silence::OnSilence;
 
 pub(crate) use checkpointed::CHECKPOINTED;
 pub(crate) use node::StreamNode;
@@ -43,6 +45,7 @@ pub(crate) use operator::{AnyNode, NodeCore, NodeParts};
 pub(crate) use preview::{Preview, PreviewSlot, Shown};
 pub(crate) use registry::Registry;
 pub(crate) use several::{together, union_at};
+pub(crate) use silence::Silence;
 
 use crate::rdd::{Element, Partitioning, Rdd, StorageLevel, TaskError};
 use crate::time::Time;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::silence::Silence;
 use crate::rdd::TaskError;
 use crate::state::AnyState;
 use crate::time::Time;
@@ -29,6 +30,7 @@ pub(crate) struct NodeCore {
     pub(crate) caller: &'static Location<'static>,
     uid: RwLock<OperatorUid>,
     remember: Mutex<Duration>,
+    silence: Mutex<Option<Silence>>,
     persisted: AtomicBool,
 }
 
@@ -45,6 +47,7 @@ impl NodeCore {
             caller: parts.caller,
             uid: RwLock::new(parts.uid),
             remember: Mutex::new(parts.slide),
+            silence: Mutex::default(),
             persisted: AtomicBool::new(false),
         }
     }
@@ -69,6 +72,15 @@ impl NodeCore {
     pub(crate) fn remember_at_least(&self, length: Duration) {
         let mut remember = self.remember.lock().unwrap_or_else(PoisonError::into_inner);
         *remember = (*remember).max(length);
+    }
+
+    /// When it counts as silent, if it is an input that may.
+    pub(crate) fn silence(&self) -> Option<Silence> {
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_silence(&self, silence: Silence) {
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(silence);
     }
 
     /// Whether the data of the batch at `time` is still kept when all up to `complete` are complete.

@@ -1,5 +1,6 @@
 //! [`DirectInput`]: a direct source, the operator that reads it, and whether it can be read.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::dstream::AnyNode;
@@ -11,6 +12,8 @@ pub(crate) struct DirectInput {
     pub(crate) node: Arc<dyn AnyNode>,
     pub(crate) source: Arc<dyn AnyDirectSource>,
     trouble: Mutex<Option<String>>,
+    /// The last batch that reads something of it, in milliseconds; 0 before there was one.
+    last_record: AtomicU64,
 }
 
 impl DirectInput {
@@ -19,6 +22,15 @@ impl DirectInput {
             node,
             source,
             trouble: Mutex::default(),
+            last_record: AtomicU64::new(0),
+        }
+    }
+
+    /// The last batch of this run that reads something of it.
+    pub(crate) fn last_record(&self) -> Option<Time> {
+        match self.last_record.load(Ordering::Relaxed) {
+            0 => None,
+            ms => Some(Time::from_millis(ms)),
         }
     }
 
@@ -42,6 +54,11 @@ impl DirectInput {
             Ok(planned) => {
                 if trouble.take().is_some() {
                     tracing::info!(%stream, source, "the source can be read again");
+                }
+                // A plan may name nothing, and need not know how much.
+                let gives = |planned: &Planned| planned.records != Some(0);
+                if planned.as_ref().is_some_and(gives) {
+                    self.last_record.store(time.as_millis(), Ordering::Relaxed);
                 }
                 planned
             }

@@ -1,8 +1,7 @@
 //! Declares the sources of a pipeline.
 
-use tidemill_config::{Limits, Source, SourceKind};
+use tidemill_config::{Limits, Silence, Source, SourceKind};
 
-use crate::StreamingContext;
 use crate::dstream::DStream;
 use crate::rdd::BoxError;
 use crate::receiver::ReceiverLimits;
@@ -10,6 +9,7 @@ use crate::source::{
     DirectSource, FileSource, FileSourceOptions, Glob, HttpSource, QueueSource, RateOptions,
     RateSource, Remember, SocketOptions, SocketReceiver,
 };
+use crate::{OnSilence, StreamingContext};
 
 /// The stream of a source's lines, known to checkpoints by the source's name.
 pub(super) fn declare(
@@ -18,7 +18,7 @@ pub(super) fn declare(
 ) -> Result<DStream<str>, BoxError> {
     let name = source.name.as_str();
     let limits = source.limits.as_ref().map(limits).unwrap_or_default();
-    Ok(match &source.kind {
+    let stream = match &source.kind {
         SourceKind::Http { listen, max_body } => {
             let ingest = context.ingest().clone();
             let source = HttpSource::new(name, ingest, *listen, max_body.as_usize());
@@ -92,7 +92,18 @@ pub(super) fn declare(
             context.direct_stream_with(name, source.one_at_a_time(*one_at_a_time))
         }
         other => return Err(format!("source `{name}`: `{}` isn't known", other.name()).into()),
+    };
+    Ok(match source.silence {
+        Some(Silence { after, then }) => stream.silent_after(after, on_silence(then)),
+        None => stream,
     })
+}
+
+fn on_silence(then: tidemill_config::OnSilence) -> OnSilence {
+    match then {
+        tidemill_config::OnSilence::Warn => OnSilence::Warn,
+        tidemill_config::OnSilence::Unready => OnSilence::Unready,
+    }
 }
 
 fn limits(limits: &Limits) -> ReceiverLimits {

@@ -8,6 +8,7 @@
 //! the pool happens in [`RddNode::prepare`]. So tasks can't deadlock on each other.
 
 mod actions;
+mod activity;
 mod aggregate;
 mod cache;
 mod element;

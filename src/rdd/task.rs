@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::activity::Activity;
 use super::{CacheStore, KeyHasher, ShuffleMemory};
 use crate::effects::{self, Effects};
 use crate::time::Time;
@@ -111,6 +112,7 @@ pub struct Executor {
     hash_seed: Arc<OnceLock<u64>>,
     cache: Arc<CacheStore>,
     shuffles: Arc<ShuffleMemory>,
+    activity: Activity,
 }
 
 impl Executor {
@@ -126,6 +128,7 @@ impl Executor {
             hash_seed: Arc::default(),
             cache: Arc::default(),
             shuffles: Arc::default(),
+            activity: Activity::default(),
         })
     }
 
@@ -154,6 +157,11 @@ impl Executor {
     /// What shuffles hold in memory.
     pub(crate) fn shuffles(&self) -> &Arc<ShuffleMemory> {
         &self.shuffles
+    }
+
+    /// How far the tasks are that run at this moment.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// Sets the application's hash seed, once, before the first batch.
@@ -214,16 +222,18 @@ impl Executor {
         partitions: usize,
         task: impl Fn(usize) -> Result<R, JobError> + Sync,
     ) -> Result<Vec<R>, JobError> {
-        match partitions {
-            0 => Ok(Vec::new()),
-            _ => self.pool.install(|| {
-                (0..partitions)
-                    .into_par_iter()
-                    .with_max_len(1)
-                    .map(&task)
-                    .collect()
-            }),
+        if partitions == 0 {
+            return Ok(Vec::new());
         }
+        let under_way = self.activity.begin(partitions);
+        let task = |partition| task(partition).inspect(|_| under_way.task_done());
+        self.pool.install(|| {
+            (0..partitions)
+                .into_par_iter()
+                .with_max_len(1)
+                .map(&task)
+                .collect()
+        })
     }
 
     /// Visits all partitions with as many accumulators as there are threads: each takes the next
@@ -251,6 +261,7 @@ impl Executor {
             let left = Left::here();
             let next = AtomicUsize::new(0);
             let failed = AtomicBool::new(false);
+            let under_way = self.activity.begin(partitions);
             let worker = |_| -> Result<A, JobError> {
                 let mut accumulator = init();
                 while !failed.load(Ordering::Relaxed) {
@@ -260,6 +271,7 @@ impl Executor {
                     }
                     left.by(partition, || visit(&mut accumulator, partition))
                         .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                    under_way.task_done();
                 }
                 Ok(accumulator)
             };

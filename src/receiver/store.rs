@@ -299,6 +299,8 @@ pub(crate) trait Close: Send + Sync {
     fn close<'a>(&'a self, reason: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
     fn records(&self) -> u64;
     fn on_the_way(&self) -> u64;
+    /// When its last record came.
+    fn last_record(&self) -> Option<Time>;
     fn rate_limit(&self) -> Option<f64>;
     /// Since when it holds a record that nobody waits for and that isn't durable yet.
     fn at_risk_since(&self) -> Option<Time>;
@@ -326,6 +328,10 @@ impl<T: ?Sized + Record> Close for BlockGenerator<T> {
 
     fn on_the_way(&self) -> u64 {
         BlockGenerator::on_the_way(self)
+    }
+
+    fn last_record(&self) -> Option<Time> {
+        BlockGenerator::last_record(self)
     }
 
     fn rate_limit(&self) -> Option<f64> {

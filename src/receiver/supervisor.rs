@@ -41,7 +41,7 @@ pub(crate) async fn supervise<R: Receiver>(
     let mut delay = shortest;
     loop {
         let started = supervision.clock.now();
-        let status = supervision.set(|status| status.state = ReceiverState::Active);
+        let status = supervision.set(|status| status.starts(started));
         supervision
             .bus
             .post(StreamingEvent::ReceiverStarted(status));
@@ -58,13 +58,8 @@ pub(crate) async fn supervise<R: Receiver>(
         if now.since(started) > HEALTHY_AFTER {
             delay = shortest;
         }
-        let status = supervision.set(|status| {
-            status.state = ReceiverState::Restarting;
-            status.restarts += 1;
-            status.records = store.records();
-            status.last_error_time = Some(now);
-            status.last_error_message = Some(error.clone());
-        });
+        let status =
+            supervision.set(|status| status.failed(now, store.records(), error.clone(), delay));
         tracing::warn!(stream = %status.stream_name, location = %status.location, %error,
             retry_in = ?delay, "a receiver failed");
         supervision.bus.post(StreamingEvent::ReceiverError(status));
@@ -76,6 +71,7 @@ pub(crate) async fn supervise<R: Receiver>(
     }
     let status = supervision.set(|status| {
         status.state = ReceiverState::Stopped;
+        (status.next_try, status.down_since) = (None, None);
         status.records = store.records();
     });
     supervision

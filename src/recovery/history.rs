@@ -134,6 +134,7 @@ impl History {
                     end_time: Some(at(began, took)),
                     failures: failures.unwrap_or_default(),
                     failure_reason: reason,
+                    next_try: None,
                 })
             };
             batches.push(BatchInfo {
@@ -265,6 +266,7 @@ mod tests {
             end_time: Some(Time::from_millis(end)),
             failures: 0,
             failure_reason: None,
+            next_try: None,
         }
     }
 

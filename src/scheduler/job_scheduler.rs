@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::queue::{Batch, JobSlot, JobState, Queue, Stage, Work};
-use super::{BatchInfo, ListenerBus, OutputOperationInfo, Progress, StreamingEvent};
+use super::{BatchFailure, BatchInfo, ListenerBus, OutputOperationInfo, Progress, StreamingEvent};
 use crate::clock::Clock;
 use crate::dstream::Job;
 use crate::rdd::{TaskError, contained};
@@ -246,6 +246,7 @@ impl Shared {
                     end_time: None,
                     failures: 0,
                     failure_reason: None,
+                    next_try: None,
                 };
                 batch.info.output_operations = jobs.iter().enumerate().map(info_of).collect();
                 batch.info.processing_start_time = Some(self.clock.now());
@@ -271,7 +272,7 @@ impl Shared {
         self.tell_output(
             time,
             index,
-            |output| output.start_time = Some(started),
+            |output| (output.start_time, output.next_try) = (Some(started), None),
             true,
         );
         let result = {
@@ -292,6 +293,7 @@ impl Shared {
                 Err(error) => {
                     output.failures += 1;
                     output.failure_reason = Some(error.to_string());
+                    output.next_try = Some(ended.plus(self.delay_after(output.failures)));
                 }
             },
             false,
@@ -371,7 +373,12 @@ impl Shared {
             ?retry_in,
             "the batch failed: {reason}"
         );
-        self.progress.failed(time, reason);
+        let failure = BatchFailure {
+            reason: reason.to_owned(),
+            tries: failures,
+            next_try: self.clock.now().plus(retry_in),
+        };
+        self.progress.failed(time, failure);
         self.bus
             .post(StreamingEvent::BatchFailed(time, reason.to_owned()));
         self.hooks.failed(time, reason);

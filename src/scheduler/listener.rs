@@ -81,6 +81,8 @@ pub struct OutputOperationInfo {
     pub failures: u64,
     /// Why it last failed.
     pub failure_reason: Option<String>,
+    /// When it is tried again after a failure; `None` while it is run.
+    pub next_try: Option<Time>,
 }
 
 /// What fixing a batch's contents took.

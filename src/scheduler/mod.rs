@@ -9,6 +9,7 @@ mod job_generator;
 mod job_scheduler;
 mod listener;
 mod missed;
+mod overdue;
 mod progress;
 mod queue;
 
@@ -18,7 +19,7 @@ pub use listener::{
     BatchAllocation, BatchInfo, CheckpointWrite, ListenerBus, OutputOperationInfo, StreamingEvent,
     StreamingListener,
 };
-pub use progress::{Progress, Statistics};
+pub use progress::{BatchFailure, Progress, Statistics};
 
 pub(crate) use catch_up::CatchUpSettings;
 pub(crate) use delays::DELAY_BOUNDS;

@@ -1,12 +1,15 @@
 //! [`Progress`]: the batches of late, for status pages and queries.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::BatchInfo;
 use super::delays::DelayHistograms;
+use super::overdue::times;
 use crate::time::Time;
+use crate::utc::for_people;
 
 /// How many completed batches are kept unless a program says otherwise, as Spark does.
 pub(crate) const RETAINED_BATCHES: usize = 1000;
@@ -32,12 +35,37 @@ impl Default for Progress {
 struct Batches {
     active: BTreeMap<Time, BatchInfo>,
     completed: VecDeque<BatchInfo>,
-    failures: BTreeMap<Time, String>,
+    failures: BTreeMap<Time, BatchFailure>,
     total_completed: u64,
     total_records: u64,
     first: Option<Time>,
     last_failure: Option<(Time, String)>,
     delays: DelayHistograms,
+}
+
+/// Why a batch fails that is tried on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchFailure {
+    /// Why it last failed.
+    pub reason: String,
+    /// How often it was tried.
+    pub tries: u64,
+    /// When it is tried again.
+    pub next_try: Time,
+}
+
+impl fmt::Display for BatchFailure {
+    /// The reason, how often, and when next.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} (tried {}, again at {} UTC)",
+            self.reason,
+            times(self.tries),
+            for_people(self.next_try)
+        )
+    }
 }
 
 /// Sums over the batches of late.
@@ -125,10 +153,10 @@ impl Progress {
         look(&mut ending.iter().chain(batches.completed.iter().rev()))
     }
 
-    pub(super) fn failed(&self, time: Time, reason: &str) {
+    pub(super) fn failed(&self, time: Time, failure: BatchFailure) {
         let mut batches = self.batches();
-        batches.failures.insert(time, reason.to_owned());
-        batches.last_failure = Some((time, reason.to_owned()));
+        batches.last_failure = Some((time, failure.reason.clone()));
+        batches.failures.insert(time, failure);
     }
 
     /// The batches that aren't complete, oldest first.
@@ -200,7 +228,8 @@ impl Progress {
         self.batches().completed.back().cloned()
     }
 
-    /// Batches that have failed as often as they may and are not complete yet, with the reason.
+    /// Batches that have failed as often as they may and are not complete yet: why, how often, and when they are
+    /// tried again.
     ///
     /// ```
     /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
@@ -208,7 +237,7 @@ impl Progress {
     /// assert!(progress.failing().is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn failing(&self) -> BTreeMap<Time, String> {
+    pub fn failing(&self) -> BTreeMap<Time, BatchFailure> {
         self.batches().failures.clone()
     }
 

@@ -36,6 +36,7 @@ type = "http"
 
 [sources.nowhere]
 type = "socket"
+silent_after = "5m"
 address = "127.0.0.1:1"
 
 [sources.folder]

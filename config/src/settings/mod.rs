@@ -88,6 +88,8 @@ pub struct Receiver {
     pub max_block_size: ByteSize,
     /// Budget for the bytes of blocks in memory, at least `max_block_size`.
     pub memory: ByteSize,
+    /// How long one may be down before `/readyz` fails.
+    pub unready_after: Duration,
 }
 
 /// `[admin]`.
@@ -139,6 +141,8 @@ pub struct CatchUp {
 pub struct Jobs {
     /// Attempts at a task before its batch fails.
     pub max_failures: NonZeroUsize,
+    /// Batch intervals after which it is told that a batch takes long; 0: never.
+    pub overdue_after: u64,
     /// Wait before the first retry.
     pub retry_delay: Duration,
     /// The longest wait, at least `retry_delay`.

@@ -316,7 +316,9 @@ fn receiver(mut section: Section<'_>, batch: Option<Duration>) -> Option<Receive
         Some(block) if *memory < block => Err(format!("must hold at least one block of {block}")),
         _ => Ok(()),
     });
+    let unready_after = section.get("unready_after");
     Some(Receiver {
+        unready_after: unready_after?,
         block_interval: block_interval?,
         queue: queue?,
         max_rate,
@@ -424,8 +426,10 @@ fn jobs(mut section: Section<'_>) -> Option<Jobs> {
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let partitions = section.get_if("partitions", sane_count).unwrap_or(cores);
     section.derive("partitions", partitions.to_string());
+    let overdue_after = section.get("overdue_after");
     Some(Jobs {
         max_failures: max_failures?,
+        overdue_after: overdue_after?,
         retry_delay: retry_delay?,
         retry_delay_max: retry_delay_max?,
         partitions,

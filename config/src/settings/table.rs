@@ -175,6 +175,13 @@ const RECEIVER: &[Key] = &[
         "\"256MiB\"",
         "Bytes of blocks kept in memory over all sources; past it, sources are held back.",
     ),
+    Key::default(
+        "unready_after",
+        "a duration",
+        "\"30s\"",
+        "How long one may be down, failing and being started again, before /readyz fails.",
+    )
+    .reloadable(),
 ];
 
 const MEMORY: &[Key] = &[
@@ -291,6 +298,15 @@ const JOBS: &[Key] = &[
         "Attempts at a task before its batch fails.",
     )
     .in_unit("attempts")
+    .reloadable(),
+    Key::default(
+        "overdue_after",
+        "an integer",
+        "10",
+        "Batch intervals after which it is told that a batch takes long, and what it is at, but not before 10 s; 0 for \
+         never.",
+    )
+    .in_unit("intervals")
     .reloadable(),
     Key::default(
         "retry_delay",

@@ -13,6 +13,7 @@ use std::time::Duration;
 pub(crate) use read::{check_addresses, read};
 pub(crate) use table::{COMMON_KEYS, RECEIVER_KEYS, SOURCES};
 
+use crate::value::choice;
 use crate::{ByteSize, HostPort, Location, Name};
 
 /// A source of lines of text.
@@ -22,11 +23,32 @@ pub struct Source {
     pub name: Name,
     /// What it is.
     pub kind: SourceKind,
+    /// When it counts as silent, if it does.
+    pub silence: Option<Silence>,
     /// How its records become blocks, if it is a receiver; `None` for sources that name a range of
     /// records or files for each batch.
     pub limits: Option<Limits>,
     /// Where it is declared.
     pub location: Location,
+}
+
+/// When a source counts as silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// So long after its last record, above 0.
+    pub after: Duration,
+    /// What follows.
+    pub then: OnSilence,
+}
+
+choice! {
+    /// What follows when a source is silent.
+    pub enum OnSilence ("policy") {
+        /// It is told.
+        Warn = "warn",
+        /// `/readyz` fails as well.
+        Unready = "unready",
+    }
 }
 
 /// A receiver's own limits: those of `[receiver]` unless the source sets others.

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::table::{LATER, SOURCES};
-use super::{Limits, Source, SourceKind};
+use super::{Limits, Silence, Source, SourceKind};
 use crate::error::{Problem, Report};
 use crate::section::Section;
-use crate::settings::{Receiver, block_interval};
+use crate::settings::{Receiver, block_interval, positive};
 use crate::tree::{Entry, Table};
 use crate::typed::Typed;
 use crate::value::table;
@@ -53,6 +53,9 @@ fn read_one(
     let place = format!("[{path}] (type {type_name})");
     let mut section = Section::open(report, path, &place, &entry.at, content, &spec.all_keys());
     let kind = (spec.build)(&mut section);
+    let after = section.get_if("silent_after", positive);
+    let then = section.get("on_silence");
+    let silence = after.zip(then).map(|(after, then)| Silence { after, then });
     let limits = spec.is_receiver.then(|| {
         let default = receiver.map_or(Duration::from_millis(200), |r| r.block_interval);
         let max_rate = section
@@ -72,6 +75,7 @@ fn read_one(
     Some(Source {
         name,
         kind: kind?,
+        silence,
         limits,
         location: entry.at.clone(),
     })

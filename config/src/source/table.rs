@@ -20,12 +20,26 @@ pub(crate) struct SourceSpec {
     pub is_receiver: bool,
 }
 
-pub(crate) const COMMON_KEYS: &[Key] = &[Key::required(
-    "type",
-    "a type of source",
-    "\"http\"",
-    "http, socket, files, rate or queue.",
-)];
+pub(crate) const COMMON_KEYS: &[Key] = &[
+    Key::required(
+        "type",
+        "a type of source",
+        "\"http\"",
+        "http, socket, files, rate or queue.",
+    ),
+    Key::optional(
+        "silent_after",
+        "a duration",
+        "\"5m\"",
+        "It is told when the source has given no record for so long.",
+    ),
+    Key::default(
+        "on_silence",
+        "warn or unready",
+        "\"warn\"",
+        "What follows then: a warning, or /readyz fails as well.",
+    ),
+];
 
 pub(crate) const RECEIVER_KEYS: &[Key] = &[
     Key::derived(

@@ -35,6 +35,8 @@ pub(super) fn batches(text: &mut Exposition, context: &StreamingContext) {
     );
     let help = "Batches that failed as often as they may and are tried on.";
     text.gauge("tidemill_batches_failing", help, progress.failing().len());
+    let help = "Warnings that the page and /readyz show: silent sources, batches that take long, a clock that was set.";
+    text.gauge("tidemill_warnings", help, context.warnings().len());
     if let (Some(now), Some(next)) = (context.now(), context.next_batch()) {
         let due = millis(now.since(next)) / interval.max(1);
         let help = "Batches that are overdue: being made up for after a time without.";

@@ -7,7 +7,7 @@ use super::seconds;
 use crate::receiver::{ReceiverState, ReceiverStatus};
 use crate::source::Ingest;
 use crate::time::{Time, millis};
-use crate::{SourceLag, StreamingContext};
+use crate::{SourceFreshness, SourceLag, StreamingContext};
 
 pub(super) fn inputs(text: &mut Exposition, context: &StreamingContext) {
     receivers(text, &context.receivers());
@@ -28,6 +28,7 @@ pub(super) fn inputs(text: &mut Exposition, context: &StreamingContext) {
         .iter()
         .filter_map(|rate| Some((rate.stream_name.as_str(), rate.rate_limit?)));
     text.each(family, "stream", limits);
+    freshness(text, &context.freshness());
     refusals(text, context.ingest());
     if let Some(now) = context.now() {
         lags(text, &context.lags(), now);
@@ -48,12 +49,41 @@ fn receivers(text: &mut Exposition, receivers: &[ReceiverStatus]) {
         "stream",
         each(|receiver| u64::from(receiver.state == ReceiverState::Active)),
     );
+    let help = "1 while it fails again and again and receives nothing.";
+    let family = ("tidemill_receiver_down", Kind::Gauge, help);
+    text.each(
+        family,
+        "stream",
+        each(|receiver| u64::from(receiver.down_since.is_some())),
+    );
     let help = "Records stored since the start.";
     let family = ("tidemill_receiver_records_total", Kind::Counter, help);
     text.each(family, "stream", each(|receiver| receiver.records));
     let help = "How often it was started again after a failure.";
     let family = ("tidemill_receiver_restarts_total", Kind::Counter, help);
     text.each(family, "stream", each(|receiver| receiver.restarts));
+}
+
+fn freshness(text: &mut Exposition, inputs: &[SourceFreshness]) {
+    let help = "When the last record of an input came, in seconds since the Unix epoch.";
+    let family = (
+        "tidemill_source_last_record_time_seconds",
+        Kind::Gauge,
+        help,
+    );
+    let times = inputs.iter().filter_map(|input| {
+        let last = input.last_record?;
+        Some((input.uid.as_str(), seconds(last.as_millis())))
+    });
+    text.each(family, "stream", times);
+    let help = "1 while an input has given nothing for longer than its `silent_after`; of those that have one.";
+    let family = ("tidemill_source_silent", Kind::Gauge, help);
+    let watched = inputs.iter().filter(|input| input.silent_after.is_some());
+    let silent = watched.map(|input| {
+        let is_silent = u8::from(input.silent_since.is_some());
+        (input.uid.as_str(), is_silent)
+    });
+    text.each(family, "stream", silent);
 }
 
 /// Reasons that have a figure from the beginning, so that the first refusal of a kind shows as an increase.

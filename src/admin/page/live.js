@@ -35,8 +35,8 @@ async function askForBatches() {
 
 async function askForReadiness() {
   try {
-    const { state } = await get("readyz");
-    Object.assign(model, { state, reasons: [] });
+    const { state, warnings = [] } = await get("readyz");
+    Object.assign(model, { state, reasons: [], warnings });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     model.reasons = error.reasons.length ? error.reasons : [error.message];
@@ -67,8 +67,8 @@ const take = {
     model.receivers = [...others, receiver].sort((one, other) => one.streamId - other.streamId);
   },
   checkpoint: (checkpoint) => took("checkpoint", checkpoint),
-  state({ state, reasons }) {
-    Object.assign(model, { state, reasons });
+  state({ state, reasons, warnings }) {
+    Object.assign(model, { state, reasons, warnings });
   },
   lagged: () => void askForBatches().catch(() => {}),
 };

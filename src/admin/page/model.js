@@ -15,6 +15,7 @@ export const model = {
   graph: undefined,
   state: undefined,
   reasons: [],
+  warnings: [],
   /** `live`, `polling` or `lost`, and since when; before the first answer nothing. */
   connection: undefined,
   /** When the ages below were right, by this browser's clock. */

@@ -12,7 +12,7 @@ use super::super::{Admin, Shared};
 use super::{Parts, number};
 use crate::OperatorUid;
 use crate::problem::Problem;
-use crate::scheduler::{BatchInfo, OutputOperationInfo};
+use crate::scheduler::{BatchFailure, BatchInfo, OutputOperationInfo};
 use crate::time::{Time, millis};
 
 /// How far a batch has come. `Failed`: as often as it may; it is tried on all the same.
@@ -74,11 +74,18 @@ pub(in super::super) struct Operation {
     failure_reason: Option<String>,
     /// How often it failed.
     failures: u64,
+    /// When it is tried again after a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try: Option<Time>,
     /// An operation is one job here, and has its id.
     job_ids: [usize; 1],
 }
 
-fn describe(info: &BatchInfo, failing: &BTreeMap<Time, String>, batch_duration: u64) -> Batch {
+fn describe(
+    info: &BatchInfo,
+    failing: &BTreeMap<Time, BatchFailure>,
+    batch_duration: u64,
+) -> Batch {
     let failure = failing.get(&info.batch_time);
     let status = match (
         info.processing_end_time,
@@ -123,7 +130,8 @@ fn describe(info: &BatchInfo, failing: &BTreeMap<Time, String>, batch_duration: 
             operation.end_time.is_none() && operation.failure_reason.is_some()
         }),
         num_total_output_ops: info.output_operations.len(),
-        first_failure_reason: of_operations().or_else(|| failure.cloned()),
+        first_failure_reason: of_operations()
+            .or_else(|| failure.map(|failure| failure.reason.clone())),
     }
 }
 
@@ -146,6 +154,7 @@ fn describe_operation(info: &OutputOperationInfo) -> Operation {
             .map(|(start, end)| millis(end.since(start))),
         failure_reason: info.failure_reason.clone(),
         failures: info.failures,
+        next_try: info.next_try,
         job_ids: [info.id],
     }
 }
@@ -258,6 +267,7 @@ mod tests {
             end_time: end,
             failures: u64::from(failure.is_some()),
             failure_reason: failure.map(str::to_owned),
+            next_try: None,
         }
     }
 
@@ -293,7 +303,12 @@ mod tests {
             operation(0, at(1030), None),
             operation(1, None, Some("no disk")),
         ];
-        let failing = [(Time::from_millis(1000), "output: no disk".to_owned())].into();
+        let failure = BatchFailure {
+            reason: "output: no disk".to_owned(),
+            tries: 4,
+            next_try: Time::from_millis(2000),
+        };
+        let failing = [(Time::from_millis(1000), failure)].into();
         let described = describe(&batch(None, operations), &failing, 1000);
         assert_eq!(described.status, Status::Failed);
         assert_eq!(

@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::super::{Admin, Shared};
 use super::{Parts, number};
 use crate::OperatorUid;
-use crate::SourceInfo;
 use crate::problem::Problem;
 use crate::receiver::{ReceiverState, ReceiverStatus};
 use crate::time::{Time, millis};
+use crate::{SourceFreshness, SourceInfo};
 
 /// The machine's name: receivers run in the driver.
 static HOST: LazyLock<String> =
@@ -33,6 +33,12 @@ pub(in super::super) struct ReceiverInfo {
     event_rates: Vec<(Time, f64)>,
     /// Where it reads from.
     location: String,
+    /// When its last record came; of an input without a receiver, the last batch that reads something of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_record_time: Option<Time>,
+    /// Since when it has given nothing, where that is longer than it may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silent_since: Option<Time>,
     #[serde(flatten)]
     receiver: Option<Receiving>,
 }
@@ -52,6 +58,12 @@ struct Receiving {
     last_error: Option<String>,
     state: ReceiverState,
     restarts: u64,
+    /// Since when it hasn't received, failing again and again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    down_since: Option<Time>,
+    /// When it is started again, while it waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try: Option<Time>,
     /// Records stored since the start.
     records: u64,
     /// Records a second that it may store at most, for now.
@@ -70,6 +82,8 @@ impl From<ReceiverStatus> for Receiving {
             last_error_message: status.last_error_message,
             state: status.state,
             restarts: status.restarts,
+            down_since: status.down_since,
+            next_try: status.next_try,
             records: status.records,
             rate_limit: status.rate_limit,
         }
@@ -80,6 +94,7 @@ impl From<ReceiverStatus> for Receiving {
 struct Kept {
     batches: Vec<(Time, std::sync::Arc<BTreeMap<OperatorUid, u64>>)>,
     seconds: f64,
+    freshness: Vec<SourceFreshness>,
 }
 
 impl Kept {
@@ -89,7 +104,11 @@ impl Kept {
             .context
             .progress()
             .retained(|info| (info.batch_time, std::sync::Arc::clone(&info.stream_records)));
-        Self { batches, seconds }
+        Self {
+            batches,
+            seconds,
+            freshness: shared.context.freshness(),
+        }
     }
 
     fn rates(&self, stream: &OperatorUid) -> Vec<(Time, f64)> {
@@ -110,6 +129,7 @@ impl Kept {
         receiver: Option<ReceiverStatus>,
     ) -> ReceiverInfo {
         let event_rates = self.rates(&stream_name);
+        let fresh = self.freshness.iter().find(|fresh| fresh.uid == stream_name);
         let sum: f64 = event_rates.iter().map(|(_, rate)| rate).sum();
         ReceiverInfo {
             stream_id,
@@ -117,6 +137,8 @@ impl Kept {
             avg_event_rate: (!event_rates.is_empty()).then(|| sum / event_rates.len() as f64),
             event_rates,
             location,
+            last_record_time: fresh.and_then(|fresh| fresh.last_record),
+            silent_since: fresh.and_then(|fresh| fresh.silent_since),
             receiver: receiver.map(Receiving::from),
         }
     }

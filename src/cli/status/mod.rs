@@ -78,6 +78,7 @@ fn look(client: &Client) -> Result<Value> {
         "application": application,
         "ready": ready.status == 200,
         "reasons": ready.body.get("reasons").cloned().unwrap_or_else(|| json!([])),
+        "warnings": ready.body.get("warnings").cloned().unwrap_or_else(|| json!([])),
         "statistics": part(&format!("{base}/statistics"))?,
         "receivers": part(&format!("{base}/receivers"))?,
         "lags": graph.get("lags").cloned().unwrap_or_default(),

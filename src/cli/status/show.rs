@@ -75,6 +75,9 @@ pub(super) fn show(out: &mut Output, all: &Value) -> Result<()> {
         out.line(format!("  because {reason}"))?;
     }
     let mut lines = Lines(out);
+    for warning in all.list("/warnings") {
+        lines.of("WARNING", warning.0.as_str().unwrap_or_default())?;
+    }
     batches(&mut lines, &all)?;
     sources(&mut lines, &all, paint)?;
     space(&mut lines, &all, paint)?;
