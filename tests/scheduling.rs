@@ -8,12 +8,14 @@
     clippy::panic
 )]
 
+mod cli_support;
 mod support;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cli_support::{Daemon, Place};
 use support::{Collected, Feed, SECOND, builder, clock_at, eventually, run_to};
 use tidemill::clock::{Clock, ManualClock};
 use tidemill::rdd::BoxError;
@@ -273,4 +275,92 @@ fn an_hour_that_passes_at_once_is_no_flood_unless_state_needs_it() {
     assert_eq!(seen.at(700), [("key".to_owned(), 599)]);
     assert_eq!(seen.seconds(), (101..=700).collect::<Vec<u64>>());
     context.stop(true).unwrap();
+}
+
+/// Keeps state, so every batch that it missed is made up for; at most twice as fast as they come.
+const PIPELINE: &str = r#"name = "late"
+batch_interval = "100ms"
+
+[checkpoint]
+url = "sled:data/checkpoint"
+interval = "1s"
+
+[admin]
+listen = "127.0.0.1:0"
+
+[catch_up]
+max_speed = 2
+
+[sources.lines]
+type = "http"
+silent_after = "1s"
+
+[streams.totals]
+from = "lines"
+ops = [{ op = "count_by_value" }, { op = "update_state_by_key", function = "sum" }]
+
+[sinks.nowhere]
+from = "totals"
+type = "discard"
+"#;
+
+#[test]
+fn a_daemon_that_was_down_tells_how_it_catches_up_and_which_source_is_silent() {
+    let place = Place::new();
+    std::fs::write(place.path("p.toml"), PIPELINE).unwrap();
+    let mut daemon = place.start(&[]);
+    daemon.feed("a\n");
+    let statistics = |daemon: &Daemon| {
+        let path = "/api/v1/applications/late/streaming/statistics";
+        daemon.get(path).json()
+    };
+    eventually("its batch is complete", || {
+        (statistics(&daemon)["numProcessedRecords"] == 1).then_some(())
+    });
+    daemon.signal("KILL");
+    daemon.wait();
+    std::thread::sleep(3 * SECOND);
+
+    let mut daemon = place.start(&[]);
+    let behind = eventually("it is behind", || {
+        let behind = statistics(&daemon)["catchUp"].clone();
+        behind.is_object().then_some(behind)
+    });
+    assert!(behind["batchesLeft"].as_u64().unwrap() >= 5, "{behind}");
+    assert!(
+        behind["since"].is_u64() && behind["recordsLeft"].is_u64(),
+        "{behind}"
+    );
+    let status = place.run(&["status", "--admin", &daemon.url()]);
+    let status = cli_support::stdout(&status);
+    // On a slow machine it may take longer to ask than to catch up.
+    let is_over = statistics(&daemon)["catchUp"].is_null();
+    assert!(is_over || status.contains("catching up, "), "{status}");
+    eventually("it has caught up", || {
+        statistics(&daemon)["catchUp"].is_null().then_some(())
+    });
+    daemon.wait_for_log("caught up");
+    assert!(daemon.log().contains("catching up"), "{}", daemon.log());
+
+    let silent = "the source `lines` has been silent since";
+    daemon.wait_for_log(silent);
+    let ready = daemon.get("/readyz");
+    assert_eq!(ready.status, 200, "{}", ready.body);
+    let told = ready.json()["warnings"][0].clone();
+    assert!(told.as_str().unwrap().starts_with(silent), "{told}");
+    let status = place.run(&["status", "--admin", &daemon.url()]);
+    let status = cli_support::stdout(&status);
+    assert!(
+        status.contains(&format!("WARNING     {silent}")),
+        "{status}"
+    );
+    assert!(
+        daemon
+            .get("/metrics")
+            .body
+            .contains("\ntidemill_source_silent{stream=\"lines\"} 1\n")
+    );
+    daemon.feed("b\n");
+    daemon.wait_for_log(&format!("over: {silent}"));
+    daemon.stop();
 }

@@ -7,8 +7,9 @@ use tidemill_checkpoint::{CheckpointReader, Location, Manifest};
 use super::StreamingContext;
 use super::assemble::place;
 use super::locations::{DRIVER_LOG_DIR, Locations};
-use super::recover::{clock_for, left_or_held};
+use super::recover::left_or_held;
 use super::rewind;
+use super::timing::clock_for;
 use super::upgrade::Compared;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -121,7 +122,7 @@ impl StreamingContext {
                 replay_entries(log.entries(), &place, newest, &renames)?;
             }
             if is_rewound {
-                let clock = clock_for(&settings, since.as_ref().unwrap_or(&metadata));
+                let clock = clock_for(&settings, since.as_ref().unwrap_or(&metadata).last_time());
                 rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
             }
             if let Some(bytes) = settings.state_memory {
@@ -130,7 +131,7 @@ impl StreamingContext {
             self.read_state(&reader, &manifest, &metadata, &mut plan);
         }
         Ok(Some(Examined {
-            clock: clock_for(&settings, since.as_ref().unwrap_or(&metadata)),
+            clock: clock_for(&settings, since.as_ref().unwrap_or(&metadata).last_time()),
             locations,
             reader,
             manifest,

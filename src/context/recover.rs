@@ -14,10 +14,11 @@ use super::assemble::Parts;
 use super::locations::{BLOCK_LOG_DIR, BLOCK_LOG_KIND, DRIVER_LOG_DIR, DRIVER_LOG_KIND, Locations};
 use super::settings::Settings;
 use super::steps::Step;
+use super::timing::clock_for;
 use super::upgrade::{Compared, glance, refused};
 use super::{StartMode, StreamingContext, rewind};
 use crate::block::BlockStore;
-use crate::clock::{Clock, SystemClock, wall_clock};
+use crate::clock::wall_clock;
 use crate::engine::{Engine, Reserve, room_to_start, saved_blocks};
 use crate::error::{Error, Result};
 use crate::graph::GraphDescriptor;
@@ -122,7 +123,7 @@ impl StreamingContext {
         let newest = since.as_ref().unwrap_or(&metadata);
         let known_end = newest.tracker.end_of_blocks();
         // Only now is the last batch known.
-        let clock = clock_for(settings, newest);
+        let clock = clock_for(settings, newest.last_time());
         if is_rewound {
             rewind::carry_over(&mut metadata, since.as_ref(), clock.now());
         }
@@ -271,28 +272,6 @@ pub(super) struct Recovered {
     pub(super) is_new: bool,
     /// Whether it goes back to a savepoint.
     pub(super) is_rewound: bool,
-}
-
-/// The clock given, or the machine's; one that goes on from the last batch when the machine's is far
-/// behind it. `newest` is the checkpoint with the log behind it.
-pub(super) fn clock_for(settings: &Settings, newest: &Metadata) -> Arc<dyn Clock> {
-    if let Some(clock) = &settings.clock {
-        return Arc::clone(clock);
-    }
-    let now = wall_clock();
-    // Slides count from the time of the first start, so no batch may come before that either.
-    let allocated = newest.tracker.last_allocated.unwrap_or_default();
-    let last = allocated.max(newest.complete_through);
-    // A graceful stop cuts its last batch early: the clock may be up to an interval behind.
-    if last > now.plus(settings.batch_interval * 2 + Duration::from_secs(1)) {
-        tracing::warn!(
-            clock = now.as_millis(),
-            last_batch = last.as_millis(),
-            "the machine's clock is behind the last batch; the stream's time goes on from there"
-        );
-        return Arc::new(SystemClock::starting_at(last));
-    }
-    Arc::new(SystemClock::starting_at(now))
 }
 
 fn first_metadata(settings: &Settings, graph: &GraphDescriptor, now: Time) -> Metadata {

@@ -169,6 +169,7 @@ impl StreamingContext {
             engine.clone(),
         );
         let generator = generator.map_err(system)?;
+        let watch = Watch::start(self, Arc::clone(&engine.clock)).map_err(system)?;
         bus.post(StreamingEvent::StreamingStarted(engine.clock.now()));
         let troubles = engine.troubles.clone();
         let with = StartReceivers {
@@ -187,8 +188,6 @@ impl StreamingContext {
             .iter_mut()
             .filter_map(|receiver| receiver.start(&with))
             .collect();
-        drop(inputs);
-        let watch = Watch::start(self, Arc::clone(&engine.clock)).map_err(system)?;
         Ok(Running {
             engine,
             generator,

@@ -1,7 +1,13 @@
 //! How the stream keeps time: how far behind it is, and how far from the wall clock.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::StreamingContext;
+use super::settings::Settings;
+use crate::clock::{Clock, SystemClock, wall_clock};
 use crate::scheduler::CatchUp;
+use crate::time::Time;
 
 impl StreamingContext {
     /// How far it is behind after it was down, suspended, or slower than what came in; `None` while it keeps up.
@@ -49,5 +55,53 @@ impl StreamingContext {
     /// ```
     pub fn wall_clock_offset_ms(&self) -> Option<i64> {
         self.engine()?.clock.wall_offset_ms()
+    }
+}
+
+/// The clock given, or the machine's; one that goes on from the last batch when the machine's is far
+/// behind it. `last` is that of the newest checkpoint with the log behind it.
+pub(super) fn clock_for(settings: &Settings, last: Time) -> Arc<dyn Clock> {
+    if let Some(clock) = &settings.clock {
+        return Arc::clone(clock);
+    }
+    let now = wall_clock();
+    // A graceful stop cuts its last batch early: the clock may be up to an interval behind.
+    if last > now.plus(settings.batch_interval * 2 + Duration::from_secs(1)) {
+        tracing::warn!(
+            clock = now.as_millis(),
+            last_batch = last.as_millis(),
+            "the machine's clock is behind the last batch; the stream's time goes on from there"
+        );
+        return Arc::new(SystemClock::starting_at(last));
+    }
+    Arc::new(SystemClock::starting_at(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// What the clock shows after a restart whose last batch was at `last`.
+    fn goes_on_at(last: Time) -> Time {
+        let settings = Settings::new("a".to_owned(), Duration::from_secs(1));
+        clock_for(&settings, last).now()
+    }
+
+    fn is_about(shown: Time, meant: Time) -> bool {
+        shown >= meant && shown.since(meant) < Duration::from_secs(60)
+    }
+
+    #[test]
+    fn it_never_goes_back_behind_the_last_batch() {
+        let now = wall_clock();
+        // Down for an hour, which is to be made up for.
+        assert!(is_about(goes_on_at(now.minus(HOUR)), now));
+        // The wall clock was set back meanwhile.
+        assert!(is_about(goes_on_at(now.plus(HOUR)), now.plus(HOUR)));
+        // A graceful stop cuts its last batch early: that is waited for.
+        let early = now.plus(Duration::from_millis(900));
+        assert!(is_about(goes_on_at(early), now));
     }
 }

@@ -135,6 +135,12 @@ impl Metadata {
         }
     }
 
+    /// The time behind which the stream's can't go back: that of the last batch, or of the first start.
+    pub(crate) fn last_time(&self) -> Time {
+        let allocated = self.tracker.last_allocated.unwrap_or_default();
+        allocated.max(self.complete_through)
+    }
+
     /// The batches that are allocated and aren't complete.
     pub(crate) fn unfinished(&self) -> Vec<Time> {
         let is_unfinished =
@@ -203,6 +209,17 @@ mod tests {
         let held = std::fs::read(&path).unwrap();
         assert_eq!(Metadata::decode(&held, "here").unwrap(), metadata());
         assert_eq!(held, metadata().encode().unwrap());
+    }
+
+    #[test]
+    fn time_goes_on_from_the_last_batch_or_the_first_start() {
+        let mut metadata = metadata();
+        assert_eq!(metadata.last_time(), metadata.complete_through);
+        let later = metadata
+            .complete_through
+            .plus(std::time::Duration::from_secs(5));
+        metadata.tracker.last_allocated = Some(later);
+        assert_eq!(metadata.last_time(), later);
     }
 
     #[test]

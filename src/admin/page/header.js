@@ -31,7 +31,7 @@ function alarms() {
       add("bad", `receiver ${receiver.streamName}`,
         `The receiver of ${receiver.streamName} fails and is started again: ${receiver.lastErrorMessage ?? "no reason given"}`);
     }
-    model.warnings.forEach((warning) => add("warn", `warning ${warning}`, `Look: ${warning}`));
+    model.warnings.forEach((warning) => add("warn", `warning ${warning}`, `To look at: ${warning}`));
     if (waiting > 3) add("warn", "behind", `Behind: ${count(waiting)} batches of ${asInterval(interval())} wait to be processed.`);
     const stale = checkpointAlarm();
     if (stale) add("bad", "stale", stale);

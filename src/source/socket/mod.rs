@@ -24,6 +24,9 @@ use lines::LineBuffer;
 /// How much room a read has, at least.
 const READ: usize = 256 * 1024;
 
+/// How long a connection may take: one that gets no answer at all counts as down, as one that is refused does.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
 /// How a [`SocketReceiver`] connects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -93,8 +96,16 @@ impl<C: Converter> SocketReceiver<C> {
 }
 
 async fn connect(address: &str) -> Result<TcpStream, BoxError> {
-    let failed = |error| format!("can't connect to {address}: {error}").into();
-    TcpStream::connect(address).await.map_err(failed)
+    match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
+        Ok(connected) => {
+            connected.map_err(|error| format!("can't connect to {address}: {error}").into())
+        }
+        Err(_) => Err(format!(
+            "can't connect to {address}: no answer within {} s",
+            CONNECT_LIMIT.as_secs()
+        )
+        .into()),
+    }
 }
 
 /// What to say when the connection to `address` has ended.
