@@ -282,12 +282,12 @@ fn a_wall_clock_that_was_set_is_told() {
     for (origin, told) in [
         (
             wall_clock().minus(HOUR),
-            "s ahead of the stream's time: it was set meanwhile, and the next start takes it \
+            "s ahead of the stream's time: it was set, and the next start takes it \
                                     over, as if it had been down for so long",
         ),
         (
             wall_clock().plus(HOUR),
-            "s behind the stream's time: it was set meanwhile, and the next start takes it over \
+            "s behind the stream's time: it was set, and the next start takes it over \
                                    once it has come to the last batch",
         ),
     ] {

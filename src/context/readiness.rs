@@ -170,8 +170,7 @@ impl StreamingContext {
             subject: format!("clock {side}"),
             level: 0,
             text: format!(
-                "the machine's clock is {} s {side} the stream's time: it was set meanwhile, and the next start \
-                 takes it over{}",
+                "the machine's clock is {} s {side} the stream's time: it was set, and the next start takes it over{}",
                 far.as_secs(),
                 match offset > 0 {
                     true => ", as if it had been down for so long",

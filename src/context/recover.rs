@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tidemill_checkpoint::{
     CheckpointReader, CheckpointStore, ChunkRef, Holder, Location, Manifest, StoreOptions,

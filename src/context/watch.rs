@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::readiness::Alarm;
-use super::{Inner, StreamingContext};
+use super::{ContextState, Inner, StreamingContext};
 use crate::clock::{Clock, Signal};
 
 /// How often it looks.
@@ -54,7 +54,13 @@ fn watch(inner: &Weak<Inner>, clock: &dyn Clock, is_stopping: &AtomicBool, wake:
     while !is_stopping.load(Ordering::Acquire) {
         clock.wait_until(clock.now().plus(EVERY), wake);
         let Some(inner) = inner.upgrade() else { return };
-        let (news, over) = told.tell(StreamingContext(inner).alarms());
+        let context = StreamingContext(inner);
+        // That it stops ends nothing.
+        if context.state() != ContextState::Active {
+            continue;
+        }
+        let (news, over) = told.tell(context.alarms());
+        drop(context);
         for alarm in news {
             tracing::warn!("{}", alarm.text);
         }
