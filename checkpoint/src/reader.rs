@@ -247,6 +247,15 @@ impl CheckpointReader {
     /// # Errors
     /// When the location can't be listed. What is wrong with single checkpoints is in the result.
     pub fn verify(&self) -> Result<Verification> {
+        self.verify_with(|_| {})
+    }
+
+    /// As [`CheckpointReader::verify`], for whoever shows how far it is: `on_read` is told the bytes of each chunk that has
+    /// been read.
+    ///
+    /// # Errors
+    /// As [`CheckpointReader::verify`].
+    pub fn verify_with(&self, mut on_read: impl FnMut(u64)) -> Result<Verification> {
         let stored = self.backend.list(Folder::Chunks)?;
         let mut checked: BTreeMap<ChunkId, Option<Finding>> = BTreeMap::new();
         let mut named = BTreeSet::new();
@@ -265,9 +274,11 @@ impl CheckpointReader {
                     for reference in manifest.chunks() {
                         verified.chunks += 1;
                         named.insert(reference.id);
-                        let finding = checked
-                            .entry(reference.id)
-                            .or_insert_with(|| self.check(reference));
+                        let finding = checked.entry(reference.id).or_insert_with(|| {
+                            let finding = self.check(reference);
+                            on_read(reference.bytes);
+                            finding
+                        });
                         verified.findings.extend(finding.clone());
                     }
                 }

@@ -7,7 +7,7 @@ use super::args::{CheckpointArgs, ListArgs};
 use super::error::{CliError, Result};
 use super::location;
 use super::output::{self, Output};
-use super::terminal::{Paint, Spinner};
+use super::terminal::{Paint, Work};
 use crate::clock::wall_clock;
 use crate::time::{Time, millis};
 use crate::utc;
@@ -24,8 +24,8 @@ pub(super) fn list(args: &ListArgs) -> Result<()> {
     let summaries = reader.list()?;
     let verification = match args.verify {
         true => {
-            let _spinner = Spinner::start(format!("reading {location}"));
-            Some(reader.verify()?)
+            let work = Work::on(format!("reading {location}"));
+            Some(reader.verify_with(|bytes| work.read(bytes))?)
         }
         false => None,
     };
@@ -114,9 +114,9 @@ fn as_json(summary: &Summary, whole: Option<bool>) -> Value {
 /// Reads every byte; fails when something is damaged.
 pub(super) fn verify(args: &CheckpointArgs) -> Result<()> {
     let (reader, location) = open(args)?;
-    let spinner = Spinner::start(format!("reading {location}"));
-    let verification = reader.verify()?;
-    drop(spinner);
+    let work = Work::on(format!("reading {location}"));
+    let verification = reader.verify_with(|bytes| work.read(bytes))?;
+    drop(work);
     let mut out = Output::new();
     if args.json {
         let checkpoints: Vec<Value> = verification

@@ -30,8 +30,13 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Reads and checks everything, told in the program's names; nothing when there is no store yet.
-    pub(super) fn read(location: &Location, renames: Renames) -> error::Result<Self> {
+    /// Reads and checks everything, told in the program's names; nothing when there is no store yet. `on_read` is told how
+    /// many bytes more have been read.
+    pub(super) fn read(
+        location: &Location,
+        renames: Renames,
+        on_read: impl FnMut(u64),
+    ) -> error::Result<Self> {
         let mut found = Self {
             renames,
             ..Self::default()
@@ -40,7 +45,7 @@ impl Checkpoints {
             Err(Error::NoStore { .. }) => return Ok(found),
             other => other?,
         };
-        found.verification = reader.verify()?;
+        found.verification = reader.verify_with(on_read)?;
         for verified in &found.verification.checkpoints {
             if !verified.findings.is_empty() {
                 continue;

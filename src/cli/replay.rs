@@ -5,7 +5,7 @@ use super::error::{CliError, Result};
 use super::load;
 use super::output::{self, Output};
 use super::rehearse::failure_of;
-use super::terminal::Spinner;
+use super::terminal::Work;
 use crate::Replay;
 use crate::dstream::Shown;
 use crate::engine::RehearsedOutput;
@@ -30,9 +30,9 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<()> {
         rows: args.rows.unwrap_or(usize::MAX),
         characters: usize::MAX,
     };
-    let spinner = Spinner::start(format!("replaying the batch at {}", args.batch));
+    let work = Work::on(format!("replaying the batch at {}", args.batch));
     let replay = context.replay_shown(Time::from_millis(args.batch), shown);
-    drop(spinner);
+    drop(work);
     let mut replay = replay?;
     if let Some(name) = &args.output {
         let outputs = &mut replay.batch.outputs;

@@ -142,7 +142,8 @@ fn bars() -> &'static MultiProgress {
 /// With a total, and without.
 const WITH_TOTAL: &str = "  [{bar:30}] {msg}";
 const WITHOUT_TOTAL: &str = "  {spinner} {msg}";
-const AT_WORK: &str = "  {spinner} {msg}, {elapsed}";
+const AT_WORK: &str = "  {spinner} {msg}, {binary_bytes} read, {elapsed}";
+const THROUGH: &str = "  [{bar:30}] {msg}, {binary_bytes} of {binary_total_bytes}, {elapsed}";
 
 /// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(120);
@@ -181,17 +182,27 @@ impl Drop for Bar {
     }
 }
 
-/// That a command is at work, until it is dropped, on a terminal.
-pub(super) struct Spinner(ProgressBar);
+/// That a command is at work, and how much it has read, until it is dropped; on a terminal.
+pub(super) struct Work(ProgressBar);
 
-impl Spinner {
-    pub(super) fn start(text: impl Into<String>) -> Self {
-        let bar = bars().add(ProgressBar::no_length());
+impl Work {
+    /// Of which nobody knows how much it is.
+    pub(super) fn on(text: impl Into<String>) -> Self {
+        Self::shown(ProgressBar::no_length(), AT_WORK, text.into())
+    }
+
+    /// Through so many bytes.
+    pub(super) fn through(text: impl Into<String>, bytes: u64) -> Self {
+        Self::shown(ProgressBar::new(bytes), THROUGH, text.into())
+    }
+
+    fn shown(bar: ProgressBar, template: &str, text: String) -> Self {
+        let bar = bars().add(bar);
         // The templates are right, which a test sees to.
-        if let Ok(style) = ProgressStyle::with_template(AT_WORK) {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_message(text.into());
+        bar.set_message(text);
         bar.enable_steady_tick(TICK);
         Self(bar)
     }
@@ -200,9 +211,14 @@ impl Spinner {
     pub(super) fn say(&self, text: impl Into<String>) {
         self.0.set_message(text.into());
     }
+
+    /// So many bytes more have been read.
+    pub(super) fn read(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
 }
 
-impl Drop for Spinner {
+impl Drop for Work {
     fn drop(&mut self) {
         self.0.finish_and_clear();
         bars().remove(&self.0);
@@ -263,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_right() {
-        for template in [WITH_TOTAL, WITHOUT_TOTAL, AT_WORK] {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL, AT_WORK, THROUGH] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

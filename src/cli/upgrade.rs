@@ -3,6 +3,7 @@
 use super::args::CheckArgs;
 use super::error::{CliError, Result};
 use super::output::{self, Output};
+use super::terminal::Work;
 use super::{location, rehearse};
 use crate::StreamingContext;
 use crate::context::Which;
@@ -37,7 +38,10 @@ pub(super) fn check(args: &CheckArgs, context: &StreamingContext) -> Result<()> 
         out.finish()?;
         return possible(plan);
     };
-    let rehearsal = context.rehearse_on(location.as_ref(), savepoint, batches.get())?;
+    let work = Work::on("rehearsing on a fork of the checkpoint");
+    let rehearsal = context.rehearse_on(location.as_ref(), savepoint, batches.get());
+    drop(work);
+    let rehearsal = rehearsal?;
     let rehearsal = rehearsal.ok_or_else(nothing)?;
     match args.json {
         true => out.json(&rehearsal)?,

@@ -9,7 +9,7 @@ use super::args::WalArgs;
 use super::error::{CliError, Result};
 use super::location::{self, FoundLog, WhichLog};
 use super::output::{self, Output};
-use super::terminal::{Paint, Spinner};
+use super::terminal::{Paint, Work};
 use crate::block::{Block, Event, GIVEN_UP};
 
 /// Reports all findings; fails when there is one.
@@ -18,13 +18,13 @@ pub(super) fn verify(args: &WalArgs) -> Result<()> {
     let mut findings = 0;
     let mut all = BTreeMap::new();
     for log in location::logs(&args.location, &args.sets.set)? {
-        let spinner = Spinner::start(format!("reading the log `{}`", log.which.name()));
-        let report = log
-            .reader
-            .verify()
-            .map_err(|error| CliError::Failed(error.to_string()))?;
+        let what = format!("reading the log `{}`", log.which.name());
+        let work = Work::through(what, log.reader.bytes());
+        let report = log.reader.verify_with(|bytes| work.read(bytes));
+        let report = report.map_err(|error| CliError::Failed(error.to_string()))?;
+        work.say(format!("decoding the log `{}`", log.which.name()));
         let unreadable = unreadable(&log);
-        drop(spinner);
+        drop(work);
         findings += report.findings.len() + unreadable.len();
         match args.json {
             true => {

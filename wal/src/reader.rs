@@ -118,17 +118,31 @@ impl LogReader {
         })
     }
 
+    /// Bytes of all segments.
+    pub fn bytes(&self) -> u64 {
+        self.list.iter().map(|info| info.bytes).sum()
+    }
+
     /// Reads every byte and reports everything that is wrong.
     pub fn verify(&self) -> Result<Report> {
+        self.verify_with(|_| {})
+    }
+
+    /// As [`LogReader::verify`], for whoever shows how far it is: `on_read` is told of each entry that has been read how
+    /// many bytes its payload has.
+    pub fn verify_with(&self, mut on_read: impl FnMut(u64)) -> Result<Report> {
         let mut report = Report {
             segments: self.list.len() as u64,
-            bytes: self.list.iter().map(|info| info.bytes).sum(),
+            bytes: self.bytes(),
             ..Report::default()
         };
         let mut entries = self.entries();
         loop {
             match entries.advance() {
-                Ok(Some(Found::Entry(_))) => report.entries += 1,
+                Ok(Some(Found::Entry(entry))) => {
+                    report.entries += 1;
+                    on_read(entry.payload.len() as u64);
+                }
                 Ok(Some(Found::TornTail(torn))) => report.torn_tail = Some(torn),
                 Ok(None) => return Ok(report),
                 Err(error) => report.findings.push(self.finding(error)?),

@@ -44,16 +44,17 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    /// Reads everything; what is wrong with the bytes goes to `found`.
+    /// Reads everything; what is wrong with the bytes goes to `found`, and `on_read` is told how many have been read.
     pub(super) fn read(
         logs: &[FoundLog],
         found: &mut Vec<Finding>,
+        on_read: impl Fn(u64),
     ) -> Result<Self, tidemill_wal::Error> {
         let mut read = Self::default();
         for log in logs {
             let name = log.which.name();
             let mut found = Findings::of(name, found);
-            let extent = bytes(&log.reader, &mut found)?;
+            let extent = bytes(&log.reader, &mut found, &on_read)?;
             match log.which {
                 WhichLog::Driver => read.driver = Some(extent),
                 WhichLog::Blocks => read.blocks = Some(extent),
@@ -200,8 +201,12 @@ impl Logs {
 }
 
 /// Every byte of a log.
-fn bytes(reader: &LogReader, found: &mut Findings<'_>) -> Result<Extent, tidemill_wal::Error> {
-    let report = reader.verify()?;
+fn bytes(
+    reader: &LogReader,
+    found: &mut Findings<'_>,
+    on_read: impl Fn(u64),
+) -> Result<Extent, tidemill_wal::Error> {
+    let report = reader.verify_with(on_read)?;
     for finding in &report.findings {
         found.add(
             Severity::Error,

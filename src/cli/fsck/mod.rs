@@ -19,7 +19,7 @@ use super::args::FsckArgs;
 use super::error::{CliError, Result};
 use super::held::Checkpoints;
 use super::output::{Output, count};
-use super::terminal::{Paint, Spinner};
+use super::terminal::{Paint, Work};
 use super::{load, location};
 use crate::StreamingContext;
 use crate::error::Error;
@@ -46,8 +46,8 @@ struct Checked {
 pub(super) fn fsck(args: &FsckArgs) -> Result<()> {
     let loaded = load::pipeline(&args.pipeline)?;
     let context = load::program(&loaded)?;
-    let spinner = Spinner::start("checking");
-    let (mut findings, mut checked) = look(args, &loaded, &context, &spinner)?;
+    let work = Work::on("checking");
+    let (mut findings, mut checked) = look(args, &loaded, &context, &work)?;
     for _ in 1..LOOKS {
         if findings
             .iter()
@@ -55,13 +55,13 @@ pub(super) fn fsck(args: &FsckArgs) -> Result<()> {
         {
             break;
         }
-        spinner.say("looking again at what looks wrong");
+        work.say("looking again at what looks wrong");
         thread::sleep(BETWEEN);
-        let (again, read) = look(args, &loaded, &context, &spinner)?;
+        let (again, read) = look(args, &loaded, &context, &work)?;
         findings.retain(|finding| again.contains(finding));
         checked = read;
     }
-    drop(spinner);
+    drop(work);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let of = |severity| {
         let all = findings
@@ -178,14 +178,14 @@ fn look(
     args: &FsckArgs,
     loaded: &Pipeline,
     context: &StreamingContext,
-    spinner: &Spinner,
+    work: &Work,
 ) -> Result<(Vec<Finding>, Checked)> {
     let mut findings = Vec::new();
-    spinner.say("checking the checkpoints");
-    let held = checkpoints_of(loaded, context, &mut findings)?;
+    work.say("checking the checkpoints");
+    let held = checkpoints_of(loaded, context, &mut findings, work)?;
     // What a checkpoint calls complete is there by now; what is there by now has been logged when the
     // log is read.
-    spinner.say("listing what the sinks hold");
+    work.say("listing what the sinks hold");
     let mut listed = Vec::new();
     for sink in &loaded.sinks {
         match outputs::list(sink) {
@@ -199,8 +199,8 @@ fn look(
             ),
         }
     }
-    spinner.say("checking the logs");
-    let logs = logs_of(args, &held, &mut findings)?;
+    work.say("checking the logs");
+    let logs = logs_of(args, &held, &mut findings, work)?;
     checkpoints::bytes(&held, &mut findings);
     let tracker = checkpoints::against_logs(&held, &logs, &mut findings);
     checkpoints::against_pipeline(&held, loaded, context, &mut findings);
@@ -226,10 +226,12 @@ fn checkpoints_of(
     loaded: &Pipeline,
     context: &StreamingContext,
     findings: &mut Vec<Finding>,
+    work: &Work,
 ) -> Result<Checkpoints> {
     let url = loaded.checkpoint.url.to_string();
     let at = location::checkpoint(&url, &[])?;
-    Checkpoints::read(&at, context.renames()).or_else(|error| match error {
+    Checkpoints::read(&at, context.renames(), |bytes| work.read(bytes)).or_else(|error| match error
+    {
         CliError::Engine(Error::Checkpoint(error)) => {
             Findings::of("checkpoints", findings).add(
                 Severity::Error,
@@ -245,12 +247,16 @@ fn checkpoints_of(
 }
 
 /// The logs; without any there must be no checkpoint either.
-fn logs_of(args: &FsckArgs, held: &Checkpoints, findings: &mut Vec<Finding>) -> Result<Logs> {
+fn logs_of(
+    args: &FsckArgs,
+    held: &Checkpoints,
+    findings: &mut Vec<Finding>,
+    work: &Work,
+) -> Result<Logs> {
     let path = args.pipeline.pipeline.display().to_string();
     match location::logs(&path, &args.pipeline.sets.set) {
-        Ok(logs) => {
-            Logs::read(&logs, findings).map_err(|error| CliError::Failed(error.to_string()))
-        }
+        Ok(logs) => Logs::read(&logs, findings, |bytes| work.read(bytes))
+            .map_err(|error| CliError::Failed(error.to_string())),
         Err(CliError::Failed(reason)) => {
             let (severity, meaning) = match held.whole.is_empty() {
                 true => (Severity::Note, "the pipeline hasn't run yet"),

@@ -13,6 +13,7 @@ use super::args::DumpArgs;
 use super::error::{CliError, Result};
 use super::location::{self, FoundLog};
 use super::output::{Fields, Output};
+use super::terminal::Work;
 use entry::Told;
 use filter::Filter;
 use story::Story;
@@ -27,6 +28,8 @@ struct Found<'a> {
     segment: u64,
     file: String,
     offset: u64,
+    /// Bytes of its payload.
+    bytes: u64,
     told: Told,
 }
 
@@ -35,9 +38,11 @@ pub(super) fn dump(args: &DumpArgs) -> Result<()> {
     let logs = location::logs(&args.location, &args.sets.set)?;
     let mut filter = Filter::new(args)?;
     if filter.needs_batches() {
+        let work = Work::on("looking for what is asked for");
         for log in &logs {
             // What can't be read is told when it is printed.
             walk(log, |found| {
+                work.read(found.bytes);
                 filter.learn(&found.told);
                 Ok(())
             })?;
@@ -84,6 +89,7 @@ fn walk(log: &FoundLog, mut take: impl FnMut(Found<'_>) -> Result<()>) -> Result
             }
         };
         let (file, offset) = entries.place(entry.position);
+        let bytes = entry.payload.len() as u64;
         match Told::read(log.which, entry.kind, entry.payload) {
             Ok(told) => take(Found {
                 log,
@@ -91,6 +97,7 @@ fn walk(log: &FoundLog, mut take: impl FnMut(Found<'_>) -> Result<()>) -> Result
                 segment: entry.position.segment.0,
                 file,
                 offset,
+                bytes,
                 told,
             })?,
             Err(reason) => failures.push(format!(

@@ -19,6 +19,7 @@ use super::args::WalRepairArgs;
 use super::error::{CliError, Result};
 use super::output::Output;
 use super::run::owner;
+use super::terminal::Work;
 use crate::clock::wall_clock;
 use losses::Verdict;
 use survey::{Survey, Surveyed};
@@ -46,7 +47,9 @@ pub(super) fn repair(args: &WalRepairArgs) -> Result<()> {
         }
         _ => None,
     };
-    let mut survey = Survey::of(&args.at, pipeline.as_ref())?;
+    let work = Work::on("reading the logs and the checkpoints");
+    let mut survey = Survey::of(&args.at, pipeline.as_ref(), &work)?;
+    drop(work);
     let is_damaged = survey.logs.iter().any(|log| !log.plan.is_whole());
     let mut out = Output::new();
     if !args.at.json {

@@ -13,6 +13,7 @@ use super::super::error::{CliError, Result};
 use super::super::held::Checkpoints;
 use super::super::load;
 use super::super::location::{self, WhichLog};
+use super::super::terminal::Work;
 use super::home::{self, Home, Read};
 use super::known::Known;
 use super::losses::{self, LossTold, Verdict};
@@ -40,7 +41,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    pub(super) fn of(at: &WalArgs, pipeline: Option<&Pipeline>) -> Result<Self> {
+    pub(super) fn of(at: &WalArgs, pipeline: Option<&Pipeline>, work: &Work) -> Result<Self> {
         let at = location::log_home(at.location.as_str(), &at.sets.set)?;
         let mut known = Known::default();
         if let Some(pipeline) = pipeline {
@@ -50,7 +51,8 @@ impl Survey {
                 .map_err(|error: tidemill_storage::LocationError| {
                     CliError::Usage(error.to_string())
                 })?;
-            known.checkpoints = Checkpoints::read(&at, renames(pipeline))?;
+            known.checkpoints =
+                Checkpoints::read(&at, renames(pipeline), |bytes| work.read(bytes))?;
         }
         let mut logs = Vec::new();
         for which in [WhichLog::Driver, WhichLog::Blocks] {
