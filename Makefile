@@ -197,7 +197,7 @@ bench: tools
 
 # Figures of a busy daemon; docs/performance.md has those seen.
 load: tools
-	$(CARGO) bench --bench end_to_end -- load
+	$(CARGO) bench --bench end_to_end -- clients_
 	$(CARGO) bench --bench end_to_end -- page_and_metrics
 
 soak: tools

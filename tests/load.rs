@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 2_000;
 /// Each of them posts so often, two lines at a time.
 const POSTS: usize = 3;
 /// Those who talk nonsense.
-const BABBLERS: u64 = 100;
+const BABBLERS: u64 = 40;
 
 /// Posts until it is taken: what was refused isn't in the stream, so it may be sent again.
 async fn deliver(client: &mut Client, lines: &str) {

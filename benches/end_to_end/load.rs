@@ -191,7 +191,7 @@ pub fn connections(with: Run<'_>) {
         let seconds = started.elapsed().as_secs_f64();
         let acknowledged = (seen.times.len() * LINES_A_POST) as u64;
         let counted = counted(address, acknowledged).await;
-        let report = Report::new("load_2000_connections")
+        let report = Report::new("clients_2000_connections")
             .number("connections", CONNECTIONS as f64)
             .number("seconds", seconds)
             .number("posts_per_second", seen.times.len() as f64 / seconds)
@@ -263,7 +263,7 @@ pub fn api(with: Run<'_>) {
             posts.absorb(feeder.await.unwrap());
         }
         let fed = (posts.times.len() * lines) as f64 / fed.elapsed().as_secs_f64();
-        let report = Report::new("load_api")
+        let report = Report::new("clients_10000_requests")
             .number("requests_per_second", seen.times.len() as f64 / seconds)
             .number("goal", REQUESTS)
             .number("requests_refused", seen.refused as f64)

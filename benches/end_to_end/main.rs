@@ -64,8 +64,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("recovery_1m_keys", process::recovery),
     ("idle_rss", process::idle_rss),
     ("page_and_metrics", overhead::figure),
-    ("load_2000_connections", load::connections),
-    ("load_api", load::api),
+    ("clients_2000_connections", load::connections),
+    ("clients_10000_requests", load::api),
 ];
 
 fn main() {
