@@ -29,7 +29,7 @@ PROMTOOL := $(TOOLS)/promtool/usr/bin/promtool
 SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
 
-.PHONY: help tools servers browser promtool schemathesis packaging screenshots test torture soak fuzz lint deny advisories bench load \
+.PHONY: help tools servers browser promtool schemathesis debian-tools packaging screenshots test torture soak fuzz lint deny advisories bench load \
     deb container run
 
 help:
@@ -124,20 +124,27 @@ $(SCHEMATHESIS): | servers
 	$(TOOLS)/schemathesis/bin/pip install -q --disable-pip-version-check schemathesis==$(SCHEMATHESIS_VERSION)
 	touch $@
 
-# What makes a Debian package and looks at it, and what runs containers in tests.
-packaging: $(TOOLS)/container-base.tar
+# What makes a Debian package and looks at it.
+debian-tools: | tools
 	@if [ -z "$${TIDEMILL_WITHOUT_PACKAGES:-}" ] && \
-	    { ! command -v dpkg-shlibdeps || ! command -v strip || ! command -v lintian || ! command -v podman; } >/dev/null; then \
+	    { ! command -v dpkg-shlibdeps || ! command -v strip || ! command -v lintian; } >/dev/null; then \
 	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 	    command -v apt-get >/dev/null || { \
-	        echo 'install dpkg-dev, lintian and podman, or set TIDEMILL_WITHOUT_PACKAGES=1 to leave their tests out' >&2; exit 1; }; \
+	        echo 'this needs Debian; set TIDEMILL_WITHOUT_PACKAGES=1 to leave the tests of packages out' >&2; exit 1; }; \
 	    $$as_root apt-get update -q; \
-	    $$as_root apt-get install -qy --no-install-recommends dpkg-dev binutils lintian \
-	        podman crun golang-github-containers-common; \
+	    $$as_root apt-get install -qy --no-install-recommends dpkg-dev binutils lintian; \
+	fi
+
+# What runs containers in tests, too.
+packaging: debian-tools $(TOOLS)/container-base.tar
+	@if [ -z "$${TIDEMILL_WITHOUT_PACKAGES:-}" ] && { ! command -v podman || ! command -v crun; } >/dev/null; then \
+	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	    $$as_root apt-get update -q; \
+	    $$as_root apt-get install -qy --no-install-recommends podman crun golang-github-containers-common; \
 	fi
 
 # What the container of the tests runs on, of Debian's packages: no registry of images is asked for it.
-$(TOOLS)/container-base.tar:
+$(TOOLS)/container-base.tar: | tools
 	@if [ -z "$${TIDEMILL_WITHOUT_PACKAGES:-}" ]; then \
 	    as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 	    command -v apt-get >/dev/null || { \
@@ -206,7 +213,7 @@ soak: tools
 	    $(CARGO) test -p tidemill --features $(FEATURES) --test ledger -- --ignored --nocapture torture_soak
 
 # Without failpoints, with all that can be built.
-deb: tools packaging
+deb: debian-tools
 	$(CARGO) build --release --locked --features full
 	package=$$(ops/debian/package.sh target/release/tidemill target/debian); \
 	    ! command -v lintian >/dev/null || lintian --allow-root --fail-on error,warning "$$package"; \

@@ -71,7 +71,10 @@ const FIGURES: &[(&str, Figure)] = &[
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(child) = arguments.strip_prefix(&["--child".to_owned()]) {
-        return process::child(child);
+        return match child {
+            [task, address] if task == "watch" => overhead::watch(address),
+            _ => process::child(child),
+        };
     }
     let short = arguments.iter().any(|argument| argument == "--short");
     let filter = arguments

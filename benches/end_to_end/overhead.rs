@@ -18,8 +18,10 @@ use crate::report::{Report, percentile};
 use crate::watch::{Rates, Watch};
 use crate::word_count::{self, Run, WARM_UP};
 
+/// Short and many: what others on the machine leave changes in between.
+const ROUND: Duration = Duration::from_secs(6);
 /// Between two rounds: what one did shall not be in the other.
-const SETTLE: Duration = Duration::from_secs(2);
+const SETTLE: Duration = Duration::from_secs(1);
 
 pub fn figure(with: Run<'_>) {
     let [counted, _] = raw::count_loop(with.lines, with.cores);
@@ -31,7 +33,7 @@ pub fn figure(with: Run<'_>) {
     context.start().unwrap();
     watch.wait_for_batches(WARM_UP);
 
-    let pairs = if with.short { 3 } else { 8 };
+    let pairs = if with.short { 4 } else { 16 };
     let (mut quiet, mut watched) = (Vec::new(), Vec::new());
     let mut seen = Seen::default();
     for pair in 0..pairs {
@@ -40,7 +42,7 @@ pub fn figure(with: Run<'_>) {
             let page = is_watched.then(|| Page::open(address));
             std::thread::sleep(SETTLE);
             let from = Instant::now();
-            std::thread::sleep(with.length);
+            std::thread::sleep(ROUND);
             let rates = watch.rates_since(from);
             match page {
                 Some(page) => {
@@ -63,7 +65,7 @@ pub fn figure(with: Run<'_>) {
     let found = ratios(per_second);
     Report::new("page_and_metrics")
         .number("rounds_of_each", pairs as f64)
-        .number("seconds_a_round", with.length.as_secs_f64())
+        .number("seconds_a_round", ROUND.as_secs_f64())
         .number(
             "lines_per_second_without",
             percentile(&all(&quiet, per_second), 0.5),

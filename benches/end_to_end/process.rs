@@ -15,7 +15,6 @@ use tidemill::receiver::{Receiver, Store};
 use tidemill::sink::Discard;
 
 use crate::daemon::Daemon;
-use crate::overhead;
 use crate::report::{Report, percentile};
 use crate::watch::Watch;
 use crate::word_count::Run;
@@ -126,12 +125,12 @@ pub fn idle_rss(with: Run<'_>) {
 /// What a child does.
 pub fn child(arguments: &[String]) {
     let [task, folder] = arguments else {
-        panic!("--child TASK FOLDER, or --child watch ADDRESS")
+        panic!("--child TASK FOLDER")
     };
+    let folder = Path::new(folder);
     match task.as_str() {
-        "fill" => totals(Path::new(folder), KEYS),
-        "resume" => totals(Path::new(folder), 0),
-        "watch" => overhead::watch(folder),
+        "fill" => totals(folder, KEYS),
+        "resume" => totals(folder, 0),
         other => panic!("no task `{other}`"),
     }
 }
