@@ -153,7 +153,7 @@ $(TOOLS)/container-base.tar: | tools
 	        $$as_root apt-get update -q; \
 	        $$as_root apt-get install -qy --no-install-recommends mmdebstrap; }; \
 	    mkdir -p $(@D); \
-	    mmdebstrap --quiet --variant=extract \
+	    mmdebstrap --quiet --format=tar --variant=extract \
 	        --include=base-files,base-passwd,dash,coreutils,libc6,libgcc-s1,ca-certificates \
 	        --extract-hook='cat "$$1"/usr/share/ca-certificates/mozilla/*.crt >"$$1"/etc/ssl/certs/ca-certificates.crt' \
 	        "$$(. /etc/os-release; echo "$$VERSION_CODENAME")" $@.part; \

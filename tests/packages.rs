@@ -15,7 +15,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tidemill");
 fn package(folder: &Path, revision: &str) -> PathBuf {
     let mut command = Command::new(format!("{TOP}/ops/debian/package.sh"));
     // Time matters more than room.
-    command.env("TIDEMILL_COMPRESSION", "none");
+    command.env("TIDEMILL_DPKG_DEB", "-Zgzip -z1");
     command.env("TIDEMILL_REVISION", revision);
     let output = command.arg(BINARY).arg(folder).output().unwrap();
     assert!(output.status.success(), "{}", all(&output));

@@ -110,5 +110,7 @@ END
 find "$root" -type d -exec chmod 755 {} +
 mkdir -p "$folder"
 package=$(realpath "$folder")/tidemill_${version}_$architecture.deb
-dpkg-deb --root-owner-group ${TIDEMILL_COMPRESSION:+-Z"$TIDEMILL_COMPRESSION"} --build "$root" "$package" >/dev/null
+# TIDEMILL_DPKG_DEB: options more, such as those of compression.
+# shellcheck disable=SC2086
+dpkg-deb --root-owner-group ${TIDEMILL_DPKG_DEB:-} --build "$root" "$package" >/dev/null
 echo "$package"
