@@ -389,17 +389,6 @@ impl Tracker {
         backlog
     }
 
-    /// Records of a stream's blocks that wait for a batch, or are in one after `complete`.
-    pub(crate) fn records_after(&self, stream: &OperatorUid, complete: Time) -> u64 {
-        let known = self.known();
-        let waiting = known.unallocated.get(stream).into_iter().flatten();
-        let allocated = known.allocated.range(complete.just_after()..);
-        let allocated = allocated
-            .filter_map(|(_, allocation)| allocation.blocks.get(stream))
-            .flatten();
-        waiting.chain(allocated).map(|block| block.records).sum()
-    }
-
     /// All that a checkpoint needs.
     pub(crate) fn snapshot(&self) -> TrackerSnapshot {
         let known = self.known();

@@ -18,6 +18,14 @@ struct Manual {
 
 impl ManualClock {
     /// A clock that stands at `now`.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new(Time::from_millis(5000));
+    /// assert_eq!(clock.now(), Time::from_millis(5000));
+    /// ```
     pub fn new(now: Time) -> Self {
         Self(Arc::new(Mutex::new(Manual {
             now,

@@ -25,6 +25,14 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// A clock that starts at the wall clock's time.
+    ///
+    /// ```
+    /// use tidemill::clock::{Clock, SystemClock};
+    ///
+    /// let clock = SystemClock::new();
+    /// let before = clock.now();
+    /// assert!(clock.now() >= before);
+    /// ```
     pub fn new() -> Self {
         Self::starting_at(wall_clock())
     }

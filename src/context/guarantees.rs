@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tidemill_storage::Location;
 
 use super::StreamingContext;
+use super::settings::ReceiverLog;
 use crate::guarantee::{Acknowledged, Facts, Limit, LossWindow, PathGuarantee, paths};
 use crate::source::SourceInfo;
 use crate::uid::OperatorUid;
@@ -61,22 +62,17 @@ impl StreamingContext {
                 .map(|receiver| (receiver.node.core().uid(), receiver.on_the_way()))
                 .collect()
         };
+        let backlog = self.backlog();
         let window = |source: &SourceInfo| {
             let mut not_durable = on_the_way.get(&source.uid).copied().unwrap_or_default();
             if source.is_receiver && !source.is_replayable {
-                not_durable += self.unprocessed(source);
+                not_durable += backlog
+                    .get(&source.uid)
+                    .map_or(0, |backlog| backlog.records);
             }
             LossWindow::of(source, not_durable)
         };
         self.sources().iter().map(window).collect()
-    }
-
-    /// Records that are in no completed batch, on their way to one.
-    fn unprocessed(&self, source: &SourceInfo) -> u64 {
-        let complete = self.0.registry.complete_through().unwrap_or_default();
-        self.engine().map_or(0, |engine| {
-            engine.intake.tracker.records_after(&source.uid, complete)
-        })
     }
 
     /// Why nothing outlives the process, when that is so.
@@ -98,16 +94,11 @@ impl StreamingContext {
 
     /// When receivers' sources are told that what they gave is safe: by those that tell, and by others.
     pub(super) fn acknowledged(&self, is_reliable: bool) -> Acknowledged {
-        let settings = self.settings();
-        let has_log = settings.receiver_log && settings.checkpoint.is_some();
-        let log = settings.wal.as_ref().or(settings.checkpoint.as_ref());
-        let log = log.and_then(|url| url.parse::<Location>().ok());
-        let is_put = log.is_some_and(|log| !log.is_local() && !matches!(log, Location::Memory(_)));
-        match (is_reliable, has_log, is_put) {
-            (false, _, _) => Acknowledged::Never,
-            (true, false, _) => Acknowledged::InMemory,
-            (true, true, false) => Acknowledged::AfterSync,
-            (true, true, true) => Acknowledged::AfterPut,
+        match (is_reliable, self.settings().receiver_log()) {
+            (false, _) => Acknowledged::Never,
+            (true, ReceiverLog::Nowhere) => Acknowledged::InMemory,
+            (true, ReceiverLog::Memory | ReceiverLog::Disk) => Acknowledged::AfterSync,
+            (true, ReceiverLog::Store) => Acknowledged::AfterPut,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! [`SourceLag`]: how far processing is behind each input, and what a crash now would lose.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use tidemill_storage::Location;
 
 use super::StreamingContext;
-use super::settings::Settings;
+use super::settings::ReceiverLog;
 use crate::block::Backlog;
 use crate::engine::{DirectInput, Engine};
 use crate::scheduler::BatchInfo;
@@ -42,22 +43,11 @@ impl DurableAfter {
     }
 
     /// What holds for receivers.
-    fn of_receivers(settings: &Settings) -> Self {
-        let Some(checkpoint) = settings
-            .checkpoint
-            .as_deref()
-            .filter(|_| settings.receiver_log)
-        else {
-            return Self::Processing;
-        };
-        let place = match &settings.wal {
-            Some(url) => url.parse::<Location>().ok(),
-            None => checkpoint.parse::<Location>().ok(),
-        };
-        match place {
-            None | Some(Location::Memory(_)) => Self::Processing,
-            Some(Location::File(_) | Location::Sled(_)) => Self::Sync,
-            Some(_) => Self::Put,
+    fn of_receivers(log: ReceiverLog) -> Self {
+        match log {
+            ReceiverLog::Nowhere | ReceiverLog::Memory => Self::Processing,
+            ReceiverLog::Disk => Self::Sync,
+            ReceiverLog::Store => Self::Put,
         }
     }
 }
@@ -106,10 +96,9 @@ impl StreamingContext {
         let Some(engine) = self.engine() else {
             return Vec::new();
         };
-        let declared = DurableAfter::of_receivers(&self.settings());
+        let declared = DurableAfter::of_receivers(self.settings().receiver_log());
         let active = self.0.progress.active();
-        let open: Vec<Time> = active.iter().map(|info| info.batch_time).collect();
-        let backlog = engine.intake.tracker.backlog(&open);
+        let backlog = backlog(&engine, &active);
         let of = |uid: &OperatorUid| backlog.get(uid).copied().unwrap_or_default();
         let receivers: Vec<_> = {
             let inputs = self.inputs();
@@ -126,6 +115,14 @@ impl StreamingContext {
         received.chain(direct).collect()
     }
 
+    /// What waits for a batch, or is in one that isn't complete, by input.
+    pub(super) fn backlog(&self) -> BTreeMap<OperatorUid, Backlog> {
+        let engine = self.engine();
+        engine
+            .map(|engine| backlog(&engine, &self.0.progress.active()))
+            .unwrap_or_default()
+    }
+
     /// The direct sources, each with why it can't be read, if it can't.
     pub(crate) fn source_troubles(&self) -> Vec<(OperatorUid, Option<String>)> {
         let engine = self.engine();
@@ -136,6 +133,11 @@ impl StreamingContext {
             .map(|input| (input.node.core().uid(), input.trouble()))
             .collect()
     }
+}
+
+fn backlog(engine: &Engine, active: &[BatchInfo]) -> BTreeMap<OperatorUid, Backlog> {
+    let open: Vec<Time> = active.iter().map(|info| info.batch_time).collect();
+    engine.intake.tracker.backlog(&open)
 }
 
 fn received(
@@ -192,6 +194,7 @@ fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Settings;
     use super::*;
 
     fn backlog(oldest: u64) -> Backlog {
@@ -226,7 +229,7 @@ mod tests {
                 receiver_log,
                 ..Settings::new("a".to_owned(), std::time::Duration::from_secs(1))
             };
-            DurableAfter::of_receivers(&settings)
+            DurableAfter::of_receivers(settings.receiver_log())
         };
         assert_eq!(of(Some("sled:data/c"), None, true), DurableAfter::Sync);
         assert_eq!(of(Some("s3://b/c"), None, true), DurableAfter::Put);

@@ -50,6 +50,15 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     /// Whether the restart would be made, and every batch went well.
+    ///
+    /// ```
+    /// # fn show(rehearsal: &tidemill::Rehearsal) {
+    /// match rehearsal.succeeded() {
+    ///     true => println!("{} batches went well", rehearsal.batches.len()),
+    ///     false => println!("{:?}", rehearsal.batches.last()),
+    /// }
+    /// # }
+    /// ```
     pub fn succeeded(&self) -> bool {
         self.plan.is_possible() && self.batches.iter().all(RehearsedBatch::succeeded)
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidemill_storage::Location;
+
 use crate::backpressure::BackpressureSettings;
 use crate::clock::Clock;
 use crate::rdd::CacheOptions;
@@ -75,6 +77,15 @@ pub(crate) struct ReceiverSettings {
     pub(crate) memory_bytes: u64,
     /// How long one may be down before the context isn't ready [30 s].
     pub(crate) unready_after: Duration,
+}
+
+/// Where what receivers take in is written ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReceiverLog {
+    Nowhere,
+    Memory,
+    Disk,
+    Store,
 }
 
 impl Settings {
@@ -155,5 +166,19 @@ impl Settings {
         self.checkpoint_interval
             .unwrap_or(Duration::from_secs(10))
             .max(self.batch_interval)
+    }
+
+    /// Where what receivers take in is written ahead.
+    pub(crate) fn receiver_log(&self) -> ReceiverLog {
+        let place = match (self.receiver_log, &self.checkpoint) {
+            (true, Some(checkpoint)) => self.wal.as_ref().unwrap_or(checkpoint),
+            _ => return ReceiverLog::Nowhere,
+        };
+        match place.parse() {
+            Ok(Location::Memory(_)) => ReceiverLog::Memory,
+            Ok(Location::File(_) | Location::Sled(_)) => ReceiverLog::Disk,
+            Ok(_) => ReceiverLog::Store,
+            Err(_) => ReceiverLog::Nowhere,
+        }
     }
 }

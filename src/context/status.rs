@@ -9,6 +9,7 @@ use serde::Serialize;
 use tidemill_wal::{LatencyHistogram, Wal, WalStatus};
 
 use super::StreamingContext;
+use super::settings::ReceiverLog;
 use crate::backpressure::StreamRate;
 use crate::engine::{CheckpointInfo, CheckpointStatus, Engine, SpaceStatus};
 use crate::error::{Error, Result};
@@ -187,10 +188,7 @@ impl StreamingContext {
     /// # Ok::<(), tidemill::Error>(())
     /// ```
     pub fn sources(&self) -> Vec<SourceInfo> {
-        let has_log = {
-            let settings = self.settings();
-            settings.receiver_log && settings.checkpoint.is_some()
-        };
+        let has_log = self.settings().receiver_log() != ReceiverLog::Nowhere;
         let declared = self.inputs_declared();
         let id_of = |uid: &OperatorUid| declared.iter().position(|known| known == uid);
         let direct = |input: &crate::engine::DirectInput| {

@@ -58,6 +58,16 @@ pub struct Tuning {
 
 impl StreamingContext {
     /// What can change while it runs, as it is now.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let mut tuning = context.tuning();
+    /// assert_eq!(tuning.max_dead_letters, 10_000);
+    /// tuning.max_dead_letters = 100;
+    /// context.tune(&tuning)?;
+    /// assert_eq!(context.tuning().max_dead_letters, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn tuning(&self) -> Tuning {
         let inputs = self.inputs();
         let limits = inputs.receivers.iter().filter_map(|input| input.limit());

@@ -55,6 +55,12 @@ pub struct RehearsedOutput {
 
 impl RehearsedBatch {
     /// Whether a restart would have completed it, as far as that isn't up to where outputs write.
+    ///
+    /// ```
+    /// # fn show(rehearsal: &tidemill::Rehearsal) {
+    /// let failed = rehearsal.batches.iter().find(|batch| !batch.succeeded());
+    /// # }
+    /// ```
     pub fn succeeded(&self) -> bool {
         self.error.is_none() && self.outputs.iter().all(|output| output.error.is_none())
     }

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::vec;
 
 use super::fallible::{OnError, Pass, Write};
+use super::narrow::whole_partition;
 use super::task::BoxError;
-use super::{
-    Data, Element, Emitter, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError, position,
-};
+use super::{Data, Element, Emitter, Executor, JobError, Rdd, RddNode, Sink, Stop, TaskError};
 
 /// The records of a partition, in order, as [`try_map_partitions`](crate::DStream::try_map_partitions) hands them
 /// out: each knows which it is, so that it can be told apart when it fails.
@@ -123,13 +122,7 @@ where
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, U>) -> Result<(), Stop> {
-        let mut elements = Vec::new();
-        self.parent.compute(partition, &mut |chunk| {
-            chunk.into_each(|value| elements.push(value));
-            Ok(())
-        })?;
-        // What comes of a whole partition comes of no single record.
-        position::forget();
+        let elements = whole_partition(&*self.parent, partition)?;
         let mut emitter = Emitter::new(sink);
         let mut pass = Pass::new(&self.on_error);
         let yielded = (self.f)(PartitionRecords::new(elements)).map_err(TaskError::Failed)?;

@@ -247,6 +247,20 @@ impl<T: ?Sized + Element> Rdd<T> {
     }
 }
 
+/// All elements of a partition. What comes of them together comes of no single record.
+pub(super) fn whole_partition<T: ?Sized + Element>(
+    parent: &dyn RddNode<T>,
+    partition: usize,
+) -> Result<Vec<T::Own>, Stop> {
+    let mut elements = Vec::new();
+    parent.compute(partition, &mut |chunk| {
+        chunk.into_each(|value| elements.push(value));
+        Ok(())
+    })?;
+    position::forget();
+    Ok(elements)
+}
+
 struct WholePartition<T: ?Sized + Element, F> {
     parent: Arc<dyn RddNode<T>>,
     f: F,
@@ -268,13 +282,7 @@ where
     }
 
     fn compute(&self, partition: usize, sink: &mut Sink<'_, U>) -> Result<(), Stop> {
-        let mut elements = Vec::new();
-        self.parent.compute(partition, &mut |chunk| {
-            chunk.into_each(|value| elements.push(value));
-            Ok(())
-        })?;
-        // What comes of a whole partition comes of no single record.
-        position::forget();
+        let elements = whole_partition(&*self.parent, partition)?;
         let mut emitter = Emitter::new(sink);
         for value in (self.f)(elements) {
             emitter.emit_owned(value);

@@ -98,6 +98,12 @@ impl<K: ?Sized + 'static> Partitioning<K> {
     }
 
     /// How many partitions there are; 1 where none were asked for.
+    ///
+    /// ```
+    /// use tidemill::rdd::Partitioning;
+    ///
+    /// assert_eq!(Partitioning::<str>::from(8).partitions(), 8);
+    /// ```
     pub fn partitions(&self) -> usize {
         self.asked().max(1)
     }

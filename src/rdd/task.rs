@@ -37,6 +37,12 @@ pub enum TaskError {
 
 impl TaskError {
     /// An error with a source of its own.
+    ///
+    /// ```
+    /// use tidemill::rdd::TaskError;
+    ///
+    /// assert_eq!(TaskError::new("the table is gone").to_string(), "the table is gone");
+    /// ```
     pub fn new(error: impl Into<BoxError>) -> Self {
         Self::Failed(error.into())
     }
@@ -117,6 +123,14 @@ pub struct Executor {
 
 impl Executor {
     /// A pool of `threads` threads whose tasks are given up after `max_failures` failures.
+    ///
+    /// ```
+    /// use tidemill::rdd::Executor;
+    ///
+    /// let executor = Executor::new(4, 3)?;
+    /// assert_eq!(executor.parallelism(), 4);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn new(threads: usize, max_failures: usize) -> Result<Self, BoxError> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads.max(1))

@@ -42,6 +42,17 @@ pub struct BatchInfo {
 
 impl BatchInfo {
     /// Milliseconds from submission to the first job.
+    ///
+    /// ```
+    /// # use tidemill::scheduler::StreamingEvent;
+    /// # fn told(event: &StreamingEvent) {
+    /// if let StreamingEvent::BatchStarted(batch) = event
+    ///     && batch.scheduling_delay().is_some_and(|ms| ms > 1000)
+    /// {
+    ///     println!("the batch at {} waited for more than a second", batch.batch_time);
+    /// }
+    /// # }
+    /// ```
     pub fn scheduling_delay(&self) -> Option<u64> {
         Some(crate::time::millis(
             self.processing_start_time?.since(self.submission_time),
@@ -49,6 +60,15 @@ impl BatchInfo {
     }
 
     /// Milliseconds from the first job to the last commit.
+    ///
+    /// ```
+    /// # use tidemill::scheduler::StreamingEvent;
+    /// # fn told(event: &StreamingEvent) {
+    /// if let StreamingEvent::BatchCompleted(batch) = event {
+    ///     println!("{} took {:?} ms", batch.batch_time, batch.processing_delay());
+    /// }
+    /// # }
+    /// ```
     pub fn processing_delay(&self) -> Option<u64> {
         Some(crate::time::millis(
             self.processing_end_time?.since(self.processing_start_time?),
@@ -56,6 +76,15 @@ impl BatchInfo {
     }
 
     /// Milliseconds from submission to the last commit.
+    ///
+    /// ```
+    /// # use tidemill::scheduler::StreamingEvent;
+    /// # fn told(event: &StreamingEvent) {
+    /// if let StreamingEvent::BatchCompleted(batch) = event {
+    ///     println!("{} was ready after {:?} ms", batch.batch_time, batch.total_delay());
+    /// }
+    /// # }
+    /// ```
     pub fn total_delay(&self) -> Option<u64> {
         Some(crate::time::millis(
             self.processing_end_time?.since(self.submission_time),
@@ -183,6 +212,24 @@ impl ListenerBus {
     ///
     /// # Errors
     /// When no thread can be had.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    ///
+    /// use tidemill::Time;
+    /// use tidemill::scheduler::{ListenerBus, StreamingEvent};
+    ///
+    /// let bus = ListenerBus::default();
+    /// let (sender, seen) = channel();
+    /// bus.add(move |event: &StreamingEvent| {
+    ///     if let StreamingEvent::StreamingStarted(time) = event {
+    ///         let _ = sender.send(*time);
+    ///     }
+    /// })?;
+    /// bus.post(StreamingEvent::StreamingStarted(Time::from_millis(1000)));
+    /// assert_eq!(seen.recv()?, Time::from_millis(1000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add(&self, mut listener: impl StreamingListener) -> std::io::Result<()> {
         let (sender, receiver) = sync_channel::<StreamingEvent>(QUEUE);
         std::thread::Builder::new()
@@ -204,6 +251,14 @@ impl ListenerBus {
     }
 
     /// Tells all listeners; never waits.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::scheduler::{ListenerBus, StreamingEvent};
+    ///
+    /// // Without listeners nothing happens.
+    /// ListenerBus::default().post(StreamingEvent::StreamingStarted(Time::from_millis(1000)));
+    /// ```
     pub fn post(&self, event: StreamingEvent) {
         for queue in &*self.0.queues.lock().unwrap_or_else(PoisonError::into_inner) {
             if queue.try_send(event.clone()).is_err() {
@@ -213,6 +268,10 @@ impl ListenerBus {
     }
 
     /// Events that listeners were too slow to take.
+    ///
+    /// ```
+    /// assert_eq!(tidemill::scheduler::ListenerBus::default().dropped(), 0);
+    /// ```
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }

@@ -254,6 +254,13 @@ impl Progress {
     }
 
     /// Sums; `interval_ms` is the batch interval.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let statistics = context.progress().statistics(1000);
+    /// assert_eq!(statistics.average_total_delay, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn statistics(&self, interval_ms: u64) -> Statistics {
         let batches = self.batches();
         let kept = &batches.completed;

@@ -55,11 +55,34 @@ impl TextFiles {
     }
 
     /// On a disk.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use tidemill::Time;
+    /// use tidemill::sink::TextFiles;
+    /// use tidemill_storage::LocalDisk;
+    ///
+    /// let files = TextFiles::on_disk("data/out/counts", None, Arc::new(LocalDisk));
+    /// assert_eq!(files.folder(Time::from_millis(1000)), "data/out/counts-1000");
+    /// ```
     pub fn on_disk(prefix: impl Into<String>, suffix: Option<&str>, disk: Arc<dyn Disk>) -> Self {
         Self::of(PartFiles::on_disk(prefix, suffix, disk))
     }
 
     /// In an object store; the prefix is below its root.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use tidemill::Time;
+    /// use tidemill::sink::TextFiles;
+    /// use tidemill_storage::RemoteObjects;
+    ///
+    /// let files = TextFiles::on_objects("out/counts", None, Arc::new(RemoteObjects::in_memory()?));
+    /// assert_eq!(files.folder(Time::from_millis(1000)), "out/counts-1000");
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn on_objects(
         prefix: impl Into<String>,
         suffix: Option<&str>,

@@ -105,6 +105,15 @@ pub trait Harness: Sync {
 }
 
 /// Tests all rules.
+///
+/// ```
+/// use tidemill::sink::conformance::{Harness, check};
+///
+/// fn show(harness: &impl Harness) {
+///     // A line for each rule: whether it holds, and how far that was tested.
+///     println!("{}", check(harness));
+/// }
+/// ```
 pub fn check<H: Harness + ?Sized>(harness: &H) -> Report {
     let tester = match Tester::new(harness) {
         Ok(tester) => tester,
@@ -125,6 +134,15 @@ pub fn check<H: Harness + ?Sized>(harness: &H) -> Report {
 ///
 /// # Panics
 /// When a rule is broken.
+///
+/// ```
+/// use tidemill::sink::conformance::{Harness, assert_conforms};
+///
+/// /// What a sink's test is, but for its harness.
+/// fn my_sink_conforms(harness: &impl Harness) {
+///     assert_conforms(harness);
+/// }
+/// ```
 #[track_caller]
 pub fn assert_conforms<H: Harness + ?Sized>(harness: &H) {
     let report = check(harness);

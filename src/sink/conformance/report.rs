@@ -98,11 +98,28 @@ impl Report {
     }
 
     /// Whether no rule is broken.
+    ///
+    /// ```
+    /// # use tidemill::sink::conformance::{Harness, check};
+    /// # fn of(harness: &impl Harness) {
+    /// let report = check(harness);
+    /// assert!(report.conforms(), "{report}");
+    /// # }
+    /// ```
     pub fn conforms(&self) -> bool {
         self.broken().next().is_none()
     }
 
     /// The rules that are broken.
+    ///
+    /// ```
+    /// # use tidemill::sink::conformance::{Harness, check};
+    /// # fn of(harness: &impl Harness) {
+    /// for rule in check(harness).broken() {
+    ///     println!("{rule:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn broken(&self) -> impl Iterator<Item = Rule> {
         let is_broken = |finding: &&Finding| matches!(finding.verdict, Verdict::Broken(_));
         self.findings

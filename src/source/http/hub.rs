@@ -103,6 +103,16 @@ impl IngestError {
     }
 
     /// When to try again, where that may help.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use tidemill::source::IngestError;
+    ///
+    /// let busy = IngestError::Busy { retry_after: Duration::from_secs(2) };
+    /// assert_eq!(busy.retry_after(), Some(Duration::from_secs(2)));
+    /// assert_eq!(IngestError::NotUtf8 { offset: 3 }.retry_after(), None);
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after } => Some(*retry_after),
@@ -149,6 +159,10 @@ enum State {
 
 impl Ingest {
     /// A hub without sources.
+    ///
+    /// ```
+    /// assert!(tidemill::source::Ingest::new().sources().is_empty());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
