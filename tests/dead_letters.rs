@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use support::cases::cases;
@@ -530,17 +531,11 @@ fn in_pipelines_an_operator_may_say_otherwise() {
 
 /// A program that takes integers, and once it is mended anything; what it yielded.
 fn mendable(
-    url: &str,
-    clock: &ManualClock,
-    folder: &Path,
+    builder: tidemill::Builder,
     is_mended: bool,
-    checkpoint_every: u32,
     seen: &Collected<String>,
 ) -> (StreamingContext, Feed) {
-    let context = with_letters(url, clock, folder)
-        .checkpoint_interval(SECOND * checkpoint_every)
-        .build()
-        .unwrap();
+    let context = builder.build().unwrap();
     let (lines, feed) = lines_of(&context);
     let (queued, queue) = context.queue_stream::<str>();
     queue.push_vec(vec!["from the queue".to_owned()]);
@@ -568,14 +563,9 @@ fn letters_are_put_back_once_however_often_it_is_asked_for_and_whatever_is_kille
     for (url, checkpoint_every) in [("memory:requeue-log", 1000), ("memory:requeue-state", 1)] {
         let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
         let start = |is_mended, seen: &Collected<String>| {
-            mendable(
-                url,
-                &clock,
-                folder.path(),
-                is_mended,
-                checkpoint_every,
-                seen,
-            )
+            let builder = with_letters(url, &clock, folder.path());
+            let builder = builder.checkpoint_interval(SECOND * checkpoint_every);
+            mendable(builder, is_mended, seen)
         };
         let (context, feed) = start(false, &Collected::new());
         assert_eq!(context.requeue_dead_letters(None).unwrap(), []);
@@ -620,6 +610,63 @@ fn letters_are_put_back_once_however_often_it_is_asked_for_and_whatever_is_kille
         let again = context.requeue_dead_letters(None).unwrap();
         assert_eq!((again[0].records, again[0].already.len()), (0, 1));
         context.stop(false).unwrap();
+    }
+}
+
+/// A record that waited in the savepoint is in a batch again; one that came since is not.
+#[test]
+fn letters_of_a_life_that_was_left_are_put_back_unless_their_records_come_again() {
+    let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
+    let builder = || with_letters("memory:requeue-back", &clock, folder.path());
+    let seen = Collected::new();
+    let (context, feed) = mendable(builder(), false, &seen);
+    feed.send(&clock, &["before"]);
+    run_to(&context, &clock, 101);
+    feed.send(&clock, &["waits"]);
+    context
+        .create_savepoint("here", Duration::from_secs(60))
+        .unwrap();
+    run_to(&context, &clock, 102);
+    feed.send(&clock, &["since"]);
+    run_to(&context, &clock, 103);
+    let words = |second| -> Vec<String> {
+        let all = &letters(folder.path())[&second];
+        all.iter()
+            .filter_map(|letter| letter.source_text.clone())
+            .collect()
+    };
+    assert_eq!(words(102), ["waits"]);
+    assert_eq!(words(103), ["since"]);
+    context.stop(true).unwrap();
+    drop((context, feed));
+
+    let back = || builder().from_savepoint("here");
+    let (context, feed) = mendable(back(), true, &seen);
+    let records = |context: &StreamingContext| -> Vec<u64> {
+        let done = context.requeue_dead_letters(None).unwrap();
+        let left = &done
+            .iter()
+            .find(|batch| batch.batch_time.as_millis() == 102_000);
+        let (why, count) = left.unwrap().left.iter().next().unwrap();
+        assert!(why.contains("savepoint") && *count == 1, "{why}");
+        done.iter().map(|batch| batch.records).collect()
+    };
+    assert_eq!(records(&context), [1, 0, 1]);
+    // Killed and started again from the log, then from a checkpoint.
+    drop((context, feed));
+    let (context, feed) = mendable(back(), true, &seen);
+    assert_eq!(records(&context), [0, 0, 0]);
+    run_to(&context, &clock, 106);
+    context.stop(true).unwrap();
+    drop((context, feed));
+    let (context, _feed) = mendable(back(), true, &seen);
+    assert_eq!(records(&context), [0, 0, 0]);
+    run_to(&context, &clock, 108);
+    context.stop(true).unwrap();
+    let all = seen.filled().concat();
+    for word in ["mended before", "mended waits", "mended since"] {
+        let times = all.iter().filter(|seen| *seen == word).count();
+        assert_eq!(times, 1, "{word} in {all:?}");
     }
 }
 
@@ -736,7 +783,11 @@ fn the_command_has_a_running_program_put_letters_back() {
     let (clock, folder) = (clock_at(100), tempfile::tempdir().unwrap());
     let seen = Collected::new();
     let url = "memory:requeue-command";
-    let (context, feed) = mendable(url, &clock, folder.path(), false, 1, &seen);
+    let (context, feed) = mendable(
+        with_letters(url, &clock, folder.path()).checkpoint_interval(SECOND),
+        false,
+        &seen,
+    );
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = format!("http://{}", listener.local_addr().unwrap());
     let options = tidemill::admin::Options {

@@ -36,7 +36,7 @@ pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError
 pub(crate) use rate_limit::TokenBucket;
 pub(crate) use rdd::block_rdd;
 pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError, block_in};
-pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot};
+pub(crate) use tracker::{Allocation, Tracker, TrackerError, TrackerSnapshot, Withdrawn};
 
 /// The kind of an entry, in either log, that stands for one that was lost to damage and that somebody
 /// decided to go on without (`tidemill wal repair`).

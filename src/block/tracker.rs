@@ -98,6 +98,18 @@ pub(crate) struct TrackerSnapshot {
     /// The batches of each stream whose dead letters were put back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) requeued: BTreeMap<OperatorUid, BTreeSet<Time>>,
+    /// The blocks of each stream whose dead letters don't count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) withdrawn: BTreeMap<OperatorUid, Vec<Withdrawn>>,
+}
+
+/// A block that waited in a savepoint when the program went back to that: what batches had made of it until then
+/// doesn't count, as it is in a further batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Withdrawn {
+    pub(crate) id: BlockId,
+    /// The newest batch of the life that was left.
+    pub(crate) through: Time,
 }
 
 /// What the log has said so far.
@@ -107,6 +119,7 @@ struct Known {
     allocated: BTreeMap<Time, Allocation>,
     last_allocated: Option<Time>,
     requeued: BTreeMap<OperatorUid, BTreeSet<Time>>,
+    withdrawn: BTreeMap<OperatorUid, Vec<Withdrawn>>,
     /// The blocks of each stream that are being added. What was received after one isn't in a batch before it.
     adding: BTreeMap<OperatorUid, BTreeSet<BlockId>>,
     /// Entries that were appended but haven't changed memory yet.
@@ -183,6 +196,7 @@ impl Tracker {
             allocated: snapshot.allocated,
             last_allocated: snapshot.last_allocated,
             requeued: snapshot.requeued,
+            withdrawn: snapshot.withdrawn,
             ..Known::default()
         };
         Self {
@@ -325,6 +339,15 @@ impl Tracker {
         of_stream.is_some_and(|batches| batches.contains(&letters_of))
     }
 
+    /// By block, up to which batch the letters of a stream's records don't count: the records are in a later one.
+    pub(crate) fn withdrawn(&self, stream: &OperatorUid) -> BTreeMap<String, Time> {
+        let known = self.known();
+        let of_stream = known.withdrawn.get(stream).into_iter().flatten();
+        of_stream
+            .map(|withdrawn| (withdrawn.id.to_string(), withdrawn.through))
+            .collect()
+    }
+
     /// What the batch at `time` is made of.
     pub(crate) fn allocation(&self, time: Time) -> Option<Allocation> {
         self.known().allocated.get(&time).cloned()
@@ -398,6 +421,7 @@ impl Tracker {
             allocated: known.allocated.clone(),
             last_allocated: known.last_allocated,
             requeued: known.requeued.clone(),
+            withdrawn: known.withdrawn.clone(),
             // A log without room takes numbers back that are still noted as in flight.
             replay_from: known
                 .in_flight

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tidemill_storage::failpoint;
 
 use super::StreamingContext;
+use crate::block::Tracker;
 use crate::dead_letters::{DeadLetter, read};
 use crate::error::{Error, Result};
 use crate::receiver::CloseReceiver;
@@ -70,7 +71,7 @@ impl StreamingContext {
             place: format!("the dead letters at {url}"),
             reason: error.to_string(),
         })?;
-        let ways_in = self.ways_in();
+        let ways_in = self.ways_in(&intake.tracker);
         let renames = self.renames();
         let runtime = self.runtime()?;
         let mut all = Vec::new();
@@ -80,7 +81,7 @@ impl StreamingContext {
                 .iter_mut()
                 .filter_map(|letter| letter.source.as_mut());
             sources.for_each(|source| *source = renames.of(source));
-            let Sorted { by_source, left } = sort(&letters, &ways_in);
+            let Sorted { by_source, left } = sort(time, &letters, &ways_in);
             let mut done = RequeuedBatch {
                 batch_time: time,
                 records: 0,
@@ -108,13 +109,27 @@ impl StreamingContext {
     }
 
     /// The inputs that take records in as they come.
-    fn ways_in(&self) -> BTreeMap<OperatorUid, CloseReceiver> {
+    fn ways_in(&self, tracker: &Tracker) -> BTreeMap<OperatorUid, WayIn> {
         let inputs = self.inputs();
         let receivers = inputs.receivers.iter();
         receivers
-            .filter_map(|receiver| Some((receiver.node.core().uid(), receiver.way_in()?)))
+            .filter_map(|receiver| {
+                let uid = receiver.node.core().uid();
+                let way_in = WayIn {
+                    receiver: receiver.way_in()?,
+                    withdrawn: tracker.withdrawn(&uid),
+                };
+                Some((uid, way_in))
+            })
             .collect()
     }
+}
+
+/// An input that takes records in as they come.
+struct WayIn {
+    receiver: CloseReceiver,
+    /// By block, up to which batch letters of its records don't count.
+    withdrawn: BTreeMap<String, Time>,
 }
 
 /// Letters by whether and where they can be put back.
@@ -124,8 +139,9 @@ struct Sorted<'a> {
 }
 
 fn sort<'a>(
+    time: Time,
     letters: &[DeadLetter],
-    ways_in: &'a BTreeMap<OperatorUid, CloseReceiver>,
+    ways_in: &'a BTreeMap<OperatorUid, WayIn>,
 ) -> Sorted<'a> {
     let mut sorted = Sorted {
         by_source: BTreeMap::new(),
@@ -133,7 +149,7 @@ fn sort<'a>(
     };
     let mut seen = BTreeSet::new();
     for letter in letters {
-        match way_back(letter, ways_in) {
+        match way_back(time, letter, ways_in) {
             Ok((source, way_in, record)) => {
                 if seen.insert((source, &letter.block, letter.offset)) {
                     let (_, records) = sorted
@@ -151,8 +167,9 @@ fn sort<'a>(
 
 /// The record that a letter came of, and where it belongs; or why it can't be put back.
 fn way_back<'l, 'a>(
+    time: Time,
     letter: &'l DeadLetter,
-    ways_in: &'a BTreeMap<OperatorUid, CloseReceiver>,
+    ways_in: &'a BTreeMap<OperatorUid, WayIn>,
 ) -> std::result::Result<(&'l OperatorUid, &'a CloseReceiver, Vec<u8>), String> {
     let Some(source) = &letter.source else {
         return Err("it isn't known which record they came from".to_owned());
@@ -162,7 +179,18 @@ fn way_back<'l, 'a>(
             "`{source}` isn't an input that takes records in: hand them in where it reads from"
         ));
     };
-    let record = letter.source_record(way_in.encoding());
+    let through = letter
+        .block
+        .as_ref()
+        .and_then(|block| way_in.withdrawn.get(block));
+    if through.is_some_and(|through| time <= *through) {
+        return Err(
+            "their records waited in the savepoint that was gone back to, and are in a later batch"
+                .to_owned(),
+        );
+    }
+    let receiver = &way_in.receiver;
+    let record = letter.source_record(receiver.encoding());
     let record = record.ok_or_else(|| format!("their records aren't of the type of `{source}`"))?;
-    Ok((source, way_in, record))
+    Ok((source, receiver, record))
 }

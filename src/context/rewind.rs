@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use tidemill_checkpoint::{Manifest, Newest};
 
-use crate::block::{Block, BlockId, BlockInfo, BlockStore, TrackerSnapshot};
+use crate::block::{Block, BlockId, BlockInfo, BlockStore, TrackerSnapshot, Withdrawn};
 use crate::engine::SavedBlocks;
 use crate::error::{Error, Result};
 use crate::recovery::{Metadata, Renames};
@@ -122,6 +122,21 @@ pub(super) fn carry_over(saved: &mut Metadata, since: Option<&Metadata>, now: Ti
         None => last = last.max(Some(now)),
     }
     saved.tracker.last_allocated = last;
+    if let Some(through) = last {
+        withdraw(&mut saved.tracker, through);
+    }
+}
+
+/// What waits in a savepoint may have become dead letters since. It will be in a batch again, so those aren't
+/// to be put back.
+fn withdraw(tracker: &mut TrackerSnapshot, through: Time) {
+    for (uid, waiting) in &tracker.unallocated {
+        let of_stream = tracker.withdrawn.entry(uid.clone()).or_default();
+        let ids: BTreeSet<BlockId> = waiting.iter().map(|block| block.id).collect();
+        of_stream.retain(|known| !ids.contains(&known.id));
+        of_stream.extend(ids.into_iter().map(|id| Withdrawn { id, through }));
+    }
+    tracker.withdrawn.retain(|_, blocks| !blocks.is_empty());
 }
 
 /// Dead letters that were put back since, and are kept, aren't to be put back again.

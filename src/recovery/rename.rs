@@ -72,6 +72,10 @@ impl Renames {
             let of_stream = held.tracker.requeued.entry(self.of(&uid)).or_default();
             of_stream.append(&mut batches);
         }
+        for (uid, mut blocks) in std::mem::take(&mut held.tracker.withdrawn) {
+            let of_stream = held.tracker.withdrawn.entry(self.of(&uid)).or_default();
+            of_stream.append(&mut blocks);
+        }
         let positions = std::mem::take(&mut held.positions).into_iter();
         held.positions = positions
             .map(|(uid, position)| (self.of(&uid), position))
