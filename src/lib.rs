@@ -112,6 +112,7 @@
 //! The write-ahead log, the checkpoint stores, the disks below them and the configuration are crates of
 //! their own: `tidemill-wal`, `tidemill-checkpoint`, `tidemill-storage`, `tidemill-config`.
 
+mod access;
 pub mod accumulator;
 pub mod admin;
 mod backpressure;
@@ -139,6 +140,7 @@ pub mod rdd;
 pub mod receiver;
 mod recovery;
 pub mod scheduler;
+mod server;
 pub mod sink;
 pub mod source;
 pub mod state;

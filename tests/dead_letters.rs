@@ -791,7 +791,9 @@ fn the_command_has_a_running_program_put_letters_back() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = format!("http://{}", listener.local_addr().unwrap());
     let options = tidemill::admin::Options {
-        token: std::sync::Arc::default(),
+        access: std::sync::Arc::default(),
+        tls: tidemill::admin::TlsSlot::default(),
+        limits: tidemill::source::HttpLimits::default(),
         on_stop: Box::new(|_| {}),
         on_reload: None,
     };

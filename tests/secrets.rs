@@ -70,7 +70,14 @@ fn no_secret_is_written_logged_or_answered() {
     let place = Place::new();
     let credentials = place.path("credentials");
     std::fs::create_dir(&credentials).unwrap();
-    std::fs::write(credentials.join("token"), credential).unwrap();
+    let read = "read-hunter2-0123456789";
+    for (name, secret) in [
+        ("token", credential),
+        ("read", read),
+        ("lines", "lines-hunter2-0123456789"),
+    ] {
+        std::fs::write(credentials.join(name), secret).unwrap();
+    }
     // A password that somebody has put into a comment is in the file, and nowhere else.
     let file = place.path("p.toml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -82,6 +89,10 @@ fn no_secret_is_written_logged_or_answered() {
     let sets = [
         "--set",
         "admin.token_file=credential:token",
+        "--set",
+        "admin.read_token_file=credential:read",
+        "--set",
+        "sources.lines.token_file=credential:lines",
         "--set",
         "log.level=trace",
     ];
@@ -112,6 +123,7 @@ fn no_secret_is_written_logged_or_answered() {
         [posted.status, reloaded.status, cut.status]
     };
     assert_eq!(ask(&daemon, "a-wrong-hunter2-token"), [401, 401, 401]);
+    assert_eq!(ask(&daemon, read), [403, 403, 403]);
     assert_eq!(ask(&daemon, credential), [200, 200, 200]);
 
     // The token now comes from a variable, and a layer that can't be used is answered.

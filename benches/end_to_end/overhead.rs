@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tidemill::StreamingContext;
-use tidemill::admin::{AdminServer, Options, TokenSlot};
+use tidemill::admin::{AccessSlot, AdminServer, Options, TlsSlot};
+use tidemill::source::HttpLimits;
 
 use crate::pace::Pace;
 use crate::process::until_input_ends;
@@ -91,7 +92,9 @@ fn serve(context: &StreamingContext) -> (AdminServer, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let options = Options {
-        token: Arc::new(TokenSlot::default()),
+        access: Arc::new(AccessSlot::default()),
+        tls: TlsSlot::default(),
+        limits: HttpLimits::default(),
         on_stop: Box::new(|_| ()),
         on_reload: None,
     };

@@ -77,8 +77,8 @@ pub use reference::reference;
 pub use secret::{Secret, redact};
 pub use setting::{Overridden, Setting};
 pub use settings::{
-    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, LogFormat, Memory, Pid,
-    Receiver, State, Stop, Storage, Telemetry, Wal,
+    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Http, Jobs, Log, LogFormat, Memory, Pid,
+    Receiver, State, Stop, Storage, Telemetry, Tls, Wal,
 };
 pub use sink::{Codec, Sink, SinkKind};
 pub use size::ByteSize;

@@ -16,7 +16,7 @@ use crate::stream::{Flow, Flows, Streams};
 use crate::tree::Table;
 use crate::value::table;
 use crate::{
-    Admin, Backpressure, CatchUp, Checkpoint, ConfigErrors, DeadLetters, Input, Jobs, Layer,
+    Admin, Backpressure, CatchUp, Checkpoint, ConfigErrors, DeadLetters, Http, Input, Jobs, Layer,
     Layers, Location, Log, Memory, Name, Receiver, Setting, Sink, Source, State, Stop, Storage,
     Stream, Telemetry, Wal, Warning, setting, sink, source,
 };
@@ -47,6 +47,8 @@ pub struct Pipeline {
     pub receiver: Receiver,
     /// `[admin]`.
     pub admin: Admin,
+    /// `[http]`.
+    pub http: Http,
     /// `[backpressure]`.
     pub backpressure: Backpressure,
     /// `[jobs]`.
@@ -315,6 +317,7 @@ impl Draft {
             receiver: self.settings.receiver?,
             memory: self.settings.memory?,
             admin: self.settings.admin?,
+            http: self.settings.http?,
             backpressure: self.settings.backpressure?,
             catch_up: self.settings.catch_up?,
             jobs: self.settings.jobs?,

@@ -114,6 +114,27 @@ fn settings() {
             "no error",
         ),
         (
+            "[admin]\nlisten = \"0.0.0.0:4040\"\nread_token_file = \"t\"\n",
+            "no error",
+        ),
+        (
+            "[admin.tls]\ncert = \"c.pem\"\n",
+            "p.toml:6:8: `admin.tls.cert`: needs its private key, `tls.key_file`",
+        ),
+        (
+            "[admin]\nlisten = \"0.0.0.0:4040\"\n[admin.tls]\ncert = \"c.pem\"\nkey_file = \"k.pem\"\n\
+             client_ca = \"ca.pem\"\noperators = [\"ops.example\"]\n",
+            "no error",
+        ),
+        (
+            "[admin.tls]\ncert = \"c.pem\"\nkey_file = \"k.pem\"\noperators = [\"ops.example\"]\n",
+            "p.toml:8:13: `admin.tls.operators`: names clients by their certificates, so `tls.client_ca` is needed",
+        ),
+        (
+            "[http]\nidle_timeout = \"0s\"\n",
+            "p.toml:6:16: `http.idle_timeout`: must be above 0",
+        ),
+        (
             "[admin]\nlisten = false\n",
             "p.toml:7:10: `sources.lines.listen` is missing: expected an address, since the admin side is \
              off",
@@ -190,6 +211,24 @@ fn sources_and_sinks() {
         (
             "[sources.a]\ntype = \"http\"\nlisten = \"127.0.0.1:4040\"\n",
             "p.toml:5:10: `sources.a.listen`: `127.0.0.1:4040` is the address of [admin], too",
+        ),
+        (
+            "[sources.a]\ntype = \"http\"\nlisten = \"0.0.0.0:4041\"\n",
+            "p.toml:7:10: `sources.a.listen`: isn't a loopback address, so `token_file` is required\n  help: \
+             anybody who reaches the address could post records: name a file with a token, listen on 127.0.0.1, \
+             or say that this is meant with `open = true`",
+        ),
+        (
+            "[sources.a]\ntype = \"http\"\nlisten = \"0.0.0.0:4041\"\nopen = true\n",
+            "no error",
+        ),
+        (
+            "[sources.a]\ntype = \"http\"\nlisten = \"0.0.0.0:4041\"\nopen = true\ntoken_file = \"t\"\n",
+            "p.toml:8:8: `sources.a.open`: can't go with `token_file` or `tls.client_ca`: posts must show something",
+        ),
+        (
+            "[sources.a]\ntype = \"http\"\nopen = true\n",
+            "p.toml:7:8: `sources.a.open`: is for a `listen` that isn't a loopback address",
         ),
     ] {
         assert_eq!(

@@ -1,16 +1,17 @@
 //! What every request passes before it is answered: who asks, and how many ask at once.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
+use super::Admin;
 use super::page::is_of_page;
-use super::{Admin, Shared};
+use crate::access::{Caller, Role, is_by_a_public_name, is_of_another_origin};
 use crate::problem::Problem;
+use crate::server::Peer;
+use crate::source::is_ingest;
 
 /// How many requests besides ingest may be under way.
 const MAX_REQUESTS: usize = 64;
@@ -20,52 +21,83 @@ const MAX_BODY: u64 = 64 << 10;
 
 static REQUESTS: Semaphore = Semaphore::const_new(MAX_REQUESTS);
 
-/// Lets in who shows the token, where there is one; and no web page of another origin that makes its
-/// reader's browser post here.
-pub(super) async fn admitted(
-    State(shared): Admin,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let path = request.uri().path();
-    if !is_admitted(&shared, path, request.headers()) {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "this address asks for a token: send `Authorization: Bearer TOKEN`",
-        )
-        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
-    }
-    let changes = !matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if changes && is_of_another_origin(request.headers()) {
+/// Lets in who has the role that the request needs; and no web page of somebody else that makes its reader's
+/// browser ask here. Requests that change something are noted.
+pub(super) async fn admitted(State(shared): Admin, mut request: Request, next: Next) -> Response {
+    let shown = request.headers().get(header::AUTHORIZATION);
+    let peer = request.extensions().get::<Peer>();
+    let access = shared.options.access.get();
+    let caller = access.caller(shown.map(HeaderValue::as_bytes), peer);
+    let (method, path) = (request.method(), request.uri().path());
+    let changes = changes(method);
+    let refused = if changes && is_of_another_origin(request.headers()) {
         let detail = "a web page of another origin may not change anything here";
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        Some(Problem::new(StatusCode::FORBIDDEN, detail))
+    } else if caller.is_anybody() && is_by_a_public_name(request.headers()) {
+        let detail = "this address asks for no token, so it answers to addresses and to names without a dot only: a \
+                      web page could give itself any other name; set admin.token_file, or ask by 127.0.0.1";
+        Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
+    } else {
+        needed(method, path).and_then(|role| refusal(&caller, role))
+    };
+    if !changes || is_ingest(path) {
+        return match refused {
+            Some(problem) => problem.into_response(),
+            None => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+        };
     }
-    Ok(next.run(request).await)
+    let (method, uri) = (method.clone(), request.uri().clone());
+    request.extensions_mut().insert(caller.clone());
+    let answer = match refused {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    };
+    shared.audit.note(&caller, &method, &uri, answer.status());
+    answer
 }
 
-fn is_admitted(shared: &Arc<Shared>, path: &str, headers: &HeaderMap) -> bool {
-    let Some(token) = shared.options.token.get() else {
-        return true;
-    };
-    let shown = headers.get(header::AUTHORIZATION);
-    let is_open = path == "/healthz" || is_of_page(path);
-    is_open || shown.is_some_and(|shown| token.is_shown_by(shown.as_bytes()))
+fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Browsers name the origin of a page that posts; programs don't.
-fn is_of_another_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(HeaderValue::as_bytes);
-    let Some(origin) = text(header::ORIGIN) else {
-        return false;
+/// The role that a request needs; `None`: none, or its source says.
+fn needed(method: &Method, path: &str) -> Option<Role> {
+    match path {
+        "/healthz" => None,
+        path if is_of_page(path) || is_ingest(path) => None,
+        _ if changes(method) => Some(Role::Operator),
+        _ => Some(Role::Reader),
+    }
+}
+
+/// Why a request is refused, if it is.
+fn refusal(caller: &Caller, needed: Role) -> Option<Problem> {
+    if caller.may(needed) {
+        return None;
+    }
+    let problem = match caller.role() {
+        Some(role) => {
+            let detail = format!(
+                "this needs the {needed} role, and the token that is shown is the {role} one"
+            );
+            Problem::new(StatusCode::FORBIDDEN, detail)
+        }
+        None => {
+            let detail = format!(
+                "this address asks for a token, here that of the {needed} role{}: send `Authorization: Bearer TOKEN`",
+                if needed == Role::Reader {
+                    " or the operator's"
+                } else {
+                    ""
+                }
+            );
+            Problem::unauthorized(detail)
+        }
     };
-    let host = text(header::HOST).unwrap_or_default();
-    let authority = [b"http://".as_slice(), b"https://"]
-        .iter()
-        .find_map(|s| origin.strip_prefix(*s));
-    authority != Some(host)
+    Some(problem.with_member("neededRole", needed.name().into()))
 }
 
 /// Bounds how many requests are under way, and what they may send.
@@ -91,28 +123,4 @@ pub(super) async fn bounded(request: Request, next: Next) -> Response {
         },
     };
     next.run(request).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_of_other_origins_are_told_apart() {
-        let headers = |origin: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:4040"));
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            }
-            headers
-        };
-        assert!(!is_of_another_origin(&headers(None)));
-        assert!(!is_of_another_origin(&headers(Some(
-            "http://127.0.0.1:4040"
-        ))));
-        for other in ["http://evil.example", "http://127.0.0.1:4041", "null", ""] {
-            assert!(is_of_another_origin(&headers(Some(other))), "{other}");
-        }
-    }
 }

@@ -23,7 +23,6 @@ mod reload;
 mod routes;
 mod stop;
 mod streaming;
-mod token;
 mod wal;
 
 use std::fmt;
@@ -38,11 +37,15 @@ use tokio_util::sync::CancellationToken;
 
 use events::Events;
 pub use reload::{ReloadError, Reloaded, ReloadedSetting};
-pub use token::{Token, TokenError, TokenSlot};
 
 use crate::StreamingContext;
+use crate::access::Audit;
+pub use crate::access::{Access, AccessSlot, Role, SameToken, Token, TokenError};
 use crate::clock::wall_clock;
 use crate::error::Error;
+use crate::server::{Door, Server};
+pub use crate::server::{Pem, Tls, TlsError, TlsParts, TlsSlot};
+use crate::source::HttpLimits;
 use crate::time::Time;
 
 /// The most that a post to `/ingest` may hold, in bytes; a source may take less.
@@ -51,14 +54,17 @@ const MAX_INGEST_BODY: usize = 1 << 30;
 /// How long answers that are on their way may take at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// What is done when somebody asks for a reload.
-pub type OnReload = dyn Fn() -> Result<Reloaded, ReloadError> + Send + Sync;
+/// What is done when somebody asks for a reload; who it is, in words, is noted.
+pub type OnReload = dyn Fn(&str) -> Result<Reloaded, ReloadError> + Send + Sync;
 
 /// How an admin server behaves.
 pub struct Options {
-    /// What every request but `/healthz` and those for the page's own files must show as a bearer token;
-    /// empty: nothing.
-    pub token: Arc<TokenSlot>,
+    /// Who may do what. `/healthz` and the page's own files are for everybody.
+    pub access: Arc<AccessSlot>,
+    /// Its TLS, if it is to have one.
+    pub tls: TlsSlot,
+    /// How much its clients may take.
+    pub limits: HttpLimits,
     /// Called when somebody asks to stop: gracefully or not. Must return at once.
     pub on_stop: Box<dyn Fn(bool) + Send + Sync>,
     /// Called when somebody asks for a reload, on a thread that may block; `None`: there is nothing to read
@@ -69,7 +75,8 @@ pub struct Options {
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
-            .field("token", &self.token)
+            .field("access", &self.access)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -78,6 +85,9 @@ impl fmt::Debug for Options {
 struct Shared {
     context: StreamingContext,
     options: Options,
+    /// Its connections.
+    door: Arc<Door>,
+    audit: Audit,
     /// When the server started.
     since: Time,
     events: Events,
@@ -93,7 +103,7 @@ pub struct AdminServer {
     context: StreamingContext,
     runtime: Handle,
     end: CancellationToken,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 impl AdminServer {
@@ -119,15 +129,21 @@ impl AdminServer {
         let end = CancellationToken::new();
         let shared = Arc::new(Shared {
             context: context.clone(),
+            door: Door::new(options.limits.clone()),
+            audit: Audit::default(),
             options,
             since: wall_clock(),
             events: Events::new(end.clone()),
         });
         context.add_streaming_listener(events::listener(Arc::downgrade(&shared)))?;
         runtime.spawn(events::watch(Arc::clone(&shared)));
-        let serve = axum::serve(listener, routes::router(shared))
-            .with_graceful_shutdown(end.clone().cancelled_owned());
-        let server = runtime.spawn(serve.into_future());
+        let server = Server {
+            door: Arc::clone(&shared.door),
+            tls: shared.options.tls.clone(),
+            router: routes::router(shared),
+            end: end.clone(),
+        };
+        let server = runtime.spawn(server.run(listener));
         Ok(Self {
             context,
             runtime,
@@ -142,8 +158,7 @@ impl AdminServer {
         self.end.cancel();
         let last = async { tokio::time::timeout(LAST_ANSWERS, self.server).await };
         match self.runtime.block_on(last) {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the admin server failed"),
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the admin server ended badly"),
             Err(_) => tracing::debug!("connections were still open when the admin server ended"),
         }

@@ -1,13 +1,14 @@
 //! `POST /api/v1/reload`: the program reads its settings again and goes on with those that can change while it
 //! runs; all of them or, where one can't, none.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::access::Caller;
 use crate::problem::Problem;
 
 /// A setting that differs from the running one. Values are JSON where they can be, and TOML text else.
@@ -47,11 +48,14 @@ pub enum ReloadError {
     NeedsRestart(Vec<ReloadedSetting>),
 }
 
-pub(super) async fn reload(State(shared): Admin) -> Result<Json<Reloaded>, Problem> {
+pub(super) async fn reload(
+    State(shared): Admin,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Reloaded>, Problem> {
     // Files are read and locks waited for: off the server's threads.
     let done = tokio::task::spawn_blocking(move || {
         let reload = shared.options.on_reload.as_ref();
-        reload.map(|reload| reload())
+        reload.map(|reload| reload(&caller.to_string()))
     });
     let done = done.await.map_err(|error| {
         let detail = format!("it ended badly: {error}");

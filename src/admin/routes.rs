@@ -33,6 +33,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
                 .with_body("text/plain")
                 .or(400)
                 .or(404)
+                .or(408)
                 .or(422)
                 .or(429),
         )
@@ -173,7 +174,7 @@ fn date() -> Value {
 
 /// What changes something.
 fn steering() -> Routes<Arc<Shared>> {
-    let name = schema!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"});
+    let name = schema!({"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"});
     Routes::new()
         .post(
             "/api/v1/checkpoint",

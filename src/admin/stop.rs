@@ -50,7 +50,6 @@ pub(super) async fn stop(
         }
         _ => None,
     };
-    tracing::info!(graceful, "asked to stop over HTTP");
     (shared.options.on_stop)(graceful);
     Ok((
         StatusCode::ACCEPTED,

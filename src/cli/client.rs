@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 client for the admin API: one request a connection, JSON answers.
 //!
 //! Written by hand because a client library would double what a default build compiles for these few
-//! requests. It speaks plain HTTP only, as the admin side does.
+//! requests. It speaks plain HTTP, and HTTPS where that is built in.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::args::AdminArgs;
 use super::error::{CliError, Result};
+use super::tls::{ClientTls, Connection};
 use crate::admin::Token;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -24,6 +25,8 @@ pub(super) struct Client {
     authority: String,
     url: String,
     token: Option<Token>,
+    /// For `https://`.
+    tls: Option<ClientTls>,
 }
 
 /// An answer.
@@ -55,12 +58,17 @@ impl Client {
     pub(super) fn new(args: &AdminArgs) -> Result<Self> {
         let wrong = || {
             CliError::Usage(format!(
-                "`{}` is no admin address: write http://HOST:PORT, as the running pipeline logs it",
+                "`{}` is no admin address: write http://HOST:PORT or https://HOST:PORT, as the running pipeline logs it",
                 args.admin
             ))
         };
         let url = args.admin.trim_end_matches('/');
-        let authority = url.strip_prefix("http://").unwrap_or(url);
+        let (scheme, authority) = url.split_once("://").unwrap_or(("http", url));
+        let tls = match scheme {
+            "http" => None,
+            "https" => Some(ClientTls::new(args)?),
+            _ => return Err(wrong()),
+        };
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
         if authority.is_empty() || !authority.chars().all(plain) {
             return Err(wrong());
@@ -71,13 +79,15 @@ impl Client {
         let authority = if has_port {
             authority.to_owned()
         } else {
-            format!("{authority}:80")
+            let port = if tls.is_some() { 443 } else { 80 };
+            format!("{authority}:{port}")
         };
         let token = args.token_file.as_deref().map(Token::read).transpose()?;
         Ok(Self {
-            url: format!("http://{authority}"),
+            url: format!("{scheme}://{authority}"),
             authority,
             token,
+            tls,
         })
     }
 
@@ -113,9 +123,14 @@ impl Client {
                 .map_err(|error| last = error.to_string())
                 .ok()
         });
-        let mut stream = connected.ok_or(last)?;
+        let stream = connected.ok_or(last)?;
         stream.set_read_timeout(Some(limit)).map_err(text)?;
         stream.set_write_timeout(Some(limit)).map_err(text)?;
+        let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
+        let mut stream: Box<dyn Connection> = match &self.tls {
+            Some(tls) => tls.connect(host, stream)?,
+            None => Box::new(stream),
+        };
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\n",
             self.authority
@@ -259,6 +274,9 @@ mod tests {
             Client::new(&AdminArgs {
                 admin: admin.to_owned(),
                 token_file: None,
+                ca: None,
+                cert: None,
+                key: None,
             })
             .map(|client| client.authority)
         };
@@ -267,7 +285,7 @@ mod tests {
         assert_eq!(client("[::1]:4040").unwrap(), "[::1]:4040");
         for wrong in [
             "",
-            "https://x",
+            "ftp://x",
             "http://a b",
             "http://a/b",
             "http://a\r\nX: y",

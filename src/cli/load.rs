@@ -136,7 +136,12 @@ pub(super) fn context(
         builder = builder.state_scratch(folder);
     }
     if let Some(address) = admin {
-        builder = builder.admin_address(format!("http://{address}"));
+        let scheme = if pipeline.admin.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        builder = builder.admin_address(format!("{scheme}://{address}"));
     }
     Ok(builder.build()?)
 }

@@ -30,6 +30,7 @@ mod show;
 mod status;
 mod steer;
 mod terminal;
+mod tls;
 mod upgrade;
 mod wal_dump;
 mod wal_repair;

@@ -527,7 +527,7 @@ impl StreamingContext {
     /// be [gone back to](crate::Builder::from_savepoint). Spark has nothing of the kind.
     ///
     /// # Errors
-    /// When the name isn't 1 to 64 letters, digits, `-`, `_` or `.`, or is taken; otherwise as
+    /// When the name isn't 1 to 64 letters, digits, `-`, `_` or `.` behind the first, or is taken; otherwise as
     /// [`StreamingContext::checkpoint_now`].
     ///
     /// ```
@@ -538,9 +538,11 @@ impl StreamingContext {
     /// ```
     pub fn create_savepoint(&self, name: &str, limit: Duration) -> Result<CheckpointInfo> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+        let is_hidden = name.starts_with('.');
+        if name.is_empty() || is_hidden || name.len() > 64 || !name.chars().all(is_plain) {
             return Err(Error::Setting(format!(
-                "a savepoint can't be called `{name}`: a name is 1 to 64 letters, digits, `-`, `_` or `.`"
+                "a savepoint can't be called `{name}`: a name is 1 to 64 letters, digits, `-`, `_` or `.`, which \
+                 can't be the first"
             )));
         }
         let engine = self.engine();

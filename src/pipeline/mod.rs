@@ -24,6 +24,7 @@ use std::collections::HashMap;
 
 use tidemill_config::{Input, OnError, Op, OpKind, Pipeline};
 
+pub(crate) use sources::http_limits;
 pub use value::Value;
 
 use crate::StreamingContext;
@@ -78,7 +79,7 @@ use at::At;
 pub fn build(context: &StreamingContext, pipeline: &Pipeline) -> Result<(), BoxError> {
     let mut known: HashMap<&str, AnyStream> = HashMap::new();
     for source in &pipeline.sources {
-        let stream = sources::declare(context, source)?;
+        let stream = sources::declare(context, source, &pipeline.http)?;
         known.insert(source.name.as_str(), AnyStream::Text(stream));
     }
     for stream in &pipeline.streams {

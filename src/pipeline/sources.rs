@@ -1,13 +1,13 @@
 //! Declares the sources of a pipeline.
 
-use tidemill_config::{Limits, Silence, Source, SourceKind};
+use tidemill_config::{Http, Limits, Silence, Source, SourceKind};
 
 use crate::dstream::DStream;
 use crate::rdd::BoxError;
 use crate::receiver::ReceiverLimits;
 use crate::source::{
-    DirectSource, FileSource, FileSourceOptions, Glob, HttpSource, QueueSource, RateOptions,
-    RateSource, Remember, SocketOptions, SocketReceiver,
+    DirectSource, FileSource, FileSourceOptions, Glob, HttpLimits, HttpSource, QueueSource,
+    RateOptions, RateSource, Remember, SocketOptions, SocketReceiver,
 };
 use crate::{OnSilence, StreamingContext};
 
@@ -15,13 +15,17 @@ use crate::{OnSilence, StreamingContext};
 pub(super) fn declare(
     context: &StreamingContext,
     source: &Source,
+    http: &Http,
 ) -> Result<DStream<str>, BoxError> {
     let name = source.name.as_str();
     let limits = source.limits.as_ref().map(limits).unwrap_or_default();
     let stream = match &source.kind {
-        SourceKind::Http { listen, max_body } => {
+        SourceKind::Http {
+            listen, max_body, ..
+        } => {
             let ingest = context.ingest().clone();
-            let source = HttpSource::new(name, ingest, *listen, max_body.as_usize());
+            let source = HttpSource::new(name, ingest, *listen, max_body.as_usize())
+                .with_limits(http_limits(http));
             context.receiver_stream_with(name, source, limits)
         }
         SourceKind::Socket {
@@ -110,5 +114,16 @@ fn limits(limits: &Limits) -> ReceiverLimits {
     ReceiverLimits {
         block_interval: Some(limits.block_interval),
         max_rate: limits.max_rate.map(|rate| rate.get() as f64),
+    }
+}
+
+/// What clients of an HTTP address may take.
+pub(crate) fn http_limits(http: &Http) -> HttpLimits {
+    HttpLimits {
+        connections: http.max_connections.get(),
+        connections_of_peer: http.max_connections_per_peer.get(),
+        idle: http.idle_timeout,
+        head: http.header_timeout,
+        stall: http.stall_timeout,
     }
 }

@@ -25,7 +25,9 @@ pub use queue::{QueueHandle, QueueSource};
 pub use rate::{RateOptions, RateSource};
 pub use socket::{Converter, Lines, SocketOptions, SocketReceiver};
 
+pub use crate::server::HttpLimits;
+
 pub(crate) use codec::VERSION as CODEC_VERSION;
 pub(crate) use direct::{AnyDirectSource, Erased};
 pub(crate) use files::object_file;
-pub(crate) use http::IngestAnswer;
+pub(crate) use http::{IngestAnswer, is_ingest};

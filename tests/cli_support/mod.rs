@@ -173,7 +173,8 @@ impl Daemon {
         };
         daemon.wait_for_log("ready: ");
         let log = daemon.log();
-        let (_, rest) = log.split_once("answers on http://").unwrap();
+        let (_, rest) = log.split_once("answers on ").unwrap();
+        let (_, rest) = rest.split_once("://").unwrap();
         daemon.address = rest.split_whitespace().next().unwrap().to_owned();
         daemon
     }

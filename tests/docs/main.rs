@@ -94,6 +94,7 @@ documents! {
     operations: "docs/operations.md";
     performance: "docs/performance.md";
     pipelines: "docs/pipelines.md";
+    security: "docs/security.md";
     sinks: "docs/sinks.md";
     streaming_page: "docs/streaming-page.md";
     testing: "docs/testing.md";

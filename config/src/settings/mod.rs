@@ -11,7 +11,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use read::{block_interval, positive, read, sane_count};
+pub(crate) use read::{block_interval, positive, read, sane_count, tls};
 pub(crate) use table::SECTIONS;
 
 use crate::value::choice;
@@ -97,10 +97,50 @@ pub struct Receiver {
 pub struct Admin {
     /// Address to listen on; `None`: no admin side.
     pub listen: Option<SocketAddr>,
-    /// Where the bearer token is; there whenever `listen` isn't a loopback address.
+    /// Where the operators' token is.
     pub token_file: Option<Secret>,
+    /// Where the token is of those who may only look.
+    pub read_token_file: Option<Secret>,
+    /// HTTPS, if it is to be.
+    pub tls: Option<Tls>,
+    /// Whose certificates are an operator's: DNS names, or `sha256:` and a fingerprint.
+    pub tls_operators: Vec<String>,
     /// Completed batches of which figures are kept.
     pub retained_batches: NonZeroUsize,
+}
+
+impl Admin {
+    /// Whether it asks who comes; it does whenever `listen` isn't a loopback address.
+    pub fn is_protected(&self) -> bool {
+        let by_token = self.token_file.is_some() || self.read_token_file.is_some();
+        by_token || self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+    }
+}
+
+/// `tls` of an address: where the parts are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, with those between it and its authority.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: Secret,
+    /// The authorities whose clients are believed, if clients show certificates.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Connections that an address may have at once.
+    pub max_connections: NonZeroUsize,
+    /// Those that one client address may have of them.
+    pub max_connections_per_peer: NonZeroUsize,
+    /// How long a connection may be open without a request, above 0.
+    pub idle_timeout: Duration,
+    /// How long the head of a request may take, above 0.
+    pub header_timeout: Duration,
+    /// How long a client may keep one waiting within a body or an answer, above 0.
+    pub stall_timeout: Duration,
 }
 
 /// `[backpressure]`.
@@ -210,6 +250,7 @@ pub(crate) struct Settings {
     pub receiver: Option<Receiver>,
     pub memory: Option<Memory>,
     pub admin: Option<Admin>,
+    pub http: Option<Http>,
     pub backpressure: Option<Backpressure>,
     pub catch_up: Option<CatchUp>,
     pub jobs: Option<Jobs>,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::table::{SECTIONS, TOP};
 use super::{
-    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Jobs, Log, Memory, Pid, Receiver,
-    Settings, State, Stop, Storage, Telemetry, Wal,
+    Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Http, Jobs, Log, Memory, Pid, Receiver,
+    Settings, State, Stop, Storage, Telemetry, Tls, Wal,
 };
 use crate::address::{HostPort, Listen};
 use crate::error::{Problem, Report};
@@ -69,6 +69,7 @@ pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Setti
         receiver: receiver(open.section("receiver", report), top.batch_interval),
         memory: memory(open.section("memory", report)),
         admin: admin(open.section("admin", report)),
+        http: http(open.section("http", report)),
         backpressure: backpressure(open.section("backpressure", report)),
         catch_up: catch_up(open.section("catch_up", report)),
         jobs: jobs(open.section("jobs", report)),
@@ -139,6 +140,7 @@ fn top(root: &Table, start: &Location, report: &mut Report) -> Settings {
         receiver: None,
         memory: None,
         admin: None,
+        http: None,
         backpressure: None,
         catch_up: None,
         jobs: None,
@@ -353,10 +355,21 @@ pub(crate) fn block_interval(
 fn admin(mut section: Section<'_>) -> Option<Admin> {
     let listen = section.get::<Listen>("listen");
     let token_file = section.get("token_file");
+    let read_token_file = section.get("read_token_file");
+    let tls = tls(&mut section);
+    let operators = section.get::<Vec<NonEmpty>>("tls.operators");
+    let has_authority = section.has("tls.client_ca");
+    if section.has("tls.operators") && !has_authority {
+        let reason = "names clients by their certificates, so `tls.client_ca` is needed";
+        section.invalid("tls.operators", reason, None);
+    }
+    let operators = operators.unwrap_or_default().into_iter();
     let retained_batches = section.get("retained_batches");
     if let Some(Listen(Some(address))) = listen
         && !address.ip().is_loopback()
         && !section.has("token_file")
+        && !section.has("read_token_file")
+        && !has_authority
     {
         let reason = format!("`{address}` isn't a loopback address, so `token_file` is required");
         let help = "anybody who reaches the address could stop the pipeline: name a file with a token, \
@@ -366,7 +379,48 @@ fn admin(mut section: Section<'_>) -> Option<Admin> {
     Some(Admin {
         listen: listen?.0,
         token_file,
+        read_token_file,
+        tls,
+        tls_operators: operators.map(|NonEmpty(operator)| operator).collect(),
         retained_batches: retained_batches?,
+    })
+}
+
+/// The keys `tls.` of an address: certificate and key, or neither.
+pub(crate) fn tls(section: &mut Section<'_>) -> Option<Tls> {
+    let cert = section.get("tls.cert");
+    let key = section.get("tls.key_file");
+    let client_ca = section.get("tls.client_ca");
+    let has = |name| section.has(name);
+    let (has_cert, has_key) = (has("tls.cert"), has("tls.key_file"));
+    let lonely = match (has_cert, has_key, has("tls.client_ca")) {
+        (true, false, _) => Some(("tls.cert", "needs its private key, `tls.key_file`")),
+        (false, true, _) => Some(("tls.key_file", "needs its certificate, `tls.cert`")),
+        (false, false, true) => Some(("tls.client_ca", "needs `tls.cert` and `tls.key_file`")),
+        _ => None,
+    };
+    if let Some((name, reason)) = lonely {
+        section.invalid(name, reason, None);
+    }
+    Some(Tls {
+        cert: cert?,
+        key: key?,
+        client_ca,
+    })
+}
+
+fn http(mut section: Section<'_>) -> Option<Http> {
+    let max_connections = section.get_if("max_connections", sane_count);
+    let max_connections_per_peer = section.get_if("max_connections_per_peer", sane_count);
+    let idle_timeout = section.get_if("idle_timeout", positive);
+    let header_timeout = section.get_if("header_timeout", positive);
+    let stall_timeout = section.get_if("stall_timeout", positive);
+    Some(Http {
+        max_connections: max_connections?,
+        max_connections_per_peer: max_connections_per_peer?,
+        idle_timeout: idle_timeout?,
+        header_timeout: header_timeout?,
+        stall_timeout: stall_timeout?,
     })
 }
 

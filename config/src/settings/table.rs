@@ -201,6 +201,29 @@ const MEMORY: &[Key] = &[
     ),
 ];
 
+pub(crate) const TLS_CERT: Key = Key::optional(
+    "tls.cert",
+    "a path",
+    "\"/etc/tidemill/cert.pem\"",
+    "The certificate in PEM form, with those between it and its authority: the address speaks HTTPS. Needs the \
+     feature `tls`. A reload reads it again.",
+);
+
+pub(crate) const TLS_KEY_FILE: Key = Key::optional(
+    "tls.key_file",
+    "where a secret is",
+    "\"credential:tls-key\"",
+    "Where its private key is in PEM form: a file, credential:NAME or environment:NAME. A reload reads it again.",
+);
+
+pub(crate) const TLS_CLIENT_CA: Key = Key::optional(
+    "tls.client_ca",
+    "a path",
+    "\"/etc/tidemill/clients.pem\"",
+    "Certificates of the authorities whose clients are let in by theirs (mutual TLS), instead of a token. Where there \
+     is a token, too, either will do. A reload reads it again.",
+);
+
 const ADMIN: &[Key] = &[
     Key::default(
         "listen",
@@ -212,8 +235,27 @@ const ADMIN: &[Key] = &[
         "token_file",
         "where a secret is",
         "\"/etc/tidemill/token\"",
-        "Where the bearer token is that requests must show: a file, credential:NAME or environment:NAME. \
-         Required unless `listen` is a loopback address. A reload reads it again.",
+        "Where the operators' token is, which requests must show as a bearer token: a file, credential:NAME or \
+         environment:NAME. Required unless `listen` is a loopback address. A reload reads it again.",
+    )
+    .reloadable(),
+    Key::optional(
+        "read_token_file",
+        "where a secret is",
+        "\"/etc/tidemill/read-token\"",
+        "Where a second token is, for those who may look at everything and change nothing. Without `token_file` \
+         nobody may change anything over HTTP. A reload reads it again.",
+    )
+    .reloadable(),
+    TLS_CERT,
+    TLS_KEY_FILE,
+    TLS_CLIENT_CA,
+    Key::optional(
+        "tls.operators",
+        "a list of names",
+        "[\"ops.example\", \"sha256:9F86D081...\"]",
+        "Clients whose certificate makes them operators, by DNS name or `sha256:` and its fingerprint. Others of \
+         `tls.client_ca` may look at everything and change nothing.",
     )
     .reloadable(),
     Key::default(
@@ -224,6 +266,42 @@ const ADMIN: &[Key] = &[
     )
     .in_unit("batches")
     .reloadable(),
+];
+
+const HTTP: &[Key] = &[
+    Key::default(
+        "max_connections",
+        "an integer",
+        "4096",
+        "Connections that an address may have at once; one more is answered with 503 and closed.",
+    )
+    .in_unit("connections"),
+    Key::default(
+        "max_connections_per_peer",
+        "an integer",
+        "2048",
+        "Those that one client address may have of them. Behind a proxy all clients have the proxy's.",
+    )
+    .in_unit("connections"),
+    Key::default(
+        "idle_timeout",
+        "a duration",
+        "\"75s\"",
+        "How long a connection may be open without a request.",
+    ),
+    Key::default(
+        "header_timeout",
+        "a duration",
+        "\"15s\"",
+        "How long the head of a request may take from its first byte on, and a TLS handshake.",
+    ),
+    Key::default(
+        "stall_timeout",
+        "a duration",
+        "\"30s\"",
+        "How long a client may keep one waiting for the next piece of a body, or for room for the next piece of an \
+         answer. After this time a body has to have come at 1 KiB/s on average.",
+    ),
 ];
 
 const BACKPRESSURE: &[Key] = &[
@@ -429,6 +507,11 @@ pub(crate) const SECTIONS: &[(&str, &str, &[Key])] = &[
         "admin",
         "The HTTP side: page, API, metrics and ingest.",
         ADMIN,
+    ),
+    (
+        "http",
+        "What clients may take of the admin address, and of each address that a source has of its own.",
+        HTTP,
     ),
     (
         "backpressure",

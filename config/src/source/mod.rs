@@ -14,7 +14,7 @@ pub(crate) use read::{check_addresses, read};
 pub(crate) use table::{COMMON_KEYS, RECEIVER_KEYS, SOURCES};
 
 use crate::value::choice;
-use crate::{ByteSize, HostPort, Location, Name};
+use crate::{ByteSize, HostPort, Location, Name, Secret, Tls};
 
 /// A source of lines of text.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +68,10 @@ pub enum SourceKind {
     Http {
         /// An address of its own; `None`: on the admin address.
         listen: Option<SocketAddr>,
+        /// Where the token is that posts must show, if there is one.
+        token_file: Option<Secret>,
+        /// HTTPS at an address of its own, if it is to be.
+        tls: Option<Tls>,
         /// The largest body accepted.
         max_body: ByteSize,
     },

@@ -116,13 +116,6 @@ pub(crate) fn check_addresses(
                     };
                     report.error(&source.location, problem, None);
                 }
-                if !address.ip().is_loopback() && admin.is_some_and(|a| a.token_file.is_none()) {
-                    let message = format!(
-                        "`{key}`: `{address}` isn't a loopback address: anybody who reaches it can post \
-                         records unless [admin] has a `token_file`"
-                    );
-                    report.warn(&source.location, message);
-                }
                 taken.push((*address, format!("[sources.{}]", source.name)));
             }
         }

@@ -1,11 +1,13 @@
 //! All types of sources as data: name, keys, meaning and builder.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::SourceKind;
 use crate::key::Key;
 use crate::section::Section;
-use crate::settings::positive;
+use crate::settings::table::{TLS_CERT, TLS_CLIENT_CA, TLS_KEY_FILE};
+use crate::settings::{positive, tls};
 use crate::store_url::check_place;
 use crate::value::NonEmpty;
 use crate::{ByteSize, format_duration};
@@ -71,6 +73,24 @@ pub(crate) static SOURCES: &[SourceSpec] = &[
                 "\"127.0.0.1:4041\"",
                 "the admin address",
                 "An address of its own to listen on.",
+            ),
+            Key::optional(
+                "token_file",
+                "where a secret is",
+                "\"/etc/tidemill/visits-token\"",
+                "Where the token is that posts to this source must show, if not the operators': a file, \
+                 credential:NAME or environment:NAME. A reload reads it again.",
+            )
+            .reloadable(),
+            TLS_CERT,
+            TLS_KEY_FILE,
+            TLS_CLIENT_CA,
+            Key::default(
+                "open",
+                "true or false",
+                "false",
+                "Let anybody post who reaches `listen`, though it isn't a loopback address and there is no \
+                 `token_file`.",
             ),
             Key::default(
                 "max_body",
@@ -233,10 +253,34 @@ pub(super) const LATER: &[(&str, &str)] = &[
 ];
 
 fn http(section: &mut Section<'_>) -> Option<SourceKind> {
-    let listen = section.get("listen");
+    let listen = section.get::<SocketAddr>("listen");
+    let token_file = section.get("token_file");
+    let open = section.get("open");
+    let is_outside = listen.is_some_and(|address| !address.ip().is_loopback());
+    let tls = tls(section);
+    if tls.is_some() && !section.has("listen") {
+        let reason = "is for a `listen` of the source's own: at the admin address [admin] has it";
+        section.invalid("tls.cert", reason, None);
+    }
+    let is_protected = section.has("token_file") || section.has("tls.client_ca");
+    if open == Some(true) && (is_protected || !is_outside) {
+        let reason = match is_protected {
+            true => "can't go with `token_file` or `tls.client_ca`: posts must show something",
+            false => "is for a `listen` that isn't a loopback address",
+        };
+        section.invalid("open", reason, None);
+    }
+    if is_outside && !is_protected && open == Some(false) {
+        let reason = "isn't a loopback address, so `token_file` is required";
+        let help = "anybody who reaches the address could post records: name a file with a token, listen on \
+                    127.0.0.1, or say that this is meant with `open = true`";
+        section.invalid("listen", reason, Some(help.into()));
+    }
     let max_body = section.get_if::<ByteSize>("max_body", above_zero);
     Some(SourceKind::Http {
         listen,
+        token_file,
+        tls,
         max_body: max_body?,
     })
 }

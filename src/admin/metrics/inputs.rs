@@ -87,14 +87,16 @@ fn freshness(text: &mut Exposition, inputs: &[SourceFreshness]) {
 }
 
 /// Reasons that have a figure from the beginning, so that the first refusal of a kind shows as an increase.
-const REASONS: [&str; 7] = [
+const REASONS: [&str; 9] = [
     "bad_record",
     "busy",
     "closed",
     "incomplete",
     "no_room",
+    "not_admitted",
     "not_utf8",
     "too_large",
+    "too_slow",
 ];
 
 fn refusals(text: &mut Exposition, ingest: &Ingest) {

@@ -7,6 +7,7 @@
 
 mod batches;
 mod checkpoints;
+mod connections;
 mod exposition;
 mod held;
 mod inputs;
@@ -47,6 +48,7 @@ fn render(shared: &Arc<Shared>, format: Format) -> String {
     engine(&mut text, shared);
     batches::batches(&mut text, context);
     inputs::inputs(&mut text, context);
+    connections::connections(&mut text, shared);
     checkpoints::checkpoints(&mut text, context);
     logs::logs(&mut text, &context.logs());
     if let Some(status) = context.space() {

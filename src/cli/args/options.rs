@@ -80,6 +80,15 @@ pub(in crate::cli) struct AdminArgs {
     /// A file with the bearer token, for an admin address that asks for one
     #[arg(long, value_name = "FILE", env = "TIDEMILL_TOKEN_FILE")]
     pub(in crate::cli) token_file: Option<PathBuf>,
+    /// Certificates of the authorities to believe, in PEM form, for an https:// address [the system's]
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CA")]
+    pub(in crate::cli) ca: Option<PathBuf>,
+    /// The certificate to show, for an address that asks for one
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CERT", requires = "key")]
+    pub(in crate::cli) cert: Option<PathBuf>,
+    /// Its private key
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_KEY", requires = "cert")]
+    pub(in crate::cli) key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

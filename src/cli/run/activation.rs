@@ -25,7 +25,7 @@ fn handed_over(listener: TcpListener, pipeline: &Pipeline) -> Result<(TcpListene
     let address = listener
         .local_addr()
         .map_err(|error| CliError::Failed(format!("the socket that was handed over: {error}")))?;
-    may_listen(address, pipeline.admin.token_file.is_some())?;
+    may_listen(address, pipeline.admin.is_protected())?;
     match pipeline.admin.listen {
         Some(listen) if listen != address => tracing::info!(
             "the service manager hands {address} over, which goes before admin.listen = {listen}"

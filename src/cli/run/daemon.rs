@@ -15,6 +15,7 @@ use super::super::notify;
 use super::super::output::length;
 use super::reload::Reloader;
 use super::teller::Teller;
+use crate::access::AUDIT;
 use crate::error::{Error, ErrorKind};
 use crate::time::millis;
 use crate::{Step, StreamingContext};
@@ -131,7 +132,11 @@ impl Daemon {
                 if self.stopping.is_some() || self.stop_when_started.is_some() {
                     return Err(CliError::Signal(number));
                 }
-                tracing::info!("stopping gracefully; a second signal stops at once");
+                tracing::info!(
+                    target: AUDIT,
+                    by = format!("signal {number}"),
+                    "audit: stopping gracefully; a second signal stops at once"
+                );
                 self.stop(true, None)?;
             }
             Event::StopAsked { gracefully } => match &self.stopping {

@@ -7,30 +7,32 @@
 
 mod activation;
 mod daemon;
+mod files;
 mod fresh;
 pub(super) mod owner;
 mod pulse;
 mod reload;
+mod secrets;
 mod signals;
 mod teller;
-mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use tidemill_config::{Pipeline, SourceKind, format_duration};
+use tidemill_config::{Pipeline, Source, SourceKind, Tls, format_duration};
 
 use super::args::RunArgs;
 use super::error::Result;
 use super::{load, logging};
-use crate::admin::{self, AdminServer, TokenSlot};
+use crate::admin::{self, AdminServer};
 use crate::error::Error;
 use crate::pipeline;
 #[cfg(feature = "otel")]
 use crate::telemetry::Traces;
 use daemon::{Daemon, Event};
 use reload::Reloader;
+use secrets::Locks;
 
 /// Runs a pipeline until it is stopped.
 pub(super) fn run(args: &RunArgs) -> Result<()> {
@@ -40,7 +42,18 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     for warning in &pipeline.warnings {
         tracing::warn!("{}: {}", warning.location, warning.message);
     }
-    let token = Arc::new(TokenSlot::new(token::of(&pipeline)?));
+    let own = |source: &&Source| {
+        matches!(
+            source.kind,
+            SourceKind::Http {
+                listen: Some(_),
+                ..
+            }
+        )
+    };
+    let addresses = 1 + pipeline.sources.iter().filter(own).count();
+    pipeline.http.max_connections = files::connections(pipeline.http.max_connections, addresses);
+    let keys = secrets::read(&pipeline)?;
     let listener = match activation::listener(&pipeline) {
         // Most often it is the same pipeline that has the port, which is the more telling answer.
         Err(error) => return Err(owner::take(&pipeline, None).err().unwrap_or(error)),
@@ -60,10 +73,14 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     let runtime = context.runtime()?;
     let ready = ready_line(&pipeline, address);
     pipeline::build(&context, &pipeline).map_err(|error| Error::Setting(error.to_string()))?;
+    let locks = Locks::default();
+    locks.change(keys, context.ingest());
+    let scheme = scheme(pipeline.admin.tls.as_ref());
+    let limits = pipeline::http_limits(&pipeline.http);
     let reloader = Reloader::new(
         args.pipeline.clone(),
         context.clone(),
-        Arc::clone(&token),
+        locks.clone(),
         level,
         pipeline,
     );
@@ -74,15 +91,17 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         Some((listener, address)) => {
             let stop = sender.clone();
             let options = admin::Options {
-                token,
+                access: locks.access,
+                tls: locks.tls,
+                limits,
                 on_stop: Box::new(move |gracefully| {
                     // Nobody listens any more when the daemon has ended already.
                     let _ = stop.send(Event::StopAsked { gracefully });
                 }),
-                on_reload: Some(Box::new(move || on_reload.reload("HTTP"))),
+                on_reload: Some(Box::new(move |by: &str| on_reload.reload(by))),
             };
             let server = AdminServer::start(listener, context.clone(), options)?;
-            tracing::info!("the admin server answers on http://{address}");
+            tracing::info!("the admin server answers on {scheme}://{address}");
             Some(server)
         }
         None => None,
@@ -103,6 +122,14 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     ended
 }
 
+/// How an address is spoken to.
+fn scheme(tls: Option<&Tls>) -> &'static str {
+    match tls {
+        Some(_) => "https",
+        None => "http",
+    }
+}
+
 /// What is logged when batches run: what it is, where to look, how to feed it.
 fn ready_line(pipeline: &Pipeline, admin: Option<SocketAddr>) -> String {
     let mut line = format!(
@@ -111,16 +138,19 @@ fn ready_line(pipeline: &Pipeline, admin: Option<SocketAddr>) -> String {
         format_duration(pipeline.batch_interval)
     );
     if let Some(admin) = admin {
-        line.push_str(&format!(", admin http://{admin}"));
+        let scheme = scheme(pipeline.admin.tls.as_ref());
+        line.push_str(&format!(", admin {scheme}://{admin}"));
     }
     for source in &pipeline.sources {
-        let SourceKind::Http { listen, .. } = &source.kind else {
+        let SourceKind::Http { listen, tls, .. } = &source.kind else {
             continue;
         };
         if let Some(address) = listen.or(admin) {
             let name = &source.name;
+            let own = listen.map_or(pipeline.admin.tls.as_ref(), |_| tls.as_ref());
+            let scheme = scheme(own);
             line.push_str(&format!(
-                ", feed: curl --data-binary @FILE http://{address}/ingest/{name}"
+                ", feed: curl --data-binary @FILE {scheme}://{address}/ingest/{name}"
             ));
         }
     }

@@ -1,9 +1,9 @@
 //! [`Reloader`]: reads all layers of the settings again and has the running program go on with them.
 //!
-//! Invariant: all or nothing. Whatever can fail comes first: reading, checking, comparing, the token, the log's
+//! Invariant: all or nothing. Whatever can fail comes first: reading, checking, comparing, the tokens, the log's
 //! level; then everything is applied, which can't fail.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tidemill_config::{Change, Pipeline, Stop};
@@ -12,18 +12,16 @@ use super::super::args::PipelineArgs;
 use super::super::error::CliError;
 use super::super::logging::{self, LogLevel};
 use super::super::{load, notify};
-use super::token;
-use crate::admin::{ReloadError, Reloaded, ReloadedSetting, TokenSlot};
+use super::secrets::{self, Locks};
+use crate::access::AUDIT;
+use crate::admin::{ReloadError, Reloaded, ReloadedSetting};
 use crate::{ContextState, StreamingContext};
-
-/// The target of log lines that say who changed what.
-pub(super) const AUDIT: &str = "audit";
 
 /// What a reload works on.
 pub(super) struct Reloader {
     args: PipelineArgs,
     context: StreamingContext,
-    token: Arc<TokenSlot>,
+    locks: Locks,
     level: LogLevel,
     /// The pipeline whose settings are in force.
     running: Mutex<Pipeline>,
@@ -33,14 +31,14 @@ impl Reloader {
     pub(super) fn new(
         args: PipelineArgs,
         context: StreamingContext,
-        token: Arc<TokenSlot>,
+        locks: Locks,
         level: LogLevel,
         running: Pipeline,
     ) -> Self {
         Self {
             args,
             context,
-            token,
+            locks,
             level,
             running: Mutex::new(running),
         }
@@ -57,7 +55,7 @@ impl Reloader {
         // One at a time: what is compared must be what is replaced.
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if self.context.state() != ContextState::Active {
-            tracing::warn!(target: AUDIT, by, "not reloaded: it is starting or stopping");
+            tracing::warn!(target: AUDIT, by, "audit: not reloaded: it is starting or stopping");
             return Err(ReloadError::NotActive);
         }
         notify::reloading();
@@ -83,8 +81,8 @@ impl Reloader {
             }
         };
         match &reloaded {
-            Ok(_) => tracing::info!(target: AUDIT, by, "{told}"),
-            Err(_) => tracing::error!(target: AUDIT, by, "{told}"),
+            Ok(_) => tracing::info!(target: AUDIT, by, "audit: {told}"),
+            Err(_) => tracing::error!(target: AUDIT, by, "audit: {told}"),
         }
         notify::ready(&told);
         reloaded
@@ -105,13 +103,13 @@ impl Reloader {
         if changes.iter().any(|change| change.needs_restart.is_some()) {
             return Err(ReloadError::NeedsRestart(changes));
         }
-        let token = token::of(&new).map_err(mistakes)?;
+        let keys = secrets::read(&new).map_err(mistakes)?;
         let filter = logging::filter(&new.log).map_err(mistakes)?;
         match self.context.tune(&load::tuning(&self.context, &new)) {
             Err(crate::Error::WrongState(_)) => return Err(ReloadError::NotActive),
             tuned => tuned.map_err(|error| mistakes(error.into()))?,
         }
-        self.token.replace(token);
+        self.locks.change(keys, self.context.ingest());
         self.level.set(filter);
         for warning in &new.warnings {
             tracing::warn!("{}: {}", warning.location, warning.message);

@@ -12,6 +12,11 @@ impl IntoResponse for IngestError {
             Self::UnknownSource { .. } => StatusCode::NOT_FOUND,
             Self::NotUtf8 { .. } | Self::Incomplete { .. } => StatusCode::BAD_REQUEST,
             Self::BadRecord { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotAdmitted { is_known: true, .. } => StatusCode::FORBIDDEN,
+            Self::NotAdmitted { .. } => {
+                return Problem::unauthorized(self.to_string()).into_response();
+            }
+            Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             // 503, not 507: what clients and proxies know to be worth trying again.

@@ -7,11 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::{HeaderMap, header};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{Caller, Role, Token, is_by_a_public_name, is_of_another_origin};
 use crate::block::StoreError;
 use crate::rdd::BoxError;
 use crate::receiver::Store;
+use crate::server::{Door, DoorStatus, Peer, Tls, TlsSlot};
+
+/// How many bytes bodies under way may hold over all sources, and in what units that is counted.
+pub(super) const BODIES: usize = 256 << 20;
+pub(super) const BODY_UNIT: usize = 1 << 10;
 
 /// How soon a client may try again when a source isn't open.
 const CLOSED_RETRY: Duration = Duration::from_secs(1);
@@ -66,11 +74,25 @@ pub enum IngestError {
         /// Why.
         reason: String,
     },
+    /// Whoever posts may not; nothing of the body was read.
+    #[error("{reason}")]
+    NotAdmitted {
+        /// What would be needed.
+        reason: String,
+        /// Whether a token was shown that is good for something else.
+        is_known: bool,
+    },
     /// The body is larger than the source takes.
     #[error("the body is larger than {limit} bytes, the most that this source takes at once")]
     TooLarge {
         /// The source's limit in bytes.
         limit: usize,
+    },
+    /// The body came too slowly; none of its lines was taken.
+    #[error("the body comes too slowly: {reason}")]
+    TooSlow {
+        /// What was waited for.
+        reason: String,
     },
     /// The body didn't come whole; none of its lines was taken.
     #[error("the body didn't come whole: {reason}")]
@@ -97,7 +119,9 @@ impl IngestError {
             Self::NoRoom { .. } => "no_room",
             Self::Closed { .. } => "closed",
             Self::BadRecord { .. } => "bad_record",
+            Self::NotAdmitted { .. } => "not_admitted",
             Self::TooLarge { .. } => "too_large",
+            Self::TooSlow { .. } => "too_slow",
             Self::Incomplete { .. } => "incomplete",
         }
     }
@@ -133,17 +157,35 @@ fn hint(nearest: Option<&str>) -> String {
 #[derive(Clone, Default)]
 pub struct Ingest(Arc<Hub>);
 
-#[derive(Default)]
 struct Hub {
     sources: Mutex<BTreeMap<Arc<str>, Entry>>,
     /// Posts to sources that there aren't.
     strays: AtomicU64,
     servers: TaskTracker,
+    /// Room for bodies that have come in part, in units of [`BODY_UNIT`].
+    bodies: Arc<Semaphore>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            sources: Mutex::default(),
+            strays: AtomicU64::new(0),
+            servers: TaskTracker::new(),
+            bodies: Arc::new(Semaphore::new(BODIES / BODY_UNIT)),
+        }
+    }
 }
 
 struct Entry {
     max_body: usize,
+    /// What posts must show.
+    token: Option<Token>,
+    /// The TLS of an address of its own.
+    tls: TlsSlot,
     address: Option<SocketAddr>,
+    /// The connections of that address; those of its last one after it is closed.
+    door: Option<Arc<Door>>,
     state: State,
     /// Posts refused, by the reason.
     refused: BTreeMap<&'static str, u64>,
@@ -259,6 +301,95 @@ impl Ingest {
         self.0.strays.load(Ordering::Relaxed)
     }
 
+    /// Has posts to `source` show this token from now on; `None`: none, beyond what the admin address asks for.
+    /// An operator's token is good for every source. Without a source of this name nothing happens.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use tidemill::admin::Token;
+    ///
+    /// let lines = context.http_stream("visits", None);
+    /// # lines.print();
+    /// let token = Token::parse("the example", b"0123456789abcdef")?;
+    /// context.ingest().require_token("visits", Some(token));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn require_token(&self, source: &str, token: Option<Token>) {
+        if let Some(entry) = self.lock().get_mut(source) {
+            entry.token = token;
+        }
+    }
+
+    /// Has an address of the source's own speak TLS, with this from now on. Clients whose certificate is of an
+    /// authority that it believes may post. Without a source of this name nothing happens.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// let lines = context.http_stream("visits", Some(([127, 0, 0, 1], 0).into()));
+    /// # lines.print();
+    /// // None: plain HTTP.
+    /// context.ingest().use_tls("visits", None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn use_tls(&self, source: &str, tls: Option<Tls>) {
+        self.tls(source).replace(tls);
+    }
+
+    pub(super) fn tls(&self, source: &str) -> TlsSlot {
+        let sources = self.lock();
+        let entry = sources.get(source);
+        entry.map(|entry| entry.tls.clone()).unwrap_or_default()
+    }
+
+    /// Whether somebody may post to `source`: by its token, or as an operator; by nothing where the address asks
+    /// for nothing, and nor does the source; at an address of the source's own by a certificate, too. `caller` is
+    /// who the admin address takes it for, none at an address of the source's own.
+    pub(super) fn admit(
+        &self,
+        source: &str,
+        headers: &HeaderMap,
+        caller: Option<&Caller>,
+        peer: Option<&Peer>,
+    ) -> Result<(), IngestError> {
+        let sources = self.lock();
+        let token = sources.get(source).and_then(|entry| entry.token.as_ref());
+        let is_shown = match (token, headers.get(header::AUTHORIZATION)) {
+            (Some(token), Some(shown)) => token.is_shown_by(shown.as_bytes()),
+            _ => false,
+        };
+        let is_operator = caller.is_some_and(|caller| caller.has_shown(Role::Operator));
+        let is_open = token.is_none() && caller.is_none_or(|caller| caller.may(Role::Operator));
+        let is_certified =
+            caller.is_none() && peer.is_some_and(|peer| peer.certificate().is_some());
+        // The admin address has looked at that itself.
+        let is_of_page = || is_of_another_origin(headers) || is_by_a_public_name(headers);
+        if is_shown || is_operator || is_certified {
+            return Ok(());
+        }
+        if is_open && caller.is_none() && is_of_page() {
+            return Err(IngestError::NotAdmitted {
+                reason: "a web page may not post here where no token is asked for".to_owned(),
+                is_known: true,
+            });
+        }
+        if is_open {
+            return Ok(());
+        }
+        let role = caller.and_then(Caller::role);
+        let is_known = caller.is_some_and(|caller| caller.has_shown(Role::Reader));
+        let whose = match token {
+            Some(_) => "the source's own token or the operator's",
+            None => "the operator's token",
+        };
+        let shown = role.filter(|_| is_known).map_or_else(String::new, |role| {
+            format!(", and the token that is shown is the {role} one")
+        });
+        Err(IngestError::NotAdmitted {
+            reason: format!("posts need {whose}{shown}: send `Authorization: Bearer TOKEN`"),
+            is_known,
+        })
+    }
+
     /// Counts a post that was refused.
     pub(super) fn refused(&self, source: &str, error: &IngestError) {
         match self.lock().get_mut(source) {
@@ -290,6 +421,11 @@ impl Ingest {
         self.0.servers.wait().await;
     }
 
+    /// Room for what bodies under way hold.
+    pub(super) fn bodies(&self) -> &Arc<Semaphore> {
+        &self.0.bodies
+    }
+
     /// The largest body that `source` takes, in bytes.
     pub(super) fn max_body(&self, source: &str) -> Result<usize, IngestError> {
         let sources = self.lock();
@@ -303,10 +439,17 @@ impl Ingest {
     pub(super) fn announce(&self, name: &Arc<str>, max_body: usize) {
         let entry = Entry {
             max_body,
+            token: None,
+            tls: TlsSlot::default(),
             address: None,
+            door: None,
             state: State::Waiting,
             refused: BTreeMap::new(),
         };
+        // Whatever a source takes has to fit, one body at a time.
+        let beyond = max_body.saturating_sub(BODIES).div_ceil(BODY_UNIT);
+        let room = Semaphore::MAX_PERMITS - self.0.bodies.available_permits();
+        self.0.bodies.add_permits(beyond.min(room));
         self.lock().insert(Arc::clone(name), entry);
     }
 
@@ -329,19 +472,25 @@ impl Ingest {
         }
     }
 
-    pub(super) fn listens(&self, name: &str, address: SocketAddr) {
+    pub(super) fn listens(&self, name: &str, address: SocketAddr, door: Arc<Door>) {
         if let Some(entry) = self.lock().get_mut(name) {
             entry.address = Some(address);
+            entry.door = Some(door);
         }
     }
 
-    /// Runs a source's server, which [`Ingest::drained`] waits for.
-    pub(super) fn spawn(&self, server: impl Future<Output = std::io::Result<()>> + Send + 'static) {
-        self.0.servers.spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "an ingest server failed");
-            }
+    /// The connections of sources with an address of their own.
+    pub(crate) fn doors(&self) -> Vec<(String, DoorStatus)> {
+        let sources = self.lock();
+        let doors = sources.iter().filter_map(|(name, entry)| {
+            Some((name.as_ref().to_owned(), entry.door.as_ref()?.status()))
         });
+        doors.collect()
+    }
+
+    /// Runs a source's server, which [`Ingest::drained`] waits for.
+    pub(super) fn spawn(&self, server: impl Future<Output = ()> + Send + 'static) {
+        self.0.servers.spawn(server);
     }
 
     fn store(&self, source: &str) -> Result<Store<str>, IngestError> {

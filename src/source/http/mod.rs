@@ -4,6 +4,7 @@
 //! there by the source's name, on the admin address or on an address of the source's own.
 
 mod answer;
+mod body;
 mod hub;
 mod router;
 
@@ -16,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 pub use hub::{Ingest, IngestError};
 pub(crate) use router::Taken as IngestAnswer;
 pub use router::ingest_router;
+pub(crate) use router::is_ingest;
 
 use crate::rdd::BoxError;
 use crate::receiver::{Receiver, Store};
+use crate::server::{Door, HttpLimits, Server};
 
 /// Receives the lines that clients post to `/ingest/NAME`.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub struct HttpSource {
     ingest: Ingest,
     listen: Option<SocketAddr>,
     max_body: usize,
+    limits: HttpLimits,
 }
 
 impl HttpSource {
@@ -45,7 +49,22 @@ impl HttpSource {
             ingest,
             listen,
             max_body,
+            limits: HttpLimits::default(),
         }
+    }
+
+    /// The same, whose clients may take so much of its own address.
+    ///
+    /// ```
+    /// use tidemill::source::{HttpLimits, HttpSource, Ingest};
+    ///
+    /// let limits = HttpLimits { connections: 100, ..HttpLimits::default() };
+    /// let listen = Some(([127, 0, 0, 1], 4041).into());
+    /// let visits = HttpSource::new("visits", Ingest::new(), listen, 1 << 20).with_limits(limits);
+    /// ```
+    #[must_use]
+    pub fn with_limits(self, limits: HttpLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Serves on an address of its own until `stop`. The server outlives its receiver by the requests
@@ -55,15 +74,21 @@ impl HttpSource {
         let failed = |error| format!("can't listen on {address}: {error}");
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        self.ingest.listens(&self.name, bound);
         tracing::info!(source = &*self.name, address = %bound, "takes lines at /ingest/{}", self.name);
         let router = router::router(
             self.ingest.clone(),
             self.max_body,
             Some(Arc::clone(&self.name)),
         );
-        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        self.ingest.spawn(server.into_future());
+        let door = Door::new(self.limits.clone());
+        self.ingest.listens(&self.name, bound, Arc::clone(&door));
+        let server = Server {
+            router,
+            door,
+            tls: self.ingest.tls(&self.name),
+            end: stop,
+        };
+        self.ingest.spawn(server.run(listener));
         Ok(())
     }
 }

@@ -6,12 +6,13 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use serde::Serialize;
 
+use super::body::read;
 use super::{Ingest, IngestError};
+use crate::access::Caller;
 use crate::problem::Problem;
+use crate::server::Peer;
 
 #[derive(Clone)]
 struct Shared {
@@ -19,6 +20,11 @@ struct Shared {
     max_body: usize,
     /// The one source that is served; `None`: all.
     only: Option<Arc<str>>,
+}
+
+/// Whether a path is one that lines are posted to.
+pub(crate) fn is_ingest(path: &str) -> bool {
+    path.starts_with("/ingest/")
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -57,6 +63,11 @@ async fn take_in(
     source: &str,
     request: Request,
 ) -> Result<Json<Taken>, IngestError> {
+    let caller = request.extensions().get::<Caller>();
+    let peer = request.extensions().get::<Peer>();
+    shared
+        .ingest
+        .admit(source, request.headers(), caller, peer)?;
     if let Some(only) = shared.only.as_ref().filter(|only| ***only != *source) {
         return Err(IngestError::UnknownSource {
             name: source.to_owned(),
@@ -64,49 +75,12 @@ async fn take_in(
         });
     }
     let limit = shared.ingest.max_body(source)?.min(shared.max_body);
-    let body = read(request, limit).await?;
-    let records = shared.ingest.ingest(source, &body).await?;
+    let body = read(request, limit, shared.ingest.bodies()).await?;
+    let records = shared.ingest.ingest(source, &body.bytes).await?;
     Ok(Json(Taken { records }))
 }
 
 async fn only_post() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "lines are sent with POST")
         .with_header(header::ALLOW, HeaderValue::from_static("POST"))
-}
-
-/// The whole body, if it is no longer than `limit`.
-async fn read(request: Request, limit: usize) -> Result<Bytes, IngestError> {
-    let too_large = Err(IngestError::TooLarge { limit });
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return too_large;
-    }
-    let mut pieces = request.into_body().into_data_stream();
-    let mut first = Bytes::new();
-    let mut body = BytesMut::new();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| IngestError::Incomplete {
-            reason: error.to_string(),
-        })?;
-        if body.len().max(first.len()) + piece.len() > limit {
-            return too_large;
-        }
-        // Most bodies come in one piece, which needn't be copied.
-        if body.is_empty() && first.is_empty() {
-            first = piece;
-            continue;
-        }
-        if body.is_empty() {
-            let announced = announced.and_then(|length| usize::try_from(length).ok());
-            body.reserve(announced.unwrap_or(first.len() + piece.len()).min(limit));
-            body.extend_from_slice(&first);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(if body.is_empty() {
-        first
-    } else {
-        body.freeze()
-    })
 }

@@ -1,9 +1,8 @@
-//! [`Token`]: the bearer token of a protected admin address.
+//! [`Token`]: a secret that requests show.
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
 
 /// The longest token file that is read, in bytes.
 const MAX_FILE: u64 = 4096;
@@ -88,6 +87,11 @@ impl Token {
         difference == 0
     }
 
+    /// Whether this is the same token.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.is_shown_by(other.authorization().as_bytes())
+    }
+
     /// The value of an `Authorization` header that shows it.
     #[must_use]
     pub fn authorization(&self) -> String {
@@ -98,32 +102,6 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
-    }
-}
-
-/// Where the token is that requests must show: another may take its place while it runs.
-#[derive(Debug, Default)]
-pub struct TokenSlot(RwLock<Option<Arc<Token>>>);
-
-impl TokenSlot {
-    /// A slot that holds `token`; `None`: nothing has to be shown.
-    #[must_use]
-    pub fn new(token: Option<Token>) -> Self {
-        Self(RwLock::new(token.map(Arc::new)))
-    }
-
-    /// Asks for another token from now on.
-    pub fn replace(&self, token: Option<Token>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = token.map(Arc::new);
-    }
-
-    /// The token, if there is one.
-    #[must_use]
-    pub fn get(&self) -> Option<Arc<Token>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 
