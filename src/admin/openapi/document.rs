@@ -98,7 +98,10 @@ fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
         json!({"name": name, "in": "query", "description": about, "required": is_needed, "schema": schema})
     });
     let parameters: Vec<Value> = in_path.chain(behind).collect();
-    let mut described = json!({
+    let body = operation
+        .body
+        .map(|media| json!({"content": {media: {"schema": {"type": "string"}}}}));
+    let described = json!({
         "operationId": operation.id(),
         "summary": operation.summary,
         "parameters": parameters,
@@ -106,11 +109,7 @@ fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
         // Where no token is set, none has to be shown.
         "security": if operation.is_open { json!([]) } else { json!([{}, {"token": []}]) },
     });
-    if let Some(media) = operation.body {
-        let content = json!({media: {"schema": {"type": "string"}}});
-        described["requestBody"] = json!({"content": content});
-    }
-    described
+    with_member(described, "requestBody", body)
 }
 
 fn answers(operation: &Operation, schemas: &mut SchemaGenerator) -> Map<String, Value> {
@@ -138,12 +137,20 @@ fn answers(operation: &Operation, schemas: &mut SchemaGenerator) -> Map<String, 
     answers
 }
 
+/// An object with one member more, where there is one.
+fn with_member(mut object: Value, name: &str, member: Option<Value>) -> Value {
+    if let (Some(members), Some(member)) = (object.as_object_mut(), member) {
+        members.insert(name.to_owned(), member);
+    }
+    object
+}
+
 /// An answer that says what went wrong.
 fn problem(status: u16) -> Value {
     let meaning = StatusCode::from_u16(status).ok();
     let meaning = meaning.and_then(|status| status.canonical_reason());
     let schema = json!({"$ref": "#/components/schemas/Problem"});
-    let mut answer = json!({
+    let answer = json!({
         "description": meaning.unwrap_or("Problem"),
         "content": {"application/problem+json": {"schema": schema}},
     });
@@ -152,10 +159,8 @@ fn problem(status: u16) -> Value {
         429 => Some(("Retry-After", whole_number())),
         _ => None,
     };
-    if let Some((name, schema)) = header {
-        answer["headers"] = json!({name: {"required": true, "schema": schema}});
-    }
-    answer
+    let headers = header.map(|(name, schema)| json!({name: {"required": true, "schema": schema}}));
+    with_member(answer, "headers", headers)
 }
 
 impl Operation {
