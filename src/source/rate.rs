@@ -172,9 +172,10 @@ impl DirectSource<str> for RateSource {
     }
 
     fn waiting(&self) -> Waiting {
-        let mut waiting = Waiting::default();
-        waiting.records = Some(self.left.load(Ordering::Relaxed));
-        waiting
+        Waiting {
+            records: Some(self.left.load(Ordering::Relaxed)),
+            ..Waiting::default()
+        }
     }
 
     fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<str>, BoxError> {
