@@ -14,8 +14,7 @@ use crate::clock::Clock;
 use crate::dstream::AnyNode;
 use crate::engine::DirectInput;
 use crate::receiver::{
-    CloseReceiver, Receiver, ReceiverLimits, ReceiverState, ReceiverStatus, Store, Supervision,
-    supervise,
+    CloseReceiver, Receiver, ReceiverLimits, ReceiverStatus, Store, Supervision, supervise,
 };
 use crate::scheduler::ListenerBus;
 use crate::time::Time;
@@ -72,20 +71,7 @@ impl ReceiverInput {
         receiver: R,
         limits: ReceiverLimits,
     ) -> Self {
-        let status = ReceiverStatus {
-            stream_id,
-            stream_name: node.core().uid(),
-            location: receiver.describe(),
-            state: ReceiverState::Inactive,
-            restarts: 0,
-            records: 0,
-            rate_limit: None,
-            down_since: None,
-            next_try: None,
-            last_error_time: None,
-            last_error_message: None,
-            attempt: Default::default(),
-        };
+        let status = ReceiverStatus::new(stream_id, node.core().uid(), receiver.describe());
         let is_reliable = receiver.is_reliable();
         let start: Start = Box::new(move |input, with| input.run(receiver, &limits, with));
         Self {

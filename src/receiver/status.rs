@@ -62,6 +62,24 @@ pub struct ReceiverStatus {
 }
 
 impl ReceiverStatus {
+    /// That of a receiver that hasn't been started.
+    pub(crate) fn new(stream_id: usize, stream_name: OperatorUid, location: String) -> Self {
+        Self {
+            stream_id,
+            stream_name,
+            location,
+            state: ReceiverState::Inactive,
+            restarts: 0,
+            records: 0,
+            rate_limit: None,
+            down_since: None,
+            next_try: None,
+            last_error_time: None,
+            last_error_message: None,
+            attempt: Default::default(),
+        }
+    }
+
     /// It is being started, at `now`.
     pub(super) fn starts(&mut self, now: Time) {
         self.state = ReceiverState::Active;
@@ -101,20 +119,7 @@ mod tests {
     }
 
     fn status() -> ReceiverStatus {
-        ReceiverStatus {
-            stream_id: 0,
-            stream_name: OperatorUid::new("lines"),
-            location: "nowhere".to_owned(),
-            state: ReceiverState::Inactive,
-            restarts: 0,
-            records: 0,
-            rate_limit: None,
-            down_since: None,
-            next_try: None,
-            last_error_time: None,
-            last_error_message: None,
-            attempt: Default::default(),
-        }
+        ReceiverStatus::new(0, OperatorUid::new("lines"), "nowhere".to_owned())
     }
 
     #[test]
