@@ -10,8 +10,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::args::AdminArgs;
+use super::connection::Connection;
 use super::error::{CliError, Result};
-use super::tls::{ClientTls, Connection};
+#[cfg(not(feature = "tls"))]
+use super::no_tls::ClientTls;
+#[cfg(feature = "tls")]
+use super::tls::ClientTls;
 use crate::admin::Token;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

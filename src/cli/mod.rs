@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod checkpoints;
 mod client;
+mod connection;
 mod dead_letters;
 mod error;
 mod explain;
@@ -17,6 +18,8 @@ mod load;
 mod location;
 mod logging;
 mod manual;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod notify;
 mod output;
 mod pages;
@@ -30,6 +33,7 @@ mod show;
 mod status;
 mod steer;
 mod terminal;
+#[cfg(feature = "tls")]
 mod tls;
 mod upgrade;
 mod wal_dump;

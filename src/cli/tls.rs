@@ -1,19 +1,19 @@
 //! The client's side of HTTPS: whom it believes, and the certificate that it shows.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConnection, StreamOwned};
 
 use super::args::AdminArgs;
+use super::connection::Connection;
 use super::error::{CliError, Result};
 
 /// Where the system keeps the authorities that it believes.
-#[cfg(feature = "tls")]
 const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// A connection, in whatever way it is made.
-pub(super) trait Connection: Read + Write {}
-impl<C: Read + Write> Connection for C {}
 
 /// Whom a client believes, and what it shows.
 #[derive(Debug)]
@@ -24,7 +24,6 @@ pub(super) struct ClientTls {
 
 impl ClientTls {
     /// As the arguments say, for `https://`.
-    #[cfg(feature = "tls")]
     pub(super) fn new(args: &AdminArgs) -> Result<Self> {
         Ok(Self {
             ca: args.ca.clone().unwrap_or_else(|| SYSTEM.into()),
@@ -32,27 +31,12 @@ impl ClientTls {
         })
     }
 
-    #[cfg(not(feature = "tls"))]
-    pub(super) fn new(args: &AdminArgs) -> Result<Self> {
-        Err(CliError::Usage(format!(
-            "`{}`: {}",
-            args.admin,
-            crate::admin::TlsError::NotBuilt
-        )))
-    }
-
     /// The handshake with `host`.
-    #[cfg(feature = "tls")]
     pub(super) fn connect(
         &self,
         host: &str,
         stream: TcpStream,
     ) -> Result<Box<dyn Connection>, String> {
-        use std::sync::Arc;
-
-        use rustls::pki_types::ServerName;
-        use rustls::{ClientConnection, StreamOwned};
-
         let name = host
             .trim_start_matches('[')
             .trim_end_matches(']')
@@ -70,11 +54,7 @@ impl ClientTls {
         Ok(Box::new(StreamOwned::new(connection, stream)))
     }
 
-    #[cfg(feature = "tls")]
     fn config(&self) -> Result<rustls::ClientConfig> {
-        use rustls::pki_types::pem::PemObject;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
         let wrong = |path: &Path, error: &dyn std::fmt::Display| {
             CliError::Usage(format!("{}: {error}", path.display()))
         };
@@ -90,7 +70,7 @@ impl ClientTls {
         if added == 0 {
             return Err(wrong(&self.ca, &"it holds no certificate of an authority"));
         }
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| CliError::Failed(error.to_string()))?
@@ -103,10 +83,5 @@ impl ClientTls {
         config
             .with_client_auth_cert(chain, key)
             .map_err(|error| wrong(cert, &error))
-    }
-
-    #[cfg(not(feature = "tls"))]
-    pub(super) fn connect(&self, _: &str, _: TcpStream) -> Result<Box<dyn Connection>, String> {
-        Err(crate::admin::TlsError::NotBuilt.to_string())
     }
 }
