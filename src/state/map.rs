@@ -99,7 +99,7 @@ where
 type Worked<K, S, U> = (Changes<K, S, Touched>, Vec<U>);
 
 /// How many keys are looked up before the function is called for them: a look-up waits for memory, and
-/// so they wait together.
+/// so they wait together. First for the entries, then for what their keys point to.
 const RUN: usize = 64;
 
 impl<K, V, S, U, F> Mapped<K, V, S, U, F>
@@ -122,9 +122,13 @@ where
             let mut run = Vec::with_capacity(RUN);
             loop {
                 let next = arrived.by_ref().take(RUN);
-                run.extend(next.map(|entry| (entry, held.held.slot(entry.hash, &entry.pair.0))));
+                run.extend(next.map(|entry| (entry, held.held.candidate(entry.hash))));
                 if run.is_empty() {
                     break;
+                }
+                for (entry, slot) in &mut run {
+                    let (hash, key) = (entry.hash, &entry.pair.0);
+                    *slot = slot.and_then(|at| held.held.confirm(at, hash, key));
                 }
                 for (entry, slot) in run.drain(..) {
                     let read = match (slot, cold) {

@@ -178,7 +178,26 @@ impl<K, S, M> Shelf<K, S, M> {
     }
 }
 
+impl<K, S, M> Shelf<K, S, M> {
+    /// Where a key with this hash stands: nearly always the one that is meant. It isn't looked at, as what a
+    /// key points to is a place of memory more.
+    #[inline]
+    pub(super) fn candidate(&self, hash: u64) -> Option<Slot> {
+        let (at, _) = self.run(hash).find(|(_, held)| held.hash() == hash)?;
+        u32::try_from(at).ok().map(Slot)
+    }
+}
+
 impl<K: Eq, S, M> Shelf<K, S, M> {
+    /// Where a key stands, given the candidate of its hash.
+    #[inline]
+    pub(super) fn confirm(&self, candidate: Slot, hash: u64, key: &K) -> Option<Slot> {
+        match self.at(candidate) {
+            Some(held) if held.pair.0 == *key => Some(candidate),
+            _ => self.slot(hash, key),
+        }
+    }
+
     /// Where a key stands.
     #[inline]
     pub(super) fn slot(&self, hash: u64, key: &K) -> Option<Slot> {
@@ -219,6 +238,8 @@ mod tests {
                 let hash = hash_of(key);
                 let slot = shelf.slot(hash, &key);
                 prop_assert_eq!(slot.is_some(), model.contains_key(&key));
+                let candidate = shelf.candidate(hash);
+                prop_assert_eq!(candidate.and_then(|at| shelf.confirm(at, hash, &key)), slot);
                 match (slot, step) {
                     (Some(slot), 0 | 1) => {
                         shelf.remove(slot);

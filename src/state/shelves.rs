@@ -78,6 +78,18 @@ impl<K: Key, S: Data, M: Copy> Shelves<K, S, M> {
         self.shelves.get(shelf(hash))?.slot(hash, key)
     }
 
+    /// Where a key with this hash stands: see [`Shelf::candidate`].
+    #[inline]
+    pub(super) fn candidate(&self, hash: u64) -> Option<Slot> {
+        self.shelves.get(shelf(hash))?.candidate(hash)
+    }
+
+    /// Where a key stands, given the candidate of its hash.
+    #[inline]
+    pub(super) fn confirm(&self, candidate: Slot, hash: u64, key: &K) -> Option<Slot> {
+        self.shelves.get(shelf(hash))?.confirm(candidate, hash, key)
+    }
+
     /// The entry in a slot of the shelf of `hash`.
     #[inline]
     pub(super) fn at(&self, hash: u64, slot: Slot) -> Option<&Held<K, S, M>> {
