@@ -80,7 +80,7 @@ impl StreamingContext {
         let checkpointer =
             Checkpointer::new(parts.store, &locations.checkpoint, interval, parts.skipped);
         self.0.progress.recall(metadata.history.into_batches());
-        let inner = Arc::downgrade(&self.0);
+        let inner = Arc::downgrade(&self.0.inner);
         let on_trouble = move |trouble| {
             if let Some(inner) = inner.upgrade() {
                 inner.trouble(trouble);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::settings::Settings;
-use super::{ContextState, Inner, Life, StreamingContext};
+use super::{ContextState, Inner, Life, Owner, StreamingContext};
 use crate::backpressure::PidSettings;
 use crate::clock::Clock;
 use crate::dead_letters::DeadLetterOffice;
@@ -678,7 +678,7 @@ impl Builder {
             dead_letters,
         );
         registry.effects.allow(settings.max_dead_letters);
-        Ok(StreamingContext(Arc::new(Inner {
+        Ok(StreamingContext(Arc::new(Owner::new(Inner {
             settings: Mutex::new(settings),
             registry: Arc::new(registry),
             inputs: Mutex::default(),
@@ -699,7 +699,7 @@ impl Builder {
                 is_fenced: false,
             }),
             changed: Condvar::new(),
-        })))
+        }))))
     }
 }
 

@@ -32,6 +32,7 @@ mod upgrade;
 mod watch;
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -113,7 +114,39 @@ pub enum StartMode {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct StreamingContext(Arc<Inner>);
+pub struct StreamingContext(Arc<Owner>);
+
+/// What the handles to a context share.
+struct Owner {
+    inner: Arc<Inner>,
+    /// Whether it stops with the last of them.
+    is_owned: bool,
+}
+
+impl Owner {
+    fn new(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            is_owned: true,
+        }
+    }
+
+    /// For threads of the context's own: whoever drops the last handle of the others can wait for them.
+    fn borrowed(inner: Arc<Inner>) -> Self {
+        Self {
+            inner,
+            is_owned: false,
+        }
+    }
+}
+
+impl Deref for Owner {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
 
 struct Inner {
     settings: Mutex<Settings>,

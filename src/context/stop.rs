@@ -2,11 +2,11 @@
 //! have a deadline of their own, and share the whole's with the batches.
 //! Nothing acknowledged is lost either way.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::steps::Step;
-use super::{ContextState, Inner, Running, StreamingContext};
+use super::{ContextState, Owner, Running, StreamingContext};
 use crate::error::Result;
 
 /// How long clients are given to take their answers when all is stored.
@@ -166,10 +166,13 @@ impl Running {
     }
 }
 
-impl Drop for Inner {
+impl Drop for Owner {
     fn drop(&mut self) {
-        let life = self.life.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let (running, registry) = (life.running.take(), Arc::clone(&self.registry));
+        if !self.is_owned {
+            return;
+        }
+        let running = self.life().running.take();
+        let registry = Arc::clone(&self.registry);
         let end = move || {
             running.into_iter().for_each(Running::abandon);
             registry.clear();

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::readiness::Alarm;
-use super::{ContextState, Inner, StreamingContext};
+use super::{ContextState, Inner, Owner, StreamingContext};
 use crate::clock::{Clock, Signal};
 
 /// How often it looks.
@@ -27,7 +27,7 @@ impl Watch {
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Self> {
         let (is_stopping, wake) = (Arc::new(AtomicBool::new(false)), Signal::default());
-        let inner = Arc::downgrade(&context.0);
+        let inner = Arc::downgrade(&context.0.inner);
         let (stopping, signal) = (Arc::clone(&is_stopping), wake.clone());
         let thread = std::thread::Builder::new()
             .name("tidemill-watch".to_owned())
@@ -42,8 +42,7 @@ impl Watch {
     pub(super) fn stop(self) {
         self.is_stopping.store(true, Ordering::Release);
         self.wake.notify();
-        // The last handle to the context may be dropped by a look.
-        if self.thread.thread().id() != std::thread::current().id() && self.thread.join().is_err() {
+        if self.thread.join().is_err() {
             tracing::error!("the watch over sources and batches panicked");
         }
     }
@@ -54,7 +53,7 @@ fn watch(inner: &Weak<Inner>, clock: &dyn Clock, is_stopping: &AtomicBool, wake:
     while !is_stopping.load(Ordering::Acquire) {
         clock.wait_until(clock.now().plus(EVERY), wake);
         let Some(inner) = inner.upgrade() else { return };
-        let context = StreamingContext(inner);
+        let context = StreamingContext(Arc::new(Owner::borrowed(inner)));
         // That it stops ends nothing.
         if context.state() != ContextState::Active {
             continue;
