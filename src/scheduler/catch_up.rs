@@ -140,7 +140,13 @@ impl Meter {
 
     /// How it is at `now`, when so many batches are left; `None` when it isn't behind.
     pub(super) fn show(&self, now: Time, left: u64) -> Option<CatchUp> {
-        let behind = self.0.filter(|_| left > ENDS_AT)?;
+        // Whoever observes may be what stands still.
+        let begins = (left >= BEGINS_AT).then_some(Behind {
+            since: now,
+            most: left,
+            most_at: now,
+        });
+        let behind = self.0.or(begins).filter(|_| left > ENDS_AT)?;
         let gained = behind.most.saturating_sub(left);
         let took = u128::from(millis(now.since(behind.most_at)));
         let estimate = (took * u128::from(left)).checked_div(u128::from(gained));
@@ -196,6 +202,9 @@ mod tests {
             assert_eq!(meter.observe(at(10), left), None);
             assert_eq!(meter.show(at(10), left), None);
         }
+        // The generator stands still, and observes nothing.
+        let shown = meter.show(at(10), 57).map(|behind| behind.batches_left);
+        assert_eq!(shown, Some(57));
     }
 
     #[test]

@@ -27,6 +27,10 @@ const WITHOUT: [(&str, &str); 11] = [
         "an output: src/sink/conformance kills each sink",
     ),
     (
+        "silent_after",
+        "watches, and changes no record: tests/watching.rs",
+    ),
+    (
         "slice",
         "asks beside the stream: tests/operators/queries.rs",
     ),
