@@ -94,6 +94,11 @@ fn a_start_that_takes_long_says_where_it_is_and_asks_for_time() {
 #[test]
 fn the_watchdog_is_fed_while_a_batch_takes_long_and_not_when_the_generator_is_stuck() {
     let place = Place::new();
+    // With state, every tick that passes is a batch more to go.
+    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
+    let counts = "{ op = \"count_by_value\" }";
+    let totals = format!("{counts}, {{ op = \"update_state_by_key\", function = \"sum\" }}");
+    std::fs::write(place.path("p.toml"), text.replace(counts, &totals)).unwrap();
     let run = |failpoints: &str| {
         let _ = std::fs::remove_file(place.path("notify"));
         let manager = Manager::new(&place);
