@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Methods that have none, and why.
-const WITHOUT: [(&str, &str); 11] = [
+const WITHOUT: &[(&str, &str)] = &[
     ("for_each_partition", "an output: tests/connection_pool.rs"),
     (
         "for_each_partition_with",
