@@ -24,8 +24,12 @@ const ACTIONS = {
   },
 };
 
+/** Answers the question that is open with no. */
+let decline = () => {};
+
 /** Whether the reader wants it. */
 function wanted(action) {
+  decline();
   const dialog = at("ask");
   say(at("ask-title"), action.title());
   say(at("ask-why"), action.why);
@@ -34,7 +38,14 @@ function wanted(action) {
   dialog.showModal();
   at("ask-no").focus();
   return new Promise((answered) => {
-    dialog.addEventListener("close", () => answered(dialog.returnValue === "yes"), { once: true });
+    decline = () => answered(false);
+    const closed = () => {
+      // It is told a little later, when the next question may be open already.
+      if (dialog.open) return;
+      dialog.removeEventListener("close", closed);
+      answered(dialog.returnValue === "yes");
+    };
+    dialog.addEventListener("close", closed);
   });
 }
 
