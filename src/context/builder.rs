@@ -274,7 +274,7 @@ impl Builder {
         /// ```
         max_failures(max_failures: usize);
         /// Batch intervals after which it is told that a batch takes long, and what it is at, but not before 10 s;
-        /// 0: never [10]. It is told again each time that has doubled.
+        /// 0: never [10 intervals]. It is told again each time that has doubled.
         ///
         /// ```
         /// # use std::time::Duration;
