@@ -113,16 +113,23 @@ struct Behind {
     most_at: Time,
 }
 
+impl Behind {
+    /// From `now` on, when so many batches are left.
+    fn begun(now: Time, left: u64) -> Self {
+        Self {
+            since: now,
+            most: left,
+            most_at: now,
+        }
+    }
+}
+
 impl Meter {
     /// So many batches are left at `now`.
     pub(super) fn observe(&mut self, now: Time, left: u64) -> Option<Turn> {
         match &mut self.0 {
             None if left >= BEGINS_AT => {
-                self.0 = Some(Behind {
-                    since: now,
-                    most: left,
-                    most_at: now,
-                });
+                self.0 = Some(Behind::begun(now, left));
                 Some(Turn::Begins(left))
             }
             Some(behind) if left <= ENDS_AT => {
@@ -141,12 +148,8 @@ impl Meter {
     /// How it is at `now`, when so many batches are left; `None` when it isn't behind.
     pub(super) fn show(&self, now: Time, left: u64) -> Option<CatchUp> {
         // Whoever observes may be what stands still.
-        let begins = (left >= BEGINS_AT).then_some(Behind {
-            since: now,
-            most: left,
-            most_at: now,
-        });
-        let behind = self.0.or(begins).filter(|_| left > ENDS_AT)?;
+        let begun = || (left >= BEGINS_AT).then(|| Behind::begun(now, left));
+        let behind = self.0.or_else(begun).filter(|_| left > ENDS_AT)?;
         let gained = behind.most.saturating_sub(left);
         let took = u128::from(millis(now.since(behind.most_at)));
         let estimate = (took * u128::from(left)).checked_div(u128::from(gained));
