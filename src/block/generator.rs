@@ -338,19 +338,18 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 .map_err(|error| StoreError::BadRecord(error.to_string().into()))?;
             stored += 1;
         }
-        let now = self.clock.now();
         if stored > 0 {
+            let now = self.clock.now();
             self.last_record.store(now.as_millis(), Ordering::Relaxed);
-        }
-        match answers {
-            _ if stored == 0 => {}
-            Some(answers) => {
-                let (sender, receiver) = oneshot::channel();
-                current.waiters.push(sender);
-                answers.push(receiver);
-            }
-            None => {
-                current.taken_since.get_or_insert(now);
+            match answers {
+                Some(answers) => {
+                    let (sender, receiver) = oneshot::channel();
+                    current.waiters.push(sender);
+                    answers.push(receiver);
+                }
+                None => {
+                    current.taken_since.get_or_insert(now);
+                }
             }
         }
         self.gate
