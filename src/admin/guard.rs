@@ -10,7 +10,7 @@ use super::Admin;
 use super::page::is_of_page;
 use crate::access::{Caller, Role, is_by_a_public_name, is_of_another_origin};
 use crate::problem::Problem;
-use crate::server::Peer;
+use crate::server::{Peer, announced_length};
 use crate::source::is_ingest;
 
 /// How many requests besides ingest may be under way.
@@ -102,9 +102,7 @@ fn refusal(caller: &Caller, needed: Role) -> Option<Problem> {
 
 /// Bounds how many requests are under way, and what they may send.
 pub(super) async fn bounded(request: Request, next: Next) -> Response {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY) {
+    if announced_length(request.headers()).is_some_and(|length| length > MAX_BODY) {
         let detail = format!("no request here needs a body of more than {MAX_BODY} bytes");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::HttpBody;
+use axum::http::{HeaderMap, header};
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
@@ -14,6 +15,12 @@ use super::timed::{Patience, Phase, Phases};
 
 /// How fast a body must come on average, in bytes a second: one that drips would hold its connection for days.
 const MIN_RATE: u64 = 1024;
+
+/// How many bytes a request says that its body has, if it does.
+pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
 
 /// The body of a request; an error of the kind [`io::ErrorKind::TimedOut`] when it comes too slowly.
 #[derive(Debug)]

@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+pub(crate) use body::announced_length;
 use body::{Paced, Told};
 pub(crate) use door::{Door, DoorStatus};
 use door::{Full, Seat};

@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::header;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::IngestError;
 use super::hub::{BODIES, BODY_UNIT};
+use crate::server::announced_length;
 
 /// A body, and the room that it takes until it is dropped.
 pub(super) struct Body {
@@ -51,8 +51,7 @@ pub(super) async fn read(
     limit: usize,
     all: &Arc<Semaphore>,
 ) -> Result<Body, IngestError> {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = announced_length(request.headers());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(IngestError::TooLarge { limit });
     }
