@@ -148,42 +148,54 @@ const THROUGH: &str = "  [{bar:30}] {msg}, {binary_bytes} of {binary_total_bytes
 /// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(120);
 
-/// How far something is, in the last line of the terminal; gone when it is dropped. Nothing where there is no
-/// terminal.
-pub(super) struct Bar(ProgressBar);
+/// The last line of the terminal; gone when it is dropped. Nothing where there is no terminal.
+struct LastLine(ProgressBar);
 
-impl Bar {
-    pub(super) fn new() -> Self {
-        Self(bars().add(ProgressBar::no_length()))
+impl LastLine {
+    fn new(bar: ProgressBar) -> Self {
+        Self(bars().add(bar))
     }
 
-    pub(super) fn show(&self, step: &StepInfo, text: &str) {
-        let template = match step.total {
-            Some(_) => WITH_TOTAL,
-            None => WITHOUT_TOTAL,
-        };
+    fn style(&self, template: &str) {
         // The templates are right, which a test sees to.
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.0.set_style(style.progress_chars("=> "));
         }
-        if let Some(total) = step.total {
-            self.0.set_length(total);
-            self.0.set_position(step.done.min(total));
-        }
-        self.0.set_message(text.to_owned());
-        self.0.tick();
     }
 }
 
-impl Drop for Bar {
+impl Drop for LastLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
         bars().remove(&self.0);
     }
 }
 
-/// That a command is at work, and how much it has read, until it is dropped; on a terminal.
-pub(super) struct Work(ProgressBar);
+/// How far something is.
+pub(super) struct Bar(LastLine);
+
+impl Bar {
+    pub(super) fn new() -> Self {
+        Self(LastLine::new(ProgressBar::no_length()))
+    }
+
+    pub(super) fn show(&self, step: &StepInfo, text: &str) {
+        let LastLine(bar) = &self.0;
+        self.0.style(match step.total {
+            Some(_) => WITH_TOTAL,
+            None => WITHOUT_TOTAL,
+        });
+        if let Some(total) = step.total {
+            bar.set_length(total);
+            bar.set_position(step.done.min(total));
+        }
+        bar.set_message(text.to_owned());
+        bar.tick();
+    }
+}
+
+/// That a command is at work, and how much it has read, until it is dropped.
+pub(super) struct Work(LastLine);
 
 impl Work {
     /// Of which nobody knows how much it is.
@@ -197,31 +209,21 @@ impl Work {
     }
 
     fn shown(bar: ProgressBar, template: &str, text: String) -> Self {
-        let bar = bars().add(bar);
-        // The templates are right, which a test sees to.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_message(text);
-        bar.enable_steady_tick(TICK);
-        Self(bar)
+        let line = LastLine::new(bar);
+        line.style(template);
+        line.0.set_message(text);
+        line.0.enable_steady_tick(TICK);
+        Self(line)
     }
 
     /// What it is at now.
     pub(super) fn say(&self, text: impl Into<String>) {
-        self.0.set_message(text.into());
+        self.0.0.set_message(text.into());
     }
 
     /// So many bytes more have been read.
     pub(super) fn read(&self, bytes: u64) {
-        self.0.inc(bytes);
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-        bars().remove(&self.0);
+        self.0.0.inc(bytes);
     }
 }
 
