@@ -96,6 +96,25 @@ fn the_api_tells_what_the_pipeline_does() {
     daemon.stop();
 }
 
+#[test]
+fn the_graph_tells_what_each_operator_yields() {
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    eventually("a batch of these lines is the newest", || {
+        daemon.feed("to be or not to be\n");
+        let graph = daemon.get("/api/v1/graph").json();
+        let operators = graph["operators"].as_array().unwrap();
+        let yielded = |operator: &Value| operator["records"].as_u64();
+        let yielded: Vec<u64> = operators.iter().filter_map(yielded).collect();
+        let [lines, words, .., counts] = yielded[..] else {
+            return None;
+        };
+        // Asked between two batches, the input may be a batch ahead.
+        (lines > 0 && words == 6 * lines && counts == 4).then_some(())
+    });
+    daemon.stop();
+}
+
 /// A source that is told early, or never, loses what a crash finds in memory: that is told beforehand.
 #[test]
 fn the_loss_window_is_told_and_shuts_when_the_batch_is_complete() {

@@ -37,7 +37,7 @@ struct Operator {
     slide: u64,
     looks_back: u64,
     is_input: bool,
-    /// Records of an input in the newest completed batch, where that is known.
+    /// Records that it yielded in its newest completed batch, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,9 +74,10 @@ pub(super) async fn graph(State(shared): Admin) -> Json<Graph> {
         .collect();
     let guarantees: BTreeMap<_, _> = shared.context.guarantees().into_iter().collect();
     let newest = shared.context.progress().last_completed();
-    let records = |uid: &OperatorUid| newest.as_ref()?.stream_records.get(uid).copied();
+    let taken_in = |uid: &OperatorUid| newest.as_ref()?.stream_records.get(uid).copied();
+    let yielded = shared.context.records_yielded();
     let operator = |operator: OperatorDescriptor| Operator {
-        records: records(&operator.uid),
+        records: taken_in(&operator.uid).or_else(|| yielded.get(&operator.uid).copied()),
         state: sizes.get(&operator.uid).copied(),
         uid: operator.uid,
         kind: operator.kind,

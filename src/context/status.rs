@@ -325,6 +325,39 @@ impl StreamingContext {
         self.0.registry.nodes().iter().filter_map(size).collect()
     }
 
+    /// How many records each operator yielded in its newest batch, as far as that is complete and all of it
+    /// was computed: where nothing reads an operator, or no more than the first of its records, nobody knows.
+    ///
+    /// Spark's page tells the records of receivers only.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tidemill::{OperatorUid, StreamingContext, Time, clock::ManualClock};
+    /// # let clock = ManualClock::new(Time::from_millis(10_000));
+    /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone()).build()?;
+    /// let (lines, queue) = context.queue_stream::<str>();
+    /// let words = lines.flat_map::<str>(|line, out| line.split(' ').for_each(|word| out.emit(word)));
+    /// words.uid("words").foreach_rdd(|words, _| words.count().map(drop).map_err(Into::into));
+    /// queue.push(["high tide", "ebb"]);
+    /// context.start()?;
+    /// clock.advance(Duration::from_secs(1));
+    /// # while context.progress().last_completed().is_none() { std::thread::yield_now(); }
+    /// assert_eq!(context.records_yielded()[&OperatorUid::new("words")], 3);
+    /// # context.stop(false)?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
+    pub fn records_yielded(&self) -> BTreeMap<OperatorUid, u64> {
+        let Some(complete) = self.0.registry.complete_through() else {
+            return BTreeMap::new();
+        };
+        let nodes = self.0.registry.nodes();
+        let yielded = nodes.iter().filter_map(|node| {
+            let core = node.core();
+            Some((core.uid(), core.yielded.newest(complete)?))
+        });
+        yielded.collect()
+    }
+
     /// How checkpoints are doing, while it is active.
     ///
     /// ```

@@ -23,6 +23,7 @@ mod transform;
 mod versions;
 mod window;
 mod window_by_key;
+mod yielded;
 
 use std::fmt;
 use std::panic::Location;

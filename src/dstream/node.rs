@@ -90,7 +90,8 @@ impl<T: ?Sized + Element> StreamNode<T> {
         if let Some(rdd) = generated.get(&time) {
             return Ok(rdd.clone());
         }
-        let mut rdd = self.make(&generated, time)?;
+        let rdd = self.make(&generated, time)?;
+        let mut rdd = self.core.yielded.counted(time, rdd);
         if let Some((_, keep)) = self.kept_as.get() {
             rdd = rdd.map(|rdd| keep(&rdd));
         } else if self.core.is_persisted() {
@@ -195,6 +196,7 @@ impl<T: ?Sized + Element> AnyNode for StreamNode<T> {
         let gone = std::mem::replace(&mut *generated, kept);
         drop(generated);
         drop(gone);
+        self.core.yielded.forget_before(now);
     }
 
     fn prepare(&self, time: Time) -> Result<(), TaskError> {

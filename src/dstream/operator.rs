@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::silence::Silence;
+use super::yielded::Yielded;
 use crate::rdd::TaskError;
 use crate::state::AnyState;
 use crate::time::Time;
@@ -26,6 +27,8 @@ pub(crate) struct NodeCore {
     pub(crate) state: Option<Arc<dyn AnyState>>,
     /// Whether it takes data in.
     pub(crate) is_input: bool,
+    /// How many records it yields.
+    pub(crate) yielded: Yielded,
     /// The line that declared it.
     pub(crate) caller: &'static Location<'static>,
     uid: RwLock<OperatorUid>,
@@ -44,6 +47,7 @@ impl NodeCore {
             looks_back: parts.looks_back,
             state: parts.state,
             is_input: parts.is_input,
+            yielded: Yielded::default(),
             caller: parts.caller,
             uid: RwLock::new(parts.uid),
             remember: Mutex::new(parts.slide),

@@ -11,6 +11,7 @@ mod actions;
 mod activity;
 mod aggregate;
 mod cache;
+mod counted;
 mod element;
 pub(crate) mod fallible;
 mod fallible_partitions;
@@ -50,6 +51,7 @@ pub use task::{BoxError, Executor, JobError, Stop, TaskError, contained};
 pub use text::TextBuffer;
 
 pub(crate) use cache::{CacheOptions, CacheStore};
+pub(crate) use counted::ElementCounts;
 pub(crate) use element::CHUNK;
 pub(crate) use route::{Routed, route};
 pub(crate) use shuffle::{Combine, Entry, Table, combine, visit_table};

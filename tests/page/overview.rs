@@ -70,6 +70,12 @@ fn a_batch_is_followed_live_and_has_a_page() {
     );
     let graph = "return document.querySelectorAll('#graph .box').length";
     assert_eq!(browser.run(graph), 5);
+    let rate = "const lines = document.querySelectorAll('#graph .box.operator .line');
+        return [...lines].some((line) => /^[1-9].* records\\/s$/.test(line.textContent))";
+    eventually("an operator's rate is drawn", || {
+        daemon.feed("to be or not to be\n");
+        (browser.run(rate) == true).then_some(())
+    });
     for panel in ["#checkpoint", "#wal"] {
         assert!(!browser.text(panel).is_empty(), "{panel}");
     }

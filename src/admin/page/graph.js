@@ -24,22 +24,23 @@ function short(text, font) {
   return `…${rest}`;
 }
 
-/** What an input gave to a batch, where that is known: a receiver without a block gave nothing. */
-function rateOf(batch, uid) {
+/** What an operator yielded, where that is known: a receiver without a block in a batch gave nothing. */
+function rateOf({ uid, isInput, records, slide }) {
+  if (!isInput) return records === undefined ? undefined : rate((records * 1000) / slide);
+  const last = completed().at(-1);
   const isReceiver = model.receivers.some((receiver) => receiver.streamName === uid);
-  const records = batch.streamRecords[uid] ?? (isReceiver ? 0 : undefined);
-  return records === undefined ? undefined : rate(perSecond(records));
+  const taken = last?.streamRecords[uid] ?? (last && isReceiver ? 0 : records);
+  return taken === undefined ? undefined : rate(perSecond(taken));
 }
 
 /** What each box says, below its name. */
 function boxes() {
-  const last = completed().at(-1);
   const operators = model.graph.operators.map((operator) => ({
     id: `o:${operator.uid}`, uid: operator.uid, kind: operator.isInput ? "input" : operator.state ? "state" : "operator",
     parents: operator.parents.map((parent) => `o:${parent}`),
     lines: [
       operator.kind,
-      operator.isInput && last ? rateOf(last, operator.uid) : undefined,
+      rateOf(operator),
       operator.state ? `${counted(operator.state.keys, "key")}, ${bytes(operator.state.bytes)}` : undefined,
       operator.looksBack ? `window of ${length(operator.looksBack)}` : undefined,
     ],
