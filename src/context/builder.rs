@@ -356,9 +356,11 @@ impl Builder {
         cached_memory(cache.budget: u64) = Some;
         /// Bytes that shuffles (`group_by_key`, `reduce_by_key`, joins, ...) may hold in memory, all that there
         /// are at one time together [no limit]. They can't be written to a disk, as keys and values are of any
-        /// type; so a batch whose shuffles would hold more fails, with an error that names its output and says
-        /// what to do, and the process lives. Counted are tables, listed values and keys that are text, once a
-        /// chunk; what other keys and values point to isn't known. Spark writes shuffles to disks.
+        /// type; so one that would hold more is worked off in slices of its keys, and what it is made of is
+        /// computed again for each: give that a `persist` where it's dear. A batch in which all values of
+        /// one key are too much fails, with an error that names its output and says what to do, and the process
+        /// lives. Counted are tables, listed values and keys that are text, once a chunk; what other keys and
+        /// values point to isn't known. Spark writes shuffles to disks.
         ///
         /// ```
         /// # use tidemill::StreamingContext;

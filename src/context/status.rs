@@ -269,6 +269,11 @@ impl StreamingContext {
         }
     }
 
+    /// How often shuffles without room in memory have read their inputs for one slice.
+    pub(crate) fn shuffle_slices(&self) -> u64 {
+        self.0.registry.executor.shuffles().passes()
+    }
+
     /// Records that operators put aside as dead letters since the start, and those that they left out: of all
     /// operators that can.
     pub(crate) fn put_aside(&self) -> PutAside {

@@ -4,9 +4,8 @@
 //! that a key is looked up and held once, whichever side it comes from.
 
 use super::pairs::ByKey;
-use super::shuffle::{Shuffled, fold_partition, held_by_key, shuffle};
-use super::stage::Stage;
-use super::{Combine, Data, Executor, JobError, Key, Partitioning, Rdd};
+use super::shuffle::{Folding, Inputs, shuffled};
+use super::{Combine, Data, Executor, JobError, Key, Partitioning, Rdd, TaskError};
 
 /// Two datasets and how they come together.
 struct TwoSides<K: Key, V: Data, W: Data, L, R> {
@@ -17,42 +16,48 @@ struct TwoSides<K: Key, V: Data, W: Data, L, R> {
     from_right: R,
 }
 
-impl<K: Key, V: Data, W: Data, L, R> TwoSides<K, V, W, L, R> {
-    /// One pass over both sides. What two threads hold of a key is merged as the left side says.
-    fn run<A: Data>(&self, executor: &Executor) -> Result<Shuffled<K, A>, JobError>
-    where
-        L: Combine<(K, V), K, A>,
-        R: Combine<(K, W), K, A>,
-    {
-        self.left.node().prepare(executor)?;
-        self.right.node().prepare(executor)?;
-        let (by, hasher) = (&self.partitioning, executor.hasher());
-        let lefts = self.left.partitions();
-        shuffle(
-            executor,
-            lefts + self.right.partitions(),
-            by.partitions(),
-            |held, input| match input.checked_sub(lefts) {
-                None => fold_partition(&self.left, input, held, by, &self.from_left, &hasher),
-                Some(of_right) => {
-                    fold_partition(&self.right, of_right, held, by, &self.from_right, &hasher)
-                }
-            },
-            |held, other| self.from_left.merge(held, other),
-        )
+impl<K, V, W, A, L, R> Inputs<K, A> for TwoSides<K, V, W, L, R>
+where
+    K: Key,
+    V: Data,
+    W: Data,
+    L: Combine<(K, V), K, A>,
+    R: Combine<(K, W), K, A>,
+{
+    fn inputs(&self) -> usize {
+        self.left.partitions() + self.right.partitions()
     }
 
+    fn partitions(&self) -> usize {
+        self.partitioning.partitions()
+    }
+
+    fn prepare(&self, executor: &Executor) -> Result<(), JobError> {
+        self.left.node().prepare(executor)?;
+        self.right.node().prepare(executor)
+    }
+
+    fn fold(&self, input: usize, into: &mut Folding<K, A>) -> Result<(), TaskError> {
+        let by = &self.partitioning;
+        match input.checked_sub(self.left.partitions()) {
+            None => into.take_in(&self.left, input, by, &self.from_left),
+            Some(of_right) => into.take_in(&self.right, of_right, by, &self.from_right),
+        }
+    }
+
+    fn merge(&self, held: &mut A, other: A) {
+        self.from_left.merge(held, other);
+    }
+}
+
+impl<K: Key, V: Data, W: Data, L, R> TwoSides<K, V, W, L, R> {
     fn together<A: Data>(self) -> Rdd<(K, A)>
     where
         L: Combine<(K, V), K, A>,
         R: Combine<(K, W), K, A>,
     {
-        let (partitions, executor) = (self.partitioning.partitions(), self.left.executor().clone());
-        held_by_key(
-            partitions,
-            Stage::new(move |executor| self.run(executor)),
-            &executor,
-        )
+        let executor = self.left.executor().clone();
+        shuffled(self, &executor)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::join::or_none;
 use super::narrow::{Emitter, push};
 use super::pairs::grouping;
-use super::shuffle::{Shuffled, run};
+use super::shuffle::{self, OneSide};
 use super::stage::Stage;
 use super::{Data, Executor, JobError, Key, KeyHasher, Partitioning, Rdd, RddNode, Sink, Stop};
 
@@ -21,7 +21,7 @@ pub struct KeyIndex<K: Key, W: Data>(Arc<Stage<Held<K, W>>>);
 struct Held<K: Key, W: Data> {
     hasher: KeyHasher,
     partitioning: Partitioning<K>,
-    tables: Shuffled<K, Vec<W>>,
+    tables: shuffle::Held<K, Vec<W>>,
 }
 
 impl<K: Key, W: Data> Held<K, W> {
@@ -97,11 +97,15 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
     pub fn index_by_key(&self) -> KeyIndex<K, V> {
         let parent = self.clone();
         KeyIndex(Arc::new(Stage::new(move |executor| {
-            let partitioning = Partitioning::Hash(executor.parallelism());
+            let all = OneSide {
+                parent: parent.clone(),
+                partitioning: Partitioning::Hash(executor.parallelism()),
+                combine: grouping(),
+            };
             Ok(Held {
                 hasher: executor.hasher(),
-                tables: run(&parent, &partitioning, &grouping(), executor)?,
-                partitioning,
+                tables: shuffle::held(&all, executor)?,
+                partitioning: all.partitioning,
             })
         })))
     }

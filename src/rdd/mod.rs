@@ -25,7 +25,6 @@ pub(crate) mod position;
 mod repartition;
 mod route;
 mod shuffle;
-mod shuffle_memory;
 mod sources;
 mod stage;
 mod task;
@@ -54,8 +53,7 @@ pub(crate) use cache::{CacheOptions, CacheStore};
 pub(crate) use counted::ElementCounts;
 pub(crate) use element::CHUNK;
 pub(crate) use route::{Routed, route};
-pub(crate) use shuffle::{Combine, Entry, Table, combine, visit_table};
-pub(crate) use shuffle_memory::ShuffleMemory;
+pub(crate) use shuffle::{Combine, Entry, ShuffleMemory, Table, combine, visit_table};
 pub(crate) use task::{panic_message, until_enough};
 
 /// Takes the chunks of a partition.

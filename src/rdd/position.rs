@@ -56,6 +56,19 @@ pub(crate) fn seek<R>(compute: impl FnOnce() -> R) -> R {
     compute()
 }
 
+/// Runs `compute` for its results: whoever seeks finds nothing there.
+pub(super) fn unsought<R>(compute: impl FnOnce() -> R) -> R {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            IS_SOUGHT.set(self.0);
+            AT.set(None);
+        }
+    }
+    let _back = Back(IS_SOUGHT.replace(false));
+    compute()
+}
+
 /// The position of the record at hand; `None` where it isn't known, as behind a shuffle.
 pub(crate) fn current() -> Option<Position> {
     AT.with_borrow(Option::clone)

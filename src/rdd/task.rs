@@ -47,6 +47,14 @@ impl TaskError {
         Self::Failed(error.into())
     }
 
+    /// The error that it was made of, if that is an `E`.
+    pub(crate) fn as_failed<E: std::error::Error + Copy + 'static>(&self) -> Option<E> {
+        match self {
+            Self::Failed(error) => error.downcast_ref().copied(),
+            _ => None,
+        }
+    }
+
     /// Ends the user's closure that is running, and the task with this error.
     pub(crate) fn throw(self) -> ! {
         // Not a panic: nothing is printed, and `contained` finds the error itself.

@@ -196,8 +196,9 @@ const MEMORY: &[Key] = &[
         "shuffle",
         "a size",
         "\"1GiB\"",
-        "Bytes that keyed steps of all running jobs may hold in memory. A batch that needs more fails, and the \
-         process lives. No limit by default.",
+        "Bytes that keyed steps of all running jobs may hold in memory. One that needs more is worked off in parts \
+         of its keys, and computes its input again for each; a batch in which the values of one key are more fails, \
+         and the process lives. No limit by default.",
     ),
 ];
 

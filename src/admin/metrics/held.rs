@@ -24,6 +24,13 @@ pub(super) fn held(text: &mut Exposition, context: &StreamingContext) {
     let help = "Bytes of kept datasets in memory.";
     let kept = scratch.kept_in_memory;
     text.gauge("tidemill_kept_dataset_memory_bytes", help, kept);
+    let help = "How often keyed steps without room in memory have computed their inputs again for a part of the \
+                keys.";
+    text.counter(
+        "tidemill_shuffle_slices_total",
+        help,
+        context.shuffle_slices(),
+    );
     let help = "Bytes of received blocks held in memory.";
     let blocks = context.block_bytes_in_memory();
     text.gauge("tidemill_block_memory_bytes", help, blocks);
