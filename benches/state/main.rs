@@ -17,8 +17,9 @@ mod report;
 mod program;
 mod recovery;
 
-use program::{Held, Keys, Program};
+use program::{BatchTime, Held, Keys, Program};
 use report::{Report, mean, percentile};
+use tempfile::TempDir;
 
 /// Keys that a batch updates.
 const UPDATES: usize = 10_000;
@@ -36,20 +37,19 @@ fn main() {
         .find(|argument| !argument.starts_with("--"));
     let is_wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
     for kind in [Keys::Numbers, Keys::Texts, Keys::Words] {
-        let mut few = None;
-        for keys in [10_000, 1_000_000, 10_000_000] {
-            let name = name("map_with_state", kind, keys);
-            if is_wanted(&name) {
-                let seen = batch_times(&name, Program::MapWithState, kind, keys, batches, few);
-                few.get_or_insert(seen);
-            }
-        }
+        let held = [10_000, 1_000_000, 10_000_000].map(|keys| (Program::MapWithState, keys));
+        let named = held.map(|(program, keys)| (name("map_with_state", kind, keys), program, keys));
+        side_by_side(
+            named.into_iter().filter(|(name, ..)| is_wanted(name)),
+            kind,
+            batches,
+        );
         if kind == Keys::Words {
             break;
         }
         let name = name("update_state", kind, 1_000_000);
         if is_wanted(&name) {
-            batch_times(&name, Program::UpdateState, kind, 1_000_000, batches, None);
+            side_by_side([(name, Program::UpdateState, 1_000_000)], kind, batches);
         }
         let name = self::name("recovery", kind, 10_000_000);
         if is_wanted(&name) {
@@ -71,32 +71,68 @@ fn name(what: &str, kind: Keys, keys: u64) -> String {
     format!("{what}_{kind}_{keys}")
 }
 
-/// What a batch took: at least, and the median.
+/// Batches of a program in a row before it is another's turn.
+const TURN: usize = 10;
+
+/// A program, and what its batches took.
+struct Measured {
+    name: String,
+    program: Program,
+    keys: u64,
+    held: Held,
+    times: Vec<BatchTime>,
+    _folder: TempDir,
+}
+
+/// What a batch without a checkpoint took: at least, and the median.
 type Seen = (f64, f64);
 
-/// Batches with and without a checkpoint cut in them; `few` is what they took with the fewest keys.
-fn batch_times(
-    name: &str,
-    program: Program,
+/// Programs that take turns, so that they meet the machine in the same state.
+fn side_by_side(
+    programs: impl IntoIterator<Item = (String, Program, u64)>,
     kind: Keys,
-    keys: u64,
     batches: usize,
-    few: Option<Seen>,
-) -> Seen {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut held = Held::start(folder.path(), program, kind, keys);
-    // What is done once is done.
-    held.batches(12, UPDATES);
-    let times = held.batches(batches, UPDATES);
-    let (bytes, checkpoints) = held.checkpoints();
-    held.stop();
+) {
+    let start = |(name, program, keys)| {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut held = Held::start(folder.path(), program, kind, keys);
+        // What is done once is done.
+        held.batches(12, UPDATES);
+        Measured {
+            name,
+            program,
+            keys,
+            held,
+            times: Vec::new(),
+            _folder: folder,
+        }
+    };
+    let mut measured: Vec<Measured> = programs.into_iter().map(start).collect();
+    for _ in 0..batches.div_ceil(TURN) {
+        for one in &mut measured {
+            // The first finds the caches as another has left them.
+            one.held.batches(1, UPDATES);
+            one.times.extend(one.held.batches(TURN, UPDATES));
+        }
+    }
+    let mut few = None;
+    for one in measured {
+        let seen = report(&one, few);
+        one.held.stop();
+        few.get_or_insert(seen);
+    }
+}
+
+/// Batches with and without a checkpoint cut in them; `few` is what they took with the fewest keys.
+fn report(measured: &Measured, few: Option<Seen>) -> Seen {
+    let (bytes, checkpoints) = measured.held.checkpoints();
     let of = |cut: bool| -> Vec<f64> {
-        let times = times.iter().filter(|time| time.cut == cut);
+        let times = measured.times.iter().filter(|time| time.cut == cut);
         times.map(|time| time.ms).collect()
     };
     let (cut, others) = (of(true), of(false));
-    let mut report = Report::new(name)
-        .number("keys", keys as f64)
+    let mut report = Report::new(&measured.name)
+        .number("keys", measured.keys as f64)
         .number("updates", UPDATES as f64)
         .number("batch_ms_min", percentile(&others, 0.0))
         .number("batch_ms_mean", mean(&others))
@@ -107,7 +143,7 @@ fn batch_times(
         .number("cut_to_others", mean(&cut) / mean(&others))
         .number("checkpoints", checkpoints as f64)
         .number("checkpoint_bytes_mean", bytes);
-    if program == Program::UpdateState {
+    if measured.program == Program::UpdateState {
         report = report
             .number("times_the_original", ORIGINAL_UPDATE_MS / mean(&others))
             .number("goal_times", 20.0);
