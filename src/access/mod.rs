@@ -30,6 +30,13 @@ pub enum Role {
 
 impl Role {
     /// Its name in answers and logs.
+    ///
+    /// ```
+    /// use tidemill::admin::Role;
+    ///
+    /// assert_eq!(Role::Reader.name(), "read-only");
+    /// assert!(Role::Reader < Role::Operator);
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reader => "read-only",
@@ -144,12 +151,31 @@ pub struct AccessSlot(RwLock<Arc<Access>>);
 
 impl AccessSlot {
     /// A slot that holds `access`.
+    ///
+    /// ```
+    /// use tidemill::admin::{Access, AccessSlot, Token};
+    ///
+    /// let operator = Token::parse("the example", b"to-change-0123456789")?;
+    /// let slot = AccessSlot::new(Access::new(None, Some(operator))?);
+    /// # let _ = slot;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(access: Access) -> Self {
         Self(RwLock::new(Arc::new(access)))
     }
 
     /// Judges by another from now on.
+    ///
+    /// ```
+    /// use tidemill::admin::{Access, AccessSlot, Token};
+    ///
+    /// // An address that is being served asks for nothing, and then for a token: nobody is disconnected.
+    /// let slot = AccessSlot::default();
+    /// let operator = Token::parse("the example", b"to-change-0123456789")?;
+    /// slot.replace(Access::new(None, Some(operator))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn replace(&self, access: Access) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }

@@ -42,6 +42,16 @@ impl Token {
     ///
     /// # Errors
     /// When the file can't be read or holds no token.
+    ///
+    /// ```
+    /// use tidemill::admin::Token;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("operator.token");
+    /// std::fs::write(&path, "0123456789abcdef\n")?;
+    /// assert_eq!(Token::read(&path)?.authorization(), "Bearer 0123456789abcdef");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read(path: &Path) -> Result<Self, TokenError> {
         let place = path.display().to_string();
         let unreadable = |error| TokenError::Unreadable {
@@ -60,6 +70,14 @@ impl Token {
     ///
     /// # Errors
     /// When it is none.
+    ///
+    /// ```
+    /// use tidemill::admin::Token;
+    ///
+    /// assert!(Token::parse("the example", b"0123456789abcdef\n").is_ok());
+    /// let error = Token::parse("the example", b"secret").unwrap_err();
+    /// assert!(error.to_string().contains("16"), "{error}");
+    /// ```
     pub fn parse(place: &str, text: &[u8]) -> Result<Self, TokenError> {
         let token = text.trim_ascii();
         let is_long_enough = token.len() >= MIN_TOKEN && text.len() as u64 <= MAX_FILE;
@@ -72,6 +90,15 @@ impl Token {
 
     /// Whether an `Authorization` header shows this token. How long the answer takes tells the shown
     /// token's length and nothing else.
+    ///
+    /// ```
+    /// use tidemill::admin::Token;
+    ///
+    /// let token = Token::parse("the example", b"0123456789abcdef")?;
+    /// assert!(token.is_shown_by(b"Bearer 0123456789abcdef"));
+    /// assert!(!token.is_shown_by(b"Bearer 0123456789abcdeF"));
+    /// # Ok::<(), tidemill::admin::TokenError>(())
+    /// ```
     #[must_use]
     pub fn is_shown_by(&self, authorization: &[u8]) -> bool {
         let shown = match authorization.split_at_checked(7) {
@@ -93,6 +120,14 @@ impl Token {
     }
 
     /// The value of an `Authorization` header that shows it.
+    ///
+    /// ```
+    /// use tidemill::admin::Token;
+    ///
+    /// let token = Token::parse("the example", b"0123456789abcdef")?;
+    /// assert_eq!(token.authorization(), "Bearer 0123456789abcdef");
+    /// # Ok::<(), tidemill::admin::TokenError>(())
+    /// ```
     #[must_use]
     pub fn authorization(&self) -> String {
         format!("Bearer {}", String::from_utf8_lossy(&self.0))

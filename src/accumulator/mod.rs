@@ -76,6 +76,18 @@ pub trait Accumulable:
     fn value(&self) -> Self::Value;
 
     /// How it's shown on pages and by the API.
+    ///
+    /// ```
+    /// use tidemill::accumulator::{Accumulable, Collection, Long};
+    ///
+    /// let mut bytes = Long::default();
+    /// bytes.add(42);
+    /// assert_eq!(bytes.show(), 42);
+    /// let mut words = Collection::default();
+    /// words.add("ebb".to_owned());
+    /// // All of them could be many.
+    /// assert_eq!(words.show(), serde_json::json!({ "count": 1 }));
+    /// ```
     fn show(&self) -> serde_json::Value {
         serde_json::to_value(self.value()).unwrap_or_default()
     }

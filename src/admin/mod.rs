@@ -111,6 +111,49 @@ impl AdminServer {
     ///
     /// # Errors
     /// When the runtime can't be had, or the listener isn't usable in it.
+    ///
+    /// ```
+    /// use std::net::TcpListener;
+    /// use std::time::Duration;
+    ///
+    /// use tidemill::StreamingContext;
+    /// use tidemill::admin::{AccessSlot, AdminServer, Options, TlsSlot};
+    /// use tidemill::source::HttpLimits;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let context = StreamingContext::builder("tides", Duration::from_millis(20)).build()?;
+    /// let lines = context.http_stream("visits", None);
+    /// lines.count().print();
+    ///
+    /// // Whoever asks to stop stops the program below, which waits.
+    /// let (stop, asked) = std::sync::mpsc::channel();
+    /// let options = Options {
+    ///     access: AccessSlot::default().into(),
+    ///     tls: TlsSlot::default(),
+    ///     limits: HttpLimits::default(),
+    ///     on_stop: Box::new(move |gracefully| drop(stop.send(gracefully))),
+    ///     on_reload: None,
+    /// };
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let server = AdminServer::start(listener, context.clone(), options)?;
+    /// context.start()?;
+    ///
+    /// # use std::io::{Read, Write};
+    /// # let ask = |request: &str| -> std::io::Result<String> {
+    /// #     let mut connection = std::net::TcpStream::connect(address)?;
+    /// #     write!(connection, "{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")?;
+    /// #     let mut answer = String::new();
+    /// #     connection.read_to_string(&mut answer)?;
+    /// #     Ok(answer)
+    /// # };
+    /// assert!(ask("GET /healthz")?.starts_with("HTTP/1.1 200"));
+    /// assert!(ask("POST /api/v1/stop")?.starts_with("HTTP/1.1 202"));
+    /// context.stop(asked.recv()?)?;
+    /// server.shut_down();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(
         listener: TcpListener,
         context: StreamingContext,
@@ -154,6 +197,25 @@ impl AdminServer {
 
     /// Takes no more requests, and waits a moment for the answers that are on their way. Not to be called
     /// on an asynchronous task.
+    ///
+    /// ```
+    /// # use tidemill::admin::{AccessSlot, AdminServer, Options, TlsSlot};
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// # let options = Options {
+    /// #     access: AccessSlot::default().into(),
+    /// #     tls: TlsSlot::default(),
+    /// #     limits: Default::default(),
+    /// #     on_stop: Box::new(|_| {}),
+    /// #     on_reload: None,
+    /// # };
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let server = AdminServer::start(listener, context, options)?;
+    /// // Behind the context's own end, so that its last state could still be asked for.
+    /// server.shut_down();
+    /// assert!(std::net::TcpStream::connect(address).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shut_down(self) {
         self.end.cancel();
         let last = async { tokio::time::timeout(LAST_ANSWERS, self.server).await };

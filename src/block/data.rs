@@ -85,16 +85,39 @@ impl Block {
     }
 
     /// How many records there are.
+    ///
+    /// ```
+    /// use tidemill::block::Block;
+    ///
+    /// assert_eq!(Block::of(["spring", "", "neap"])?.records(), 3);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn records(&self) -> u64 {
         self.offsets.len().saturating_sub(1) as u64
     }
 
     /// Bytes of all records.
+    ///
+    /// ```
+    /// use tidemill::block::Block;
+    ///
+    /// assert_eq!(Block::of(["spring", "", "neap"])?.len(), 10);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.bytes.as_bytes().len()
     }
 
     /// Whether there are no bytes.
+    ///
+    /// ```
+    /// use tidemill::block::Block;
+    ///
+    /// // Records without a byte are records all the same.
+    /// let block = Block::of(["", ""])?;
+    /// assert_eq!((block.is_empty(), block.records()), (true, 2));
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -92,6 +92,20 @@ impl Event {
     ///
     /// # Errors
     /// Says what is wrong with it; the caller adds where it is.
+    ///
+    /// ```
+    /// use tidemill::Time;
+    /// use tidemill::block::{BatchCleanupEvent, Event};
+    ///
+    /// // As `tidemill wal dump` reads a driver's log: a version, and MessagePack behind it.
+    /// let cleanup = BatchCleanupEvent { times: vec![Time::from_millis(1000)] };
+    /// let payload = [vec![1], rmp_serde::to_vec_named(&cleanup)?].concat();
+    /// assert_eq!(Event::decode(3, &payload)?, Event::BatchCleanup(cleanup));
+    ///
+    /// let error = Event::decode(9, &payload).unwrap_err();
+    /// assert_eq!(error, "an event of unknown kind 9");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn decode(kind: u8, payload: &[u8]) -> Result<Self, String> {
         if kind == GIVEN_UP {
             return Err(

@@ -386,7 +386,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                     self.at_risk.cut(number, since);
                 }
                 Some(CutBlock {
-                    block,
+                    block: Arc::new(block),
                     id: BlockId {
                         epoch: self.epoch,
                         number,

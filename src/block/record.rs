@@ -1,7 +1,5 @@
 //! [`Record`]: what a receiver can store, and how it lies in a block.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -12,6 +10,34 @@ use crate::rdd::{BoxError, Chunk, Data, Element, Sink, Stop, TaskError, TextBuff
 const RECORDS: usize = 512;
 
 /// A record that can be stored in blocks: `str`, or any type that serde can write and read.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tidemill::block::{Block, Record};
+/// use tidemill::rdd::Chunk;
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// struct Level {
+///     gauge: String,
+///     metres: f64,
+/// }
+///
+/// // Nothing else is to be done for a type: what is stored of it comes back.
+/// let level = Level { gauge: "brest".to_owned(), metres: 7.1 };
+/// let block = Block::of([&level])?;
+/// let mut read = Vec::new();
+/// let taken = Level::read(&block, &mut |chunk: Chunk<'_, Level>| {
+///     chunk.into_each(|level| read.push(level));
+///     Ok(())
+/// });
+/// assert!(taken.is_ok());
+/// assert_eq!(read, [level.clone()]);
+///
+/// let mut bytes = Vec::new();
+/// level.encode(&mut bytes)?;
+/// assert_eq!(bytes.len(), block.len());
+/// # Ok::<(), tidemill::rdd::BoxError>(())
+/// ```
 pub trait Record: Element {
     /// How it is written.
     const ENCODING: Encoding;
@@ -136,12 +162,43 @@ impl BlockBuilder {
     }
 
     /// What was gathered, as a block; the builder is empty again, with room for as much.
-    pub(crate) fn take<T: ?Sized + Record>(&mut self) -> Result<Arc<Block>, BoxError> {
+    pub(crate) fn take<T: ?Sized + Record>(&mut self) -> Result<Block, BoxError> {
         let (bytes, records) = (self.data.len(), self.offsets.len());
         let mut offsets = Vec::with_capacity(records);
         offsets.push(0);
         let offsets = std::mem::replace(&mut self.offsets, offsets);
         let data = std::mem::replace(&mut self.data, Vec::with_capacity(bytes));
-        Ok(Arc::new(Block::new(T::ENCODING, data, offsets)?))
+        Ok(Block::new(T::ENCODING, data, offsets)?)
+    }
+}
+
+impl Block {
+    /// A block of these records: what a receiver that stored them would have made.
+    ///
+    /// # Errors
+    /// When a record can't be written.
+    ///
+    /// ```
+    /// use tidemill::block::{Block, Record};
+    /// use tidemill::rdd::Chunk;
+    ///
+    /// let block = Block::of(["spring", "neap"])?;
+    /// let mut read = Vec::new();
+    /// let taken = str::read(&block, &mut |chunk: Chunk<'_, str>| {
+    ///     chunk.for_each(|word| read.push(word.to_owned()));
+    ///     Ok(())
+    /// });
+    /// assert!(taken.is_ok());
+    /// assert_eq!(read, ["spring", "neap"]);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
+    pub fn of<'a, T: ?Sized + Record>(
+        records: impl IntoIterator<Item = &'a T>,
+    ) -> Result<Self, BoxError> {
+        let mut builder = BlockBuilder::new();
+        for record in records {
+            builder.push(record)?;
+        }
+        builder.take::<T>()
     }
 }

@@ -49,6 +49,13 @@ use args::{CheckpointCommand, Cli, Command, DeadLettersCommand, WalCommand};
 use error::{CliError, Result};
 
 /// Runs the command that the process's arguments name.
+///
+/// ```no_run
+/// /// A command of one's own name that is `tidemill`.
+/// fn main() -> std::process::ExitCode {
+///     tidemill::cli::main()
+/// }
+/// ```
 #[must_use]
 pub fn main() -> ExitCode {
     tidemill_storage::failpoints_from_env();

@@ -19,6 +19,42 @@ pub use system::{SystemClock, wall_clock};
 use crate::time::Time;
 
 /// Time as the engine sees it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use tidemill::clock::{Clock, ManualClock, Signal};
+/// use tidemill::{StreamingContext, Time};
+///
+/// /// A clock that is an hour ahead of another.
+/// #[derive(Debug)]
+/// struct Ahead(ManualClock);
+///
+/// const HOUR: Duration = Duration::from_secs(3600);
+///
+/// impl Clock for Ahead {
+///     fn now(&self) -> Time {
+///         self.0.now().plus(HOUR)
+///     }
+///     fn wait_until(&self, time: Time, wake: &Signal) {
+///         self.0.wait_until(time.minus(HOUR), wake);
+///     }
+///     fn poll_delay(&self, time: Time) -> Duration {
+///         self.0.poll_delay(time.minus(HOUR))
+///     }
+/// }
+///
+/// let clock = ManualClock::new(Time::from_millis(1000));
+/// let ahead = Ahead(clock.clone());
+/// assert_eq!(ahead.now(), Time::from_millis(3_601_000));
+/// assert!(!ahead.poll_delay(Time::from_millis(3_602_000)).is_zero());
+/// clock.advance(Duration::from_secs(1));
+/// ahead.wait_until(Time::from_millis(3_602_000), &Signal::default());
+/// assert_eq!(ahead.wall_offset_ms(), None);
+/// # let _ =
+/// StreamingContext::builder("ahead", Duration::from_secs(1)).clock(ahead)
+/// # ;
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Time;

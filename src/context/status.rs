@@ -342,8 +342,8 @@ impl StreamingContext {
     /// # let context = StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone()).build()?;
     /// let (lines, queue) = context.queue_stream::<str>();
     /// let words = lines.flat_map::<str>(|line, out| line.split(' ').for_each(|word| out.emit(word)));
-    /// words.uid("words").foreach_rdd(|words, _| words.count().map(drop).map_err(Into::into));
-    /// queue.push(["high tide", "ebb"]);
+    /// words.uid("words").for_each_rdd(|words, _| words.count().map(drop));
+    /// queue.push_vec(vec!["high tide".to_owned(), "ebb".to_owned()]);
     /// context.start()?;
     /// clock.advance(Duration::from_secs(1));
     /// # while context.progress().last_completed().is_none() { std::thread::yield_now(); }

@@ -28,6 +28,30 @@ impl<T: Data> Element for T {
 }
 
 /// A growable run of elements.
+///
+/// ```
+/// use tidemill::rdd::{Buffer, TextBuffer};
+///
+/// // Text lies one behind the other, or where it came in; to whoever fills or reads it, it's a list.
+/// let mut words = TextBuffer::default();
+/// words.push("spring");
+/// words.push_owned("tide".to_owned());
+/// let mut more = TextBuffer::default();
+/// more.push("neap");
+/// words.append(&mut more);
+/// assert_eq!((words.len(), more.is_empty()), (3, true));
+/// assert!(words.bytes() > 0);
+///
+/// words.truncate(2);
+/// let mut seen = Vec::new();
+/// words.for_each(|word| seen.push(word.len()));
+/// assert_eq!(seen, [6, 4]);
+///
+/// let mut taken = Vec::new();
+/// words.drain_each(|word| taken.push(word));
+/// assert_eq!(taken, ["spring", "tide"]);
+/// assert!(words.is_empty());
+/// ```
 pub trait Buffer<T: ?Sized + Element>: Default + Send + Sync + 'static {
     /// Adds a copy of `value`.
     fn push(&mut self, value: &T);

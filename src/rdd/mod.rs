@@ -60,6 +60,44 @@ pub(crate) use task::{panic_message, until_enough};
 pub type Sink<'a, T> = dyn FnMut(Chunk<'_, T>) -> Result<(), Stop> + 'a;
 
 /// One step of a lineage.
+///
+/// ```
+/// use tidemill::rdd::{Chunk, Executor, JobError, Rdd, RddNode, Sink, Stop};
+///
+/// /// The multiples of a number below an end, one partition for each number.
+/// struct Multiples {
+///     of: Vec<u64>,
+///     end: u64,
+/// }
+///
+/// impl RddNode<u64> for Multiples {
+///     fn partitions(&self) -> usize {
+///         self.of.len()
+///     }
+///
+///     /// Nothing wide is below it.
+///     fn prepare(&self, _executor: &Executor) -> Result<(), JobError> {
+///         Ok(())
+///     }
+///
+///     fn compute(&self, partition: usize, sink: &mut Sink<'_, u64>) -> Result<(), Stop> {
+///         let mut multiples = (0..self.end).step_by(self.of[partition] as usize);
+///         loop {
+///             let mut chunk: Vec<u64> = multiples.by_ref().take(1000).collect();
+///             if chunk.is_empty() {
+///                 return Ok(());
+///             }
+///             sink(Chunk::Owned(&mut chunk))?;
+///         }
+///     }
+/// }
+///
+/// let executor = Executor::new(2, 1)?;
+/// let multiples = Rdd::new(Multiples { of: vec![2, 3], end: 10_000 }, &executor);
+/// assert_eq!(multiples.partitions(), 2);
+/// assert_eq!(multiples.count()?, 5000 + 3334);
+/// # Ok::<(), tidemill::rdd::BoxError>(())
+/// ```
 pub trait RddNode<T: ?Sized + Element>: Send + Sync {
     /// How many partitions there are.
     fn partitions(&self) -> usize;
@@ -108,6 +146,28 @@ impl<T: ?Sized + Element> fmt::Debug for Rdd<T> {
 
 impl<T: ?Sized + Element> Rdd<T> {
     /// A dataset whose partitions `node` computes, with actions run by `executor`.
+    ///
+    /// ```
+    /// use tidemill::rdd::{Chunk, Executor, JobError, Rdd, RddNode, Sink, Stop};
+    ///
+    /// /// One partition with one element.
+    /// struct Only(&'static str);
+    ///
+    /// impl RddNode<str> for Only {
+    ///     fn partitions(&self) -> usize {
+    ///         1
+    ///     }
+    ///     fn prepare(&self, _executor: &Executor) -> Result<(), JobError> {
+    ///         Ok(())
+    ///     }
+    ///     fn compute(&self, _partition: usize, sink: &mut Sink<'_, str>) -> Result<(), Stop> {
+    ///         sink(Chunk::Refs(&[self.0]))
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Rdd::new(Only("ebb"), &Executor::new(2, 1)?).collect()?, ["ebb"]);
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
     pub fn new(node: impl RddNode<T> + 'static, executor: &Executor) -> Self {
         let node: Arc<dyn RddNode<T>> = match effects::born() {
             None => Arc::new(node),

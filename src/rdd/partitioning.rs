@@ -39,6 +39,28 @@ impl KeyHasher {
 }
 
 /// Says to which partition a key belongs.
+///
+/// ```
+/// use tidemill::rdd::Partitioner;
+///
+/// /// Keys of one harbour together, whatever follows the slash.
+/// struct ByHarbour(usize);
+///
+/// impl Partitioner<String> for ByHarbour {
+///     fn partitions(&self) -> usize {
+///         self.0
+///     }
+///     fn partition(&self, key: &String) -> usize {
+///         let harbour = key.split('/').next().unwrap_or_default();
+///         harbour.bytes().map(usize::from).sum::<usize>() % self.0
+///     }
+/// }
+///
+/// let by_harbour = ByHarbour(4);
+/// let of = |key: &str| by_harbour.partition(&key.to_owned());
+/// assert_eq!(of("brest/1"), of("brest/2"));
+/// assert!(of("saint-malo/1") < by_harbour.partitions());
+/// ```
 pub trait Partitioner<K: ?Sized>: Send + Sync + 'static {
     /// How many partitions there are; at least 1.
     fn partitions(&self) -> usize;

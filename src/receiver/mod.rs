@@ -38,6 +38,68 @@ use crate::rdd::BoxError;
 ///     }
 /// }
 /// ```
+///
+/// One whose source gives again what it wasn't told of, as a queue does:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use tidemill::receiver::{Receiver, Store};
+/// use tidemill::rdd::BoxError;
+/// # struct Queue;
+/// # struct Connection;
+/// # impl Queue {
+/// #     async fn connect(&self) -> Result<Connection, BoxError> { Ok(Connection) }
+/// # }
+/// # impl Connection {
+/// #     async fn next(&mut self) -> Result<(u64, Vec<String>), BoxError> { std::future::pending().await }
+/// #     async fn acknowledge(&mut self, _message: u64) -> Result<(), BoxError> { Ok(()) }
+/// #     async fn say_goodbye(self) {}
+/// # }
+///
+/// struct Messages {
+///     queue: Queue,
+///     connection: Option<Connection>,
+/// }
+///
+/// impl Receiver for Messages {
+///     type Record = str;
+///
+///     async fn on_start(&mut self, store: Store<str>) -> Result<(), BoxError> {
+///         let connection = self.connection.insert(self.queue.connect().await?);
+///         loop {
+///             let (message, lines) = connection.next().await?;
+///             store.store_reliably(lines.iter().map(String::as_str)).await?;
+///             // The lines are durable, and will be in exactly one batch.
+///             connection.acknowledge(message).await?;
+///         }
+///     }
+///
+///     async fn on_stop(&mut self) {
+///         if let Some(connection) = self.connection.take() {
+///             connection.say_goodbye().await;
+///         }
+///     }
+///
+///     fn is_reliable(&self) -> bool {
+///         true
+///     }
+///
+///     fn back_off(&self) -> (Duration, Duration) {
+///         (Duration::from_secs(1), Duration::from_secs(60))
+///     }
+///
+///     fn describe(&self) -> String {
+///         "messages of a queue".to_owned()
+///     }
+/// }
+///
+/// # let context = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).build()?;
+/// let lines = context.receiver_stream(Messages { queue: Queue, connection: None });
+/// lines.print();
+/// assert!(context.sources()[0].is_receiver);
+/// # Ok::<(), tidemill::Error>(())
+/// ```
 pub trait Receiver: Send + 'static {
     /// What it stores: `str` for text, or any type that serde can write and read.
     type Record: ?Sized + Record;

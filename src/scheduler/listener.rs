@@ -178,6 +178,34 @@ pub enum StreamingEvent {
 }
 
 /// Is told what the engine does. Called on a thread of the bus's own, in order.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use tidemill::Time;
+/// use tidemill::scheduler::{StreamingEvent, StreamingListener};
+///
+/// /// Counts failures. A closure is a listener, too.
+/// #[derive(Clone, Default)]
+/// struct Failures(Arc<AtomicU64>);
+///
+/// impl StreamingListener for Failures {
+///     fn on_event(&mut self, event: &StreamingEvent) {
+///         if let StreamingEvent::BatchFailed(..) | StreamingEvent::ReceiverError(_) = event {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// let mut failures = Failures::default();
+/// failures.on_event(&StreamingEvent::StreamingStarted(Time::from_millis(0)));
+/// failures.on_event(&StreamingEvent::BatchFailed(Time::from_millis(1000), "no room".to_owned()));
+/// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
+/// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+/// context.add_streaming_listener(failures)?;
+/// # Ok::<(), tidemill::Error>(())
+/// ```
 pub trait StreamingListener: Send + 'static {
     /// Something happened.
     fn on_event(&mut self, event: &StreamingEvent);

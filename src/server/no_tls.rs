@@ -16,6 +16,14 @@ impl Tls {
     ///
     /// # Errors
     /// Always: this build has no TLS.
+    ///
+    /// ```
+    /// use tidemill::admin::{Pem, Tls, TlsError, TlsParts};
+    ///
+    /// let nothing = Pem { place: "nowhere".to_owned(), text: Vec::new() };
+    /// let parts = TlsParts { cert: nothing.clone(), key: nothing, client_ca: None, client_must: false };
+    /// assert_eq!(Tls::new(&parts).unwrap_err(), TlsError::NotBuilt);
+    /// ```
     pub fn new(_: &TlsParts) -> Result<Self, TlsError> {
         Err(TlsError::NotBuilt)
     }

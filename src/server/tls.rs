@@ -24,6 +24,26 @@ impl Tls {
     ///
     /// # Errors
     /// When a part holds no certificate or key, they don't belong together, or this build has no TLS.
+    ///
+    /// ```
+    /// use tidemill::admin::{Pem, Tls, TlsParts};
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    /// # let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let pem = |place: &str, text: String| Pem { place: place.to_owned(), text: text.into() };
+    /// let parts = TlsParts {
+    ///     cert: pem("the certificate", cert),
+    ///     key: pem("the key", key),
+    ///     client_ca: None,
+    ///     client_must: false,
+    /// };
+    /// assert!(Tls::new(&parts).is_ok());
+    ///
+    /// let swapped = TlsParts { key: parts.cert.clone(), ..parts };
+    /// let error = Tls::new(&swapped).unwrap_err().to_string();
+    /// assert!(error.starts_with("the certificate holds no private key in PEM form"), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(parts: &TlsParts) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chain = certificates(&parts.cert)?;

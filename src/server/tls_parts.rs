@@ -71,6 +71,19 @@ impl Pem {
     ///
     /// # Errors
     /// When it can't be read.
+    ///
+    /// ```
+    /// use tidemill::admin::Pem;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("cert.pem");
+    /// # std::fs::write(&path, "-----BEGIN CERTIFICATE-----")?;
+    /// let pem = Pem::read(&path)?;
+    /// assert_eq!(pem.place, path.display().to_string());
+    /// // A key's text can't get into a log by accident.
+    /// assert_eq!(format!("{pem:?}"), format!("Pem({})", pem.place));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn read(path: &Path) -> io::Result<Self> {
         let mut text = Vec::new();
         File::open(path)?.take(MAX_FILE).read_to_end(&mut text)?;
@@ -105,6 +118,15 @@ pub struct TlsSlot(Arc<RwLock<Option<Arc<Tls>>>>);
 
 impl TlsSlot {
     /// Connections that are made from now on have this.
+    ///
+    /// ```
+    /// use tidemill::admin::TlsSlot;
+    ///
+    /// let served = TlsSlot::default();
+    /// // Whoever serves an address has a clone, and asks it at each new connection. `None`: plain HTTP.
+    /// let slot = served.clone();
+    /// slot.replace(None);
+    /// ```
     pub fn replace(&self, tls: Option<Tls>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = tls.map(Arc::new);
     }

@@ -3,6 +3,30 @@
 use std::fmt::{self, Write};
 
 /// An element's text: a pair as `(key,value)`, a list as `[a, b]`.
+///
+/// ```
+/// use std::fmt::{self, Write};
+///
+/// use tidemill::sink::TextForm;
+///
+/// #[derive(Clone)]
+/// struct Level(f64);
+///
+/// impl TextForm for Level {
+///     fn write_text(&self, out: &mut dyn Write) -> fmt::Result {
+///         write!(out, "{:.2} m", self.0)
+///     }
+/// }
+///
+/// // So streams of it, and of pairs and lists that hold it, can be printed and saved.
+/// let mut text = String::new();
+/// ("brest".to_owned(), vec![Level(7.1), Level(0.35)]).write_text(&mut text)?;
+/// assert_eq!(text, "(brest,[7.10 m, 0.35 m])");
+/// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build().unwrap();
+/// # let (levels, _queue) = context.queue_stream::<f64>();
+/// levels.map(|level| Level(*level)).print();
+/// # Ok::<(), fmt::Error>(())
+/// ```
 pub trait TextForm {
     /// Writes the element's text.
     ///

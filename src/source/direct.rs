@@ -34,6 +34,91 @@ pub struct Waiting {
 /// then calls [`accept`](Self::accept) with it. After a restart it calls [`restore`](Self::restore) with
 /// the position of a checkpoint and `accept` for every plan that was logged and may not be contained in
 /// that position: accepting a plan twice must change nothing.
+///
+/// ```
+/// use std::ops::Range;
+/// use std::sync::{Mutex, MutexGuard, PoisonError};
+///
+/// use tidemill::rdd::{BoxError, Executor, Rdd};
+/// use tidemill::source::{DirectSource, Planned};
+/// use tidemill::{StreamingContext, Time};
+///
+/// /// A hundred numbers a batch, counted from 0. What it holds is the next one.
+/// #[derive(Default)]
+/// struct Numbers(Mutex<u64>);
+///
+/// impl Numbers {
+///     fn next(&self) -> MutexGuard<'_, u64> {
+///         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+///     }
+/// }
+///
+/// fn range(plan: &[u8]) -> Result<Range<u64>, BoxError> {
+///     let (start, end) = std::str::from_utf8(plan)?.split_once("..").ok_or("no range")?;
+///     Ok(start.parse()?..end.parse()?)
+/// }
+///
+/// impl DirectSource<u64> for Numbers {
+///     fn kind(&self) -> &'static str {
+///         "numbers"
+///     }
+///
+///     fn describe(&self) -> String {
+///         "a hundred numbers a batch".to_owned()
+///     }
+///
+///     fn plan(&self, time: Time, previous: Option<Time>) -> Result<Option<Planned>, BoxError> {
+///         self.plan_at_most(time, previous, u64::MAX)
+///     }
+///
+///     /// It can be held to a number.
+///     fn plan_at_most(
+///         &self,
+///         _time: Time,
+///         _previous: Option<Time>,
+///         records: u64,
+///     ) -> Result<Option<Planned>, BoxError> {
+///         let (next, records) = (*self.next(), records.min(100));
+///         let plan = format!("{next}..{}", next + records).into_bytes();
+///         Ok(Some(Planned { plan, records: Some(records) }))
+///     }
+///
+///     /// The second time changes nothing.
+///     fn accept(&self, plan: &[u8]) -> Result<(), BoxError> {
+///         let mut next = self.next();
+///         *next = range(plan)?.end.max(*next);
+///         Ok(())
+///     }
+///
+///     fn position(&self) -> Vec<u8> {
+///         self.next().to_string().into_bytes()
+///     }
+///
+///     fn restore(&self, position: &[u8]) -> Result<(), BoxError> {
+///         *self.next() = std::str::from_utf8(position)?.parse()?;
+///         Ok(())
+///     }
+///
+///     fn rdd(&self, plan: &[u8], executor: &Executor) -> Result<Rdd<u64>, BoxError> {
+///         Ok(Rdd::in_memory(vec![range(plan)?.collect()], executor))
+///     }
+/// }
+///
+/// // What the engine does, with a restart in the middle.
+/// let (source, first) = (Numbers::default(), Time::from_millis(1000));
+/// let planned = source.plan(first, None)?.ok_or("it always has some")?;
+/// source.accept(&planned.plan)?;
+/// let restarted = Numbers::default();
+/// restarted.restore(&source.position())?;
+/// restarted.accept(&planned.plan)?;
+/// let numbers = restarted.rdd(&planned.plan, &Executor::new(2, 1)?)?;
+/// assert_eq!((numbers.count()?, restarted.position()), (100, b"100".to_vec()));
+///
+/// # let context = StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+/// let numbers = context.direct_stream_with("numbers", Numbers::default());
+/// # numbers.print();
+/// # Ok::<(), BoxError>(())
+/// ```
 pub trait DirectSource<T: ?Sized + Element>: Send + Sync + 'static {
     /// The operator's kind in graphs and uids.
     fn kind(&self) -> &'static str;

@@ -53,6 +53,27 @@ impl<K, V, S, U, F> fmt::Debug for StateSpec<K, V, S, U, F> {
 }
 
 /// What a function of [`StateSpec`] is turned into.
+///
+/// ```
+/// use tidemill::state::{MapFunction, State, StateSpec};
+///
+/// /// A specification that several streams share: its function's type has no name, and needs none.
+/// fn totals() -> StateSpec<String, u64, u64, u64, impl MapFunction<String, u64, u64, u64>> {
+///     StateSpec::function(|_: &String, amount: Option<&u64>, total: &mut State<'_, u64>| {
+///         let now = total.get_option().copied().unwrap_or_default() + amount.copied().unwrap_or_default();
+///         total.update(now);
+///         now
+///     })
+/// }
+///
+/// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+/// # let (pairs, _queue) = context.queue_stream::<(String, u64)>();
+/// let all = pairs.map_with_state(totals());
+/// let large = pairs.filter(|(_, amount)| *amount > 100).map_with_state(totals());
+/// # all.print();
+/// # large.print();
+/// # Ok::<(), tidemill::Error>(())
+/// ```
 pub trait MapFunction<K, V, S, U>: Send + Sync + 'static {
     /// Maps one value of a key, or the end of a key that has timed out.
     fn map(&self, time: Time, key: &K, value: Option<&V>, state: &mut State<'_, S>) -> Option<U>;

@@ -90,6 +90,22 @@ impl Traces {
 
     /// Sends what is gathered, for two seconds at most. To be called when the context has stopped; a batch that
     /// isn't complete by then isn't sent.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    /// use tidemill::telemetry::Traces;
+    ///
+    /// let context = StreamingContext::builder("doc", Duration::from_millis(100)).build()?;
+    /// let (lines, _queue) = context.queue_stream::<str>();
+    /// lines.print();
+    /// let traces = Traces::start(&context, "http://127.0.0.1:4318")?;
+    /// context.start()?;
+    /// // The batches first, so that the last of them is told, too.
+    /// context.stop(true)?;
+    /// traces.shut_down();
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn shut_down(self) {
         if let Err(error) = self.provider.shutdown_with_timeout(LAST_SPANS) {
             tracing::warn!(%error, "the last traces may not have been taken");

@@ -66,6 +66,80 @@ use super::{BatchIdentity, Sink};
 use crate::rdd::{BoxError, Element};
 
 /// Opens a sink under test and shows what it has committed. Begins with nothing committed.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+///
+/// use tidemill::Time;
+/// use tidemill::rdd::{BoxError, Rdd};
+/// use tidemill::sink::conformance::{Harness, assert_conforms};
+/// use tidemill::sink::{BatchIdentity, Guarantee, Sink};
+///
+/// /// A database of one table, whose connection can break.
+/// #[derive(Clone, Default)]
+/// struct Database(Arc<Mutex<Held>>);
+///
+/// #[derive(Default)]
+/// struct Held {
+///     rows: BTreeMap<Time, Vec<String>>,
+///     /// How many statements are still answered.
+///     left: Option<usize>,
+/// }
+///
+/// impl Database {
+///     fn statement(&self) -> Result<MutexGuard<'_, Held>, BoxError> {
+///         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+///         match &mut held.left {
+///             Some(0) => return Err("the connection broke".into()),
+///             Some(left) => *left -= 1,
+///             None => {}
+///         }
+///         Ok(held)
+///     }
+/// }
+///
+/// impl Sink<String> for Database {
+///     fn kind(&self) -> &'static str {
+///         "database"
+///     }
+///     fn guarantee(&self) -> Guarantee {
+///         Guarantee::Transactional
+///     }
+///     fn commit(&self, batch: &BatchIdentity, lines: &Rdd<String>) -> Result<(), BoxError> {
+///         let lines = lines.collect()?;
+///         self.statement()?.rows.entry(batch.time).or_insert(lines);
+///         Ok(())
+///     }
+/// }
+///
+/// struct Broken(Database);
+///
+/// impl Harness for Broken {
+///     type Record = String;
+///
+///     fn open(&self) -> Result<Box<dyn Sink<String>>, BoxError> {
+///         Ok(Box::new(self.0.clone()))
+///     }
+///     fn record(&self, text: &str) -> String {
+///         text.to_owned()
+///     }
+///     fn committed(&self, batch: &BatchIdentity) -> Result<Option<Vec<String>>, BoxError> {
+///         let held = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+///         Ok(held.rows.get(&batch.time).cloned())
+///     }
+///     fn interrupt(&self, operation: usize) -> bool {
+///         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).left = Some(operation);
+///         true
+///     }
+///     fn restart(&self) -> bool {
+///         let mut held = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+///         held.left.take() == Some(0)
+///     }
+/// }
+///
+/// assert_conforms(&Broken(Database::default()));
+/// ```
 pub trait Harness: Sync {
     /// What the sink takes.
     type Record: ?Sized + Element;

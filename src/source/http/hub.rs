@@ -214,6 +214,29 @@ impl Ingest {
     ///
     /// # Errors
     /// When they may not be: the client should send them again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidemill::StreamingContext;
+    /// use tidemill::source::IngestError;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let context = StreamingContext::builder("visits", Duration::from_millis(20)).build()?;
+    /// let lines = context.http_stream("visits", None);
+    /// lines.print();
+    /// context.start()?;
+    ///
+    /// // What `POST /ingest/visits` does, for a server of one's own.
+    /// let (ingest, runtime) = (context.ingest().clone(), context.runtime()?);
+    /// # while !ingest.closed_sources().is_empty() { std::thread::sleep(Duration::from_millis(1)) }
+    /// let taken = runtime.block_on(ingest.ingest("visits", b"one\ntwo\n"))?;
+    /// assert_eq!(taken, 2);
+    /// let refused = runtime.block_on(ingest.ingest("visit", b"three\n"));
+    /// assert!(matches!(refused, Err(IngestError::UnknownSource { nearest: Some(_), .. })));
+    /// context.stop(true)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ingest(&self, source: &str, body: &[u8]) -> Result<u64, IngestError> {
         let store = self.store(source)?;
         let text = std::str::from_utf8(body).map_err(|error| IngestError::NotUtf8 {
@@ -416,6 +439,24 @@ impl Ingest {
     /// Waits until the servers of stopped sources have answered the requests that were on their way. To
     /// be called when all receivers have stopped and their blocks are pushed; a client that is slow to
     /// send its body is waited for, so set a limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = tidemill::StreamingContext::builder("doc", Duration::from_millis(20)).build()?;
+    /// let lines = context.http_stream("visits", Some(([127, 0, 0, 1], 0).into()));
+    /// lines.print();
+    /// context.start()?;
+    /// # while context.ingest().address("visits").is_none() { std::thread::sleep(Duration::from_millis(1)) }
+    /// context.stop(true)?;
+    /// // The context waits by itself; who runs the receivers alone does it so.
+    /// let (ingest, runtime) = (context.ingest().clone(), context.runtime()?);
+    /// let answered = async { tokio::time::timeout(Duration::from_secs(10), ingest.drained()).await };
+    /// assert!(runtime.block_on(answered).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn drained(&self) {
         self.0.servers.close();
         self.0.servers.wait().await;

@@ -36,6 +36,18 @@ pub struct HttpSource {
 impl HttpSource {
     /// A source of this name in the hub `ingest`, with bodies of at most `max_body` bytes. With `listen`
     /// it has a server of its own, which serves no other source.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use tidemill::source::HttpSource;
+    ///
+    /// // As `context.http_stream("visits", None)` makes it, with smaller bodies.
+    /// let source = HttpSource::new("visits", context.ingest().clone(), None, 64 << 10);
+    /// let visits = context.receiver_stream_with("visits", source, Default::default());
+    /// visits.print();
+    /// assert_eq!(context.ingest().sources(), ["visits"]);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     pub fn new(
         name: impl Into<Arc<str>>,
         ingest: Ingest,

@@ -34,6 +34,37 @@ pub(crate) struct Taken {
 
 /// Serves `POST /ingest/{source}` for all sources of a hub: lines in, `{"records":n}` out when all of
 /// them are durable. A body may be as long as its source allows, and no longer than `max_body` bytes.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidemill::StreamingContext;
+/// use tidemill::source::ingest_router;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let context = StreamingContext::builder("visits", Duration::from_millis(20)).build()?;
+/// let lines = context.http_stream("visits", None);
+/// lines.print();
+/// context.start()?;
+/// # while !context.ingest().closed_sources().is_empty() { std::thread::sleep(Duration::from_millis(1)) }
+///
+/// // Beside what a server of one's own answers already.
+/// let router = axum::Router::new()
+///     .route("/", axum::routing::get(async || "tides"))
+///     .merge(ingest_router(context.ingest().clone(), 1 << 20));
+/// let runtime = context.runtime()?;
+/// let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
+/// let address = listener.local_addr()?;
+/// runtime.spawn(async { axum::serve(listener, router).await });
+/// # use std::io::{Read, Write};
+/// # let mut connection = std::net::TcpStream::connect(address)?;
+/// # write!(connection, "POST /ingest/visits HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: 8\r\n\r\none\ntwo\n")?;
+/// # let mut answer = String::new();
+/// # connection.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with(r#"{"records":2}"#), "{answer}");
+/// context.stop(true)?;
+/// # Ok(())
+/// # }
+/// ```
 pub fn ingest_router(ingest: Ingest, max_body: usize) -> Router {
     router(ingest, max_body, None)
 }

@@ -21,6 +21,15 @@ use crate::rdd::{BoxError, Data};
 ///         Ok(if buffer.len() < 4 { None } else { Some(buffer.get_u32()) })
 ///     }
 /// }
+///
+/// // Six bytes have come: a number, and half of one.
+/// let mut buffer = BytesMut::from(&[0, 0, 0, 7, 0, 0][..]);
+/// Numbers.start();
+/// assert_eq!(Numbers.convert(&mut buffer)?, Some(7));
+/// assert_eq!(Numbers.convert(&mut buffer)?, None);
+/// // And no more come.
+/// assert!(Numbers.finish(&mut buffer).is_err());
+/// # Ok::<(), BoxError>(())
 /// ```
 pub trait Converter: Send + 'static {
     /// What it makes.

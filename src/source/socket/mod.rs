@@ -86,6 +86,29 @@ impl SocketReceiver<Lines> {
 
 impl<C: Converter> SocketReceiver<C> {
     /// Receives what `converter` makes of the bytes that come from `address` (`host:port`).
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// use bytes::{Buf, BytesMut};
+    /// use tidemill::rdd::BoxError;
+    /// use tidemill::source::{Converter, SocketOptions, SocketReceiver};
+    ///
+    /// /// Levels of four bytes, the highest first.
+    /// struct Levels;
+    ///
+    /// impl Converter for Levels {
+    ///     type Record = u32;
+    ///
+    ///     fn convert(&mut self, buffer: &mut BytesMut) -> Result<Option<u32>, BoxError> {
+    ///         Ok(if buffer.len() < 4 { None } else { Some(buffer.get_u32()) })
+    ///     }
+    /// }
+    ///
+    /// let gauge = SocketReceiver::with("localhost:9999", SocketOptions::default(), Levels);
+    /// let levels = context.receiver_stream(gauge);
+    /// levels.reduce(|a, b| *a.max(b)).print();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with(address: impl Into<String>, options: SocketOptions, converter: C) -> Self {
         Self {
             address: address.into(),
