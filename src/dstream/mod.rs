@@ -16,6 +16,7 @@ mod output;
 mod pairs;
 mod preview;
 mod registry;
+mod save;
 mod several;
 mod silence;
 mod stateful;

@@ -3,16 +3,11 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::DStream;
 use super::operation::{OutputOperation, Work};
 use super::preview::{PreviewSlot, previewing};
-use crate::codec::Codec;
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError, contained};
-use crate::sink::{
-    BatchIdentity, ConnectionPool, Console, Guarantee, ObjectFiles, Sink, TextFiles, TextForm,
-};
+use crate::sink::{BatchIdentity, ConnectionPool, Console, Guarantee, Sink, TextForm};
 use crate::time::Time;
 
 /// What an output closure may return: nothing, or a result whose error fails the batch.
@@ -195,7 +190,12 @@ impl<T: ?Sized + Element> DStream<T> {
         self.sink_at(sink, Some(uid.as_ref()), Location::caller());
     }
 
-    fn sink_at(&self, sink: impl Sink<T>, uid: Option<&str>, caller: &'static Location<'static>) {
+    pub(super) fn sink_at(
+        &self,
+        sink: impl Sink<T>,
+        uid: Option<&str>,
+        caller: &'static Location<'static>,
+    ) {
         let (kind, guarantee, sink) = (sink.kind(), sink.guarantee(), Arc::new(sink));
         let (checked, shows) = (Arc::clone(&sink), Arc::clone(&sink));
         let steps = Steps {
@@ -292,94 +292,5 @@ impl<T: ?Sized + Element + TextForm> DStream<T> {
     #[track_caller]
     pub fn print_rows(&self, rows: usize) {
         self.sink_at(Console::stdout(rows), None, Location::caller());
-    }
-
-    /// Writes each batch to the folder `PREFIX-TIME_MS[.SUFFIX]`, one file a partition, in place all at
-    /// once or not at all; a batch that is run again finds its folder and leaves it as it is. The prefix
-    /// is a path, or a place in an object store such as `s3://BUCKET/PATH`: see [`TextFiles::open`].
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let prefix = folder.path().join("counts").display().to_string();
-    /// # let clock = tidemill::clock::ManualClock::new(tidemill::Time::from_millis(100_000));
-    /// # let builder = tidemill::StreamingContext::builder("doc", Duration::from_secs(1)).clock(clock.clone());
-    /// # let context = builder.build()?;
-    /// let (words, queue) = context.queue_stream::<str>();
-    /// words.count_by_value().save_as_text_files(&prefix, Some("txt"));
-    /// queue.push_vec(vec!["tide".to_owned()]);
-    /// context.start()?;
-    /// # clock.advance(Duration::from_secs(1));
-    /// # while !folder.path().join("counts-101000.txt").exists() { std::thread::sleep(Duration::from_millis(1)) }
-    /// # context.stop(true)?;
-    /// // The batch of 101 seconds after the epoch.
-    /// let batch = format!("{prefix}-101000.txt");
-    /// assert!(std::path::Path::new(&batch).join("_SUCCESS").exists());
-    /// # Ok::<(), tidemill::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn save_as_text_files(&self, prefix: impl AsRef<str>, suffix: Option<&str>) {
-        let caller = Location::caller();
-        match TextFiles::open(prefix.as_ref(), suffix) {
-            Ok(files) => self.sink_at(files, None, caller),
-            Err(error) => self.mistake(caller, error.to_string()),
-        }
-    }
-
-    /// As [`DStream::save_as_text_files`], compressed: parts are named `part-00000.gz` or `part-00000.zst`.
-    /// A watched folder, [`text_file_stream`](crate::StreamingContext::text_file_stream), reads such files back.
-    ///
-    /// The original takes a codec only through its files of key-value pairs.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use std::time::Duration;
-    /// use tidemill::codec::Codec;
-    ///
-    /// let context = tidemill::StreamingContext::builder("copy", Duration::from_secs(1)).build()?;
-    /// let lines = context.socket_text_stream("localhost:9999");
-    /// lines.save_as_text_files_with("data/out/lines", Some("txt"), Codec::Gzip);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn save_as_text_files_with(
-        &self,
-        prefix: impl AsRef<str>,
-        suffix: Option<&str>,
-        codec: Codec,
-    ) {
-        let caller = Location::caller();
-        match TextFiles::open(prefix.as_ref(), suffix) {
-            Ok(files) => self.sink_at(files.codec(codec), None, caller),
-            Err(error) => self.mistake(caller, error.to_string()),
-        }
-    }
-}
-
-impl<T: ?Sized + Element + Serialize> DStream<T> {
-    /// Writes each batch to the folder `PREFIX-TIME_MS[.SUFFIX]`, one file of serialised elements a partition, in
-    /// place all at once or not at all, as [`DStream::save_as_text_files`] does.
-    /// [`object_file_stream`](crate::StreamingContext::object_file_stream) and
-    /// [`object_file`](crate::StreamingContext::object_file) read them back.
-    ///
-    /// The original writes what Java's serialisation makes of the elements, and may leave half a folder behind.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use std::time::Duration;
-    /// let context = tidemill::StreamingContext::builder("copy", Duration::from_secs(1)).build()?;
-    /// let lines = context.socket_text_stream("localhost:9999");
-    /// lines.count_by_value().save_as_object_files("data/out/counts", None);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn save_as_object_files(&self, prefix: impl AsRef<str>, suffix: Option<&str>) {
-        let caller = Location::caller();
-        match ObjectFiles::open(prefix.as_ref(), suffix) {
-            Ok(files) => self.sink_at(files, None, caller),
-            Err(error) => self.mistake(caller, error.to_string()),
-        }
     }
 }

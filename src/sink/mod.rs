@@ -9,14 +9,14 @@
 pub mod conformance;
 mod console;
 mod discard;
-mod object_files;
+mod files;
+#[cfg(test)]
+mod files_power_tests;
+#[cfg(test)]
+mod files_tests;
+mod formats;
 mod part_files;
 mod pool;
-mod text_files;
-#[cfg(test)]
-mod text_files_power_tests;
-#[cfg(test)]
-mod text_files_tests;
 mod text_form;
 
 use std::fmt;
@@ -25,16 +25,22 @@ use serde::Serialize;
 
 pub use console::Console;
 pub use discard::Discard;
-pub use object_files::ObjectFiles;
+pub use files::Files;
+pub use formats::{Csv, JsonLines, Objects, SequenceFile, Text, Writable};
 pub(crate) use part_files::{Decision, Place as PartPlace, SUCCESS, folder_of_hidden, part_number};
+pub use part_files::{FileFormat, PartWriter};
 pub use pool::{ConnectionPool, PoolStatus};
-pub use text_files::TextFiles;
 pub use text_form::TextForm;
 use text_form::text_of;
 
 use crate::rdd::{BoxError, Element, Rdd};
 use crate::time::Time;
 use crate::uid::OperatorUid;
+
+/// Folders of text files, a line an element.
+pub type TextFiles = Files<Text>;
+/// Folders of object files, to be read back as what they were.
+pub type ObjectFiles = Files<Objects>;
 
 /// Names one commit for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,14 +1,14 @@
 //! [`PartFiles`]: a folder of files for each batch, in place all at once or not at all.
 //!
 //! The folder's name, `PREFIX-TIME_MS[.SUFFIX]`, carries the batch's identity; in it are `part-00000` and so
-//! on, one a partition, and `_SUCCESS`. What a part's bytes are is its [`PartFormat`]'s. On a disk the folder is
+//! on, one a partition, and `_SUCCESS`. What a part's bytes are is its [`FileFormat`]'s. On a disk the folder is
 //! written aside and renamed ([`disk`]). An object store has no rename: there `_SUCCESS` is what a reader waits
 //! for, and what becomes visible before it was decided by one conditional write ([`objects`]).
 
 mod decision;
 mod disk;
-mod format;
 mod objects;
+mod part;
 mod place;
 
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use tidemill_storage::{Disk, LocalDisk, Objects, open_objects};
 
 pub(crate) use self::decision::Decision;
 use self::disk::DiskFolder;
-pub(super) use self::format::{PartFormat, PartWriter};
 use self::objects::ObjectFolder;
+pub(super) use self::part::Parts;
+pub use self::part::{FileFormat, PartWriter};
 pub(crate) use self::place::Place;
 use crate::rdd::{BoxError, Element, Rdd};
 use crate::time::Time;
@@ -125,13 +126,17 @@ impl PartFiles {
         &self,
         time: Time,
         rdd: &Rdd<T>,
-        format: &impl PartFormat<T>,
+        parts: &Parts<'_, impl FileFormat<T>>,
     ) -> Result<(), BoxError> {
         let folder = self.folder(time);
+        // A batch without partitions has one empty part.
+        let one_part = || Rdd::in_memory(vec![T::Buffer::default()], rdd.executor());
+        let empty = (rdd.partitions() == 0).then(one_part);
+        let rdd = empty.as_ref().unwrap_or(rdd);
         match &self.home {
-            Home::Disk(disk) => DiskFolder::new(&**disk, folder).commit(rdd, format),
+            Home::Disk(disk) => DiskFolder::new(&**disk, folder).commit(rdd, parts),
             Home::Objects { objects, .. } => {
-                ObjectFolder::new(&**objects, folder).commit(rdd, format)
+                ObjectFolder::new(&**objects, folder).commit(rdd, parts)
             }
         }
     }

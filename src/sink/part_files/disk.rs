@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tidemill_storage::durable::{create_dir_all_durable, rename_durable};
 use tidemill_storage::{Disk, DiskFile, ErrorKind, failpoint};
 
-use super::format::{PartFormat, extension, write_part};
+use super::part::{FileFormat, Parts};
 use super::{SUCCESS, part_name};
 use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
 
@@ -80,7 +80,7 @@ impl<'a> DiskFolder<'a> {
     pub(super) fn commit<T: ?Sized + Element>(
         &self,
         rdd: &Rdd<T>,
-        format: &impl PartFormat<T>,
+        parts: &Parts<'_, impl FileFormat<T>>,
     ) -> Result<(), BoxError> {
         let attempt;
         if self.is_committed()? {
@@ -91,7 +91,7 @@ impl<'a> DiskFolder<'a> {
             let path = staging.path.clone();
             attempt = staging.number;
             // When another driver is faster, the name is taken, and the next call finds the batch committed.
-            self.write_and_rename(staging, rdd, format)
+            self.write_and_rename(staging, rdd, parts)
                 .inspect_err(|_| self.discard(&path))?;
         }
         failpoint!("sink::after_commit");
@@ -117,15 +117,13 @@ impl<'a> DiskFolder<'a> {
         &self,
         mut staging: Staging,
         rdd: &Rdd<T>,
-        format: &impl PartFormat<T>,
+        parts: &Parts<'_, impl FileFormat<T>>,
     ) -> Result<(), BoxError> {
-        let path = |index| staging.path.join(part_name(index, extension(format)));
+        let extension = parts.extension();
         rdd.run_partitions(|partition| {
-            self.write_part(&path(partition.index()), Some(&partition), format)
+            let name = part_name(partition.index(), &extension);
+            self.write_part(&staging.path.join(name), &partition, parts)
         })?;
-        if rdd.partitions() == 0 {
-            self.write_part(&path(0), None, format)?;
-        }
         staging.success.sync_all()?;
         failpoint!("sink::before_folder_sync");
         self.disk.sync_dir(&staging.path)?;
@@ -137,13 +135,13 @@ impl<'a> DiskFolder<'a> {
     fn write_part<T: ?Sized + Element>(
         &self,
         path: &Path,
-        partition: Option<&Partition<'_, T>>,
-        format: &impl PartFormat<T>,
+        partition: &Partition<'_, T>,
+        parts: &Parts<'_, impl FileFormat<T>>,
     ) -> Result<(), TaskError> {
         // A task that is tried again finds its half-written file.
         self.disk.remove_file(path).map_err(TaskError::new)?;
         let mut file = self.disk.create_new(path).map_err(TaskError::new)?;
-        write_part(format, partition, &mut |bytes| {
+        parts.write(partition, &mut |bytes| {
             file.append(&mut [IoSlice::new(bytes)])?;
             Ok(())
         })?;

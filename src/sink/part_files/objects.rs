@@ -27,7 +27,7 @@ use bytes::Bytes;
 use tidemill_storage::{Objects, PutOutcome, failpoint};
 
 use super::decision::{Decision, StagedPart};
-use super::format::{PartFormat, extension, write_part};
+use super::part::{FileFormat, Parts};
 use super::{SUCCESS, part_name};
 use crate::rdd::{BoxError, Element, Executor, Partition, Rdd, TaskError};
 
@@ -78,12 +78,12 @@ impl<'a> ObjectFolder<'a> {
     pub(super) fn commit<T: ?Sized + Element>(
         &self,
         rdd: &Rdd<T>,
-        format: &impl PartFormat<T>,
+        parts: &Parts<'_, impl FileFormat<T>>,
     ) -> Result<(), BoxError> {
         if !self.is_committed()? {
             let decision = match self.decision()? {
                 Some(decision) => Some(decision),
-                None => self.decide(rdd, format)?,
+                None => self.decide(rdd, parts)?,
             };
             if !self.is_committed()? {
                 let Some(decision) = decision else {
@@ -123,16 +123,11 @@ impl<'a> ObjectFolder<'a> {
     fn decide<T: ?Sized + Element>(
         &self,
         rdd: &Rdd<T>,
-        format: &impl PartFormat<T>,
+        parts: &Parts<'_, impl FileFormat<T>>,
     ) -> Result<Option<Decision>, BoxError> {
         failpoint!("sink::before_staging");
-        let mut parts = rdd.run_partitions(|partition| {
-            self.stage_part(partition.index(), Some(&partition), format)
-        })?;
-        if parts.is_empty() {
-            parts.push(self.stage_part(0, None, format)?);
-        }
-        let decision = Decision { parts };
+        let staged = rdd.run_partitions(|partition| self.stage_part(&partition, parts))?;
+        let decision = Decision { parts: staged };
         failpoint!("sink::before_decision");
         let outcome = self
             .objects
@@ -146,16 +141,15 @@ impl<'a> ObjectFolder<'a> {
 
     fn stage_part<T: ?Sized + Element>(
         &self,
-        index: usize,
-        partition: Option<&Partition<'_, T>>,
-        format: &impl PartFormat<T>,
+        partition: &Partition<'_, T>,
+        parts: &Parts<'_, impl FileFormat<T>>,
     ) -> Result<StagedPart, TaskError> {
         let mut bytes = Vec::new();
-        write_part(format, partition, &mut |piece| {
+        parts.write(partition, &mut |piece| {
             bytes.extend_from_slice(piece);
             Ok(())
         })?;
-        let name = part_name(index, extension(format));
+        let name = part_name(partition.index(), &parts.extension());
         self.stage(&name, bytes.into()).map_err(TaskError::new)
     }
 

@@ -1,20 +1,18 @@
-//! [`TextFiles`]: batches as folders of text files, a line an element.
+//! [`Files`]: batches as folders of files, in any format.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tidemill_storage::{Disk, Objects};
 
-use super::part_files::{PartFiles, PartFormat, PartWriter};
-use super::{BatchIdentity, Guarantee, Sink, TextForm, text_of};
+use super::part_files::{FileFormat, PartFiles, Parts};
+use super::{BatchIdentity, Guarantee, Sink};
 use crate::codec::Codec;
-use crate::rdd::{BoxError, Element, Partition, Rdd, TaskError};
+use crate::rdd::{BoxError, Element, Rdd};
 use crate::time::Time;
 
-/// How much text is gathered before it's written or compressed.
-const WRITE_BYTES: usize = 1 << 20;
-
-/// Writes each batch to a folder of text files, one a partition, in place all at once or not at all.
+/// Writes each batch to a folder of files, one a partition, in place all at once or not at all. What they hold is
+/// said by `F`, a [`FileFormat`]: [`TextFiles`](super::TextFiles), [`ObjectFiles`](super::ObjectFiles) and others are
+/// this in a format of ours.
 ///
 /// ```
 /// use tidemill::Time;
@@ -29,12 +27,13 @@ const WRITE_BYTES: usize = 1 << 20;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct TextFiles {
+pub struct Files<F> {
     files: PartFiles,
-    lines: TextLines,
+    format: F,
+    codec: Option<Codec>,
 }
 
-impl TextFiles {
+impl<F: Default> Files<F> {
     /// Folders `PREFIX-TIME_MS[.SUFFIX]`. The prefix is a path on the local disk, plain or as `file:PATH`,
     /// or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`, whose credentials come from the
     /// environment, or `memory:NAME/PATH`. Its last component is the beginning of a name.
@@ -51,7 +50,7 @@ impl TextFiles {
     /// # Ok::<(), tidemill::rdd::BoxError>(())
     /// ```
     pub fn open(prefix: &str, suffix: Option<&str>) -> Result<Self, BoxError> {
-        PartFiles::open(prefix, suffix).map(Self::of)
+        Self::open_with(prefix, suffix, F::default())
     }
 
     /// On a disk.
@@ -67,7 +66,7 @@ impl TextFiles {
     /// assert_eq!(files.folder(Time::from_millis(1000)), "data/out/counts-1000");
     /// ```
     pub fn on_disk(prefix: impl Into<String>, suffix: Option<&str>, disk: Arc<dyn Disk>) -> Self {
-        Self::of(PartFiles::on_disk(prefix, suffix, disk))
+        Self::of(PartFiles::on_disk(prefix, suffix, disk), F::default())
     }
 
     /// In an object store; the prefix is below its root.
@@ -88,18 +87,38 @@ impl TextFiles {
         suffix: Option<&str>,
         objects: Arc<dyn Objects>,
     ) -> Self {
-        Self::of(PartFiles::on_objects(prefix, suffix, objects))
+        Self::of(PartFiles::on_objects(prefix, suffix, objects), F::default())
+    }
+}
+
+impl<F> Files<F> {
+    /// As [`Files::open`], in this format.
+    ///
+    /// # Errors
+    /// As those of [`Files::open`].
+    ///
+    /// ```
+    /// use tidemill::sink::{Csv, Files};
+    ///
+    /// let files = Files::open_with("data/out/counts", None, Csv::default().delimiter(b';'))?;
+    /// # let _ = files;
+    /// # Ok::<(), tidemill::rdd::BoxError>(())
+    /// ```
+    pub fn open_with(prefix: &str, suffix: Option<&str>, format: F) -> Result<Self, BoxError> {
+        let files = PartFiles::open(prefix, suffix)?;
+        Ok(Self::of(files, format))
     }
 
-    fn of(files: PartFiles) -> Self {
+    fn of(files: PartFiles, format: F) -> Self {
         Self {
             files,
-            lines: TextLines { codec: None },
+            format,
+            codec: None,
         }
     }
 
-    /// Compresses the parts, whose names then end as the codec says: `part-00000.gz`. The folders keep their
-    /// names, so a program may change its codec: batches that were committed stay as they are.
+    /// Compresses the parts, whose names then end as the codec says: `part-00000.gz`; those of formats that
+    /// compress what they hold themselves keep their names. The folders keep theirs, so a program may change its codec: batches that were committed stay as they are.
     ///
     /// ```
     /// use tidemill::codec::Codec;
@@ -111,7 +130,7 @@ impl TextFiles {
     /// ```
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.lines.codec = Some(codec);
+        self.codec = Some(codec);
         self
     }
 
@@ -147,9 +166,9 @@ impl TextFiles {
     }
 }
 
-impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
+impl<T: ?Sized + Element, F: FileFormat<T>> Sink<T> for Files<F> {
     fn kind(&self) -> &'static str {
-        "save_as_text_files"
+        self.format.kind()
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -157,51 +176,20 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for TextFiles {
     }
 
     fn check(&self) -> Result<(), BoxError> {
-        self.lines.codec.map_or(Ok(()), Codec::check)?;
+        self.codec.map_or(Ok(()), Codec::check)?;
+        self.format.check()?;
         self.files.check()
     }
 
     fn show(&self, value: &T) -> Option<String> {
-        text_of(value)
+        self.format.show(value)
     }
 
     fn commit(&self, batch: &BatchIdentity, rdd: &Rdd<T>) -> Result<(), BoxError> {
-        self.files.commit(batch.time, rdd, &self.lines)
-    }
-}
-
-/// A line an element.
-#[derive(Debug, Clone)]
-struct TextLines {
-    codec: Option<Codec>,
-}
-
-impl<T: ?Sized + Element + TextForm> PartFormat<T> for TextLines {
-    fn codec(&self) -> Option<Codec> {
-        self.codec
-    }
-
-    fn write(
-        &self,
-        partition: Option<&Partition<'_, T>>,
-        out: &mut PartWriter<'_>,
-    ) -> Result<(), TaskError> {
-        let Some(partition) = partition else {
-            return Ok(());
+        let parts = Parts {
+            format: &self.format,
+            codec: self.codec,
         };
-        let mut text = String::new();
-        partition.try_for_each(|value| -> Result<(), BoxError> {
-            value.write_text(&mut text)?;
-            text.write_char('\n')?;
-            if text.len() >= WRITE_BYTES {
-                out.write(text.as_bytes())?;
-                text.clear();
-            }
-            Ok(())
-        })?;
-        if text.is_empty() {
-            return Ok(());
-        }
-        out.write(text.as_bytes()).map_err(TaskError::new)
+        self.files.commit(batch.time, rdd, &parts)
     }
 }
