@@ -4,12 +4,15 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+const MEDIA: &str = "application/problem+json";
+
 /// What went wrong with a request. Its title is the status's meaning.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     reasons: Vec<String>,
+    warnings: Vec<String>,
     /// Further members.
     more: Vec<(&'static str, serde_json::Value)>,
     /// Boxed to keep results small.
@@ -24,6 +27,9 @@ struct Body<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     reasons: &'a [String],
+    /// What else people should look at.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
     #[serde(flatten)]
     more: std::collections::BTreeMap<&'a str, &'a serde_json::Value>,
 }
@@ -34,6 +40,7 @@ impl Problem {
             status,
             detail: detail.into(),
             reasons: Vec::new(),
+            warnings: Vec::new(),
             more: Vec::new(),
             header: None,
         }
@@ -72,6 +79,12 @@ impl Problem {
         self
     }
 
+    /// With what else people should look at, though it isn't why.
+    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
+        self.warnings = warnings;
+        self
+    }
+
     /// With a member that says more, of which programs may make something.
     pub(crate) fn with_member(mut self, name: &'static str, value: serde_json::Value) -> Self {
         self.more.push((name, value));
@@ -82,24 +95,48 @@ impl Problem {
         self.header = Some(Box::new((name, value)));
         self
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = Body {
+    /// It, as the last answer of a connection, for who writes to one by hand.
+    pub(crate) fn to_last_answer(&self) -> Vec<u8> {
+        // Nothing in it can fail to be written.
+        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        let status = self.status;
+        let mut answer = format!("HTTP/1.1 {status}\r\ncontent-type: {MEDIA}\r\n").into_bytes();
+        if let Some((name, value)) = self.header.as_deref() {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                answer.extend_from_slice(part);
+            }
+        }
+        let end = format!(
+            "connection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        answer.extend_from_slice(end.as_bytes());
+        answer.extend(body);
+        answer
+    }
+
+    fn body(&self) -> Body<'_> {
+        Body {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
             reasons: &self.reasons,
+            warnings: &self.warnings,
             more: self
                 .more
                 .iter()
                 .map(|(name, value)| (*name, value))
                 .collect(),
-        };
-        let mut response = (self.status, axum::Json(body)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(self.body())).into_response();
+        let kind = HeaderValue::from_static(MEDIA);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if let Some((name, value)) = self.header.map(|header| *header) {
             response.headers_mut().insert(name, value);

@@ -234,6 +234,8 @@ fn a_second_signal_stops_at_once_and_a_stop_that_takes_too_long_says_so() {
         "jobs.max_failures=1",
         "--set",
         "jobs.retry_delay=10ms",
+        "--set",
+        "sources.lines.silent_after=1s",
     ];
     let mut daemon = place.start(&failing);
     break_output(&place);
@@ -247,6 +249,20 @@ fn a_second_signal_stops_at_once_and_a_stop_that_takes_too_long_says_so() {
             .contains("fails")
     );
     assert_eq!(daemon.get("/healthz").status, 200);
+    // What else is to be looked at is told as well.
+    eventually("it warns of the silent source", || {
+        let not_ready = daemon.get("/readyz");
+        assert_eq!(not_ready.status, 503, "{}", not_ready.body);
+        let warning = not_ready.json()["warnings"][0].clone();
+        let is_silent = |text: &str| text.starts_with("the source `lines` has been silent");
+        warning.as_str().is_some_and(is_silent).then_some(())
+    });
+    let status = stdout(&place.run(&["status", "--admin", &daemon.url()]));
+    assert!(status.contains("NOT READY"), "{status}");
+    assert!(
+        status.contains("WARNING     the source `lines`"),
+        "{status}"
+    );
     daemon.signal("TERM");
     daemon.wait_for_log("stopping gracefully");
     daemon.signal("INT");

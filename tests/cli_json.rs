@@ -13,18 +13,26 @@ use cli_support::{Daemon, Place, eventually, stderr, stdout};
 use serde_json::Value;
 use shape::differ;
 
-/// Each command with the answer that the page shows.
+/// Each command, with the arguments that change its answer, and the answer that the page shows.
 fn examples() -> BTreeMap<String, Value> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
-    let text = std::fs::read_to_string(page).unwrap();
+    let text = std::fs::read_to_string(page).unwrap().leak();
     let sections = text.split("\n### tidemill ").skip(1);
-    let example = |section: &str| {
+    let of_command = |section: &'static str| {
         let (command, rest) = section.split_once('\n').unwrap();
-        let (_, rest) = rest.split_once("```json\n")?;
-        let (json, _) = rest.split_once("```").unwrap();
-        Some((command.to_owned(), serde_json::from_str(json).unwrap()))
+        let parts: Vec<&str> = rest.split("`:\n\n```json\n").collect();
+        let example = move |pair: &[&str]| {
+            let (_, arguments) = pair[0].rsplit_once("\n`").unwrap();
+            let (json, _) = pair[1].split_once("```").unwrap();
+            let asked = format!("{command} {}", arguments.strip_suffix("--json").unwrap());
+            (
+                asked.trim_end().to_owned(),
+                serde_json::from_str(json).unwrap(),
+            )
+        };
+        parts.windows(2).map(example).collect::<Vec<_>>()
     };
-    sections.filter_map(example).collect()
+    sections.flat_map(of_command).collect()
 }
 
 /// What is asked of a command, and its answer; of commands that answer in lines, the line that is wanted.
@@ -121,6 +129,14 @@ fn answers_have_the_fields_that_are_documented() {
     let time = batch(&daemon).to_string();
     asked.ask("check", &["p.toml"], 0);
     asked.ask("replay", &["p.toml", "--batch", &time], 0);
+    let set = "checkpoint.interval=30s";
+    asked.ask(
+        &format!("check --explain checkpoint.interval --set {set}"),
+        &["p.toml"],
+        0,
+    );
+    asked.ask("check --against p.toml", &["p.toml"], 0);
+    asked.ask("check --against p.toml --rehearse 1", &["p.toml"], 0);
     asked.ask(
         "checkpoint create",
         &[&admin[..], &["--name", "one"]].concat(),
@@ -156,7 +172,8 @@ fn answers_have_the_fields_that_are_documented() {
 
     if let Some(folder) = std::env::var_os("WRITE_CLI_JSON") {
         for (command, answer) in &asked.live {
-            let path = Path::new(&folder).join(format!("{}.json", command.replace(' ', "-")));
+            let name = command.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+            let path = Path::new(&folder).join(format!("{name}.json"));
             let text = serde_json::to_string_pretty(answer).unwrap();
             std::fs::write(path, text + "\n").unwrap();
         }

@@ -1,4 +1,4 @@
-//! Savepoints and rehearsals of a pipeline whose checkpoints, logs and outputs are in a bucket of a real server,
+//! Savepoints, rehearsals and replays of a pipeline whose checkpoints, logs and outputs are in a bucket of a real server,
 //! and which reads files, a rate and a queue beside what is posted to it: going back reads again what these
 //! sources once named, a rehearsal writes nothing, and retention leaves a savepoint alone.
 
@@ -261,6 +261,89 @@ fn a_savepoint_in_a_bucket_is_kept_and_gone_back_to_with_all_sources() {
             stdout(&checked)
         );
     }
+}
+
+/// Replays a batch, which must leave the bucket as it is where nobody else writes there: how it ended, its output's rows
+/// and what is said of it.
+fn replayed(remote: &Remote, time: u64) -> (Option<i32>, Vec<String>, String) {
+    let time = time.to_string();
+    let replay = [
+        "replay", "p.toml", "--batch", &time, "--output", "files", "--rows", "1000", "--json",
+    ];
+    let done = remote.run(&replay);
+    let answer: Value = serde_json::from_str(&stdout(&done)).unwrap_or_default();
+    let first = answer["batch"]["outputs"][0]["first"].as_array();
+    let row = |row: &Value| row.as_str().unwrap().to_owned();
+    let mut rows: Vec<String> = first.into_iter().flatten().map(row).collect();
+    rows.sort();
+    (done.status.code(), rows, stderr(&done))
+}
+
+#[test]
+fn batches_in_a_bucket_are_replayed_with_all_sources_and_nothing_is_written() {
+    let remote = totals();
+    let hourly = ["--set", "checkpoint.interval=1h"];
+    let daemon = remote.start_with(&hourly);
+    put_file(&remote, "one.txt", "f f\n");
+    daemon.feed("a a\n");
+    wait_for(&remote, &daemon, &[("a", 2), ("f", 2)]);
+    let url = daemon.url();
+    let created = remote.run(&["checkpoint", "create", "--admin", &url]);
+    assert_eq!(created.status.code(), Some(0), "{}", stderr(&created));
+    put_file(&remote, "two.txt", "f\n");
+    daemon.feed("a\n");
+    wait_for(&remote, &daemon, &[("a", 3), ("f", 3)]);
+    let time = |folder: &str| -> u64 {
+        let time = folder.strip_prefix("out/counts-").unwrap();
+        time.strip_suffix(".txt").unwrap().parse().unwrap()
+    };
+    let batches = |remote: &Remote| -> Vec<(u64, Vec<String>)> {
+        let batches = remote.batches().into_iter();
+        batches
+            .map(|(folder, lines)| (time(&folder), lines))
+            .collect()
+    };
+
+    // Beside the live driver: the newest one.
+    let (newest, written) = batches(&remote).pop().unwrap();
+    let (code, rows, error) = replayed(&remote, newest);
+    assert_eq!((code, &rows), (Some(0), &written), "{error}");
+    daemon.stop();
+
+    let before = remote.snapshot();
+    let (mut can, mut cannot) = (0, 0);
+    for (time, written) in batches(&remote) {
+        let (code, rows, error) = replayed(&remote, time);
+        if code == Some(0) {
+            assert_eq!(rows, written, "{time}");
+            can += 1;
+        } else {
+            assert!(error.contains("contains it already"), "{error}");
+            cannot += 1;
+        }
+    }
+    println!("{can} batches are replayed, {cannot} are too old");
+    assert!(can >= 1);
+    assert_eq!(remote.snapshot(), before, "a replay wrote to the bucket");
+
+    // Where the log lacks what was posted, it is named, and nothing is made up.
+    let blocks = before.iter().map(|(name, _)| name);
+    for name in blocks.filter(|name| name.starts_with("wal/blocks/")) {
+        remote.objects.delete(name).unwrap();
+    }
+    let damaged = remote.snapshot();
+    let mut refused = Vec::new();
+    for (time, written) in batches(&remote) {
+        let (code, rows, error) = replayed(&remote, time);
+        match code {
+            Some(0) => assert_eq!(rows, written, "{time}"),
+            _ => refused.push(error),
+        }
+    }
+    assert!(refused.len() > cannot, "the newest post's batch is refused");
+    let names_it = |error: &String| error.contains("the block log");
+    assert!(refused.iter().any(names_it), "{refused:#?}");
+    assert_eq!(remote.snapshot(), damaged);
 }
 
 #[test]

@@ -135,6 +135,15 @@ fn settings() {
             "p.toml:6:16: `http.idle_timeout`: must be above 0",
         ),
         (
+            "[http]\nbodies_memory = \"1KiB\"\n",
+            "p.toml:6:17: `http.bodies_memory`: 1KiB isn't between 1MiB and 1TiB, the least and the most accepted",
+        ),
+        (
+            "[http]\nbodies_memory = \"2TiB\"\n",
+            "p.toml:6:17: `http.bodies_memory`: 2TiB isn't between 1MiB and 1TiB, the least and the most accepted",
+        ),
+        ("[http]\nbodies_memory = \"1TiB\"\n", "no error"),
+        (
             "[admin]\nlisten = false\n",
             "p.toml:7:10: `sources.lines.listen` is missing: expected an address, since the admin side is \
              off",

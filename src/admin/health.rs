@@ -27,16 +27,18 @@ pub(super) async fn alive(State(shared): Admin) -> Json<Health> {
     })
 }
 
-/// 200 when the pipeline is active and nothing fails; else 503 with the reasons.
+/// 200 when the pipeline is active and nothing fails; else 503 with the reasons. Warnings come with both.
 pub(super) async fn ready(State(shared): Admin) -> Result<Json<Health>, Problem> {
     let reasons = shared.context.obstacles();
+    let warnings = shared.context.warnings();
     if reasons.is_empty() {
         return Ok(Json(Health {
             status: "ready",
             state: shared.context.state(),
-            warnings: shared.context.warnings(),
+            warnings,
         }));
     }
     let detail = reasons.join("; ");
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_reasons(reasons))
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    Err(problem.with_reasons(reasons).with_warnings(warnings))
 }

@@ -84,7 +84,7 @@ fn watching() -> Routes<Arc<Shared>> {
             "/readyz",
             health::ready,
             json::<health::Health>(
-                "Whether the pipeline works; 503 with the reasons when it doesn't.",
+                "Whether the pipeline works; 503 with the reasons when it doesn't, and warnings with both.",
             ),
         )
         .get(

@@ -103,9 +103,15 @@ fn sections(roff: &mut Roff, page: &Page) {
     }
     if !page.json.is_empty() {
         roff.control("SH", ["JSON"]);
-        roff.text([roman("An answer with --json; times are milliseconds since the Unix epoch, lengths of time milliseconds:")]);
+        roff.text([roman(
+            "Times are milliseconds since the Unix epoch, lengths of time milliseconds.",
+        )]);
+    }
+    for (arguments, json) in page.json {
         roff.control("PP", []);
-        literally(roff, page.json.lines());
+        roff.text([roman("An answer with "), bold(*arguments), roman(":")]);
+        roff.control("PP", []);
+        literally(roff, json.lines());
     }
 }
 

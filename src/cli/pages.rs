@@ -22,8 +22,8 @@ pub(super) struct Page {
     pub(super) examples: &'static [&'static str],
     /// Exit codes and when; 0 and 2 are every command's.
     pub(super) exits: &'static [(u8, &'static str)],
-    /// What it prints with `--json`: a real answer. Empty for commands without.
-    pub(super) json: &'static str,
+    /// What it prints as JSON: the arguments that ask for it, and a real answer. Empty for commands without.
+    pub(super) json: &'static [(&'static str, &'static str)],
 }
 
 /// That arguments are wrong.
@@ -149,8 +149,9 @@ mod tests {
             }
             let takes_json = command.get_arguments().any(|arg| arg.get_id() == "json");
             assert_eq!(takes_json, !page.json.is_empty(), "{}", page.command);
-            if takes_json {
-                serde_json::from_str::<serde_json::Value>(page.json).unwrap();
+            for (arguments, json) in page.json {
+                assert!(arguments.ends_with("--json"), "{arguments}");
+                serde_json::from_str::<serde_json::Value>(json).unwrap();
             }
         }
     }

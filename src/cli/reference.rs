@@ -51,8 +51,8 @@ fn section(page: &Page, command: &mut clap::Command, out: &mut String) -> std::f
         .iter()
         .map(|(code, when)| format!("**{code}** {when}"));
     writeln!(out, "Exit codes: {}.", codes.collect::<Vec<_>>().join("; "))?;
-    if !page.json.is_empty() {
-        writeln!(out, "\n`--json`:\n\n```json\n{}\n```", page.json.trim_end())?;
+    for (arguments, json) in page.json {
+        writeln!(out, "\n`{arguments}`:\n\n```json\n{}\n```", json.trim_end())?;
     }
     Ok(())
 }

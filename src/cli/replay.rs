@@ -1,31 +1,26 @@
 //! `tidemill replay`: one retained batch, computed again and printed.
 
+use tidemill_config::Pipeline;
+
 use super::args::ReplayArgs;
 use super::error::{CliError, Result};
 use super::load;
 use super::output::{self, Output};
 use super::rehearse::failure_of;
 use super::terminal::Work;
-use crate::Replay;
 use crate::dstream::Shown;
 use crate::engine::RehearsedOutput;
 use crate::time::Time;
 use crate::utc;
+use crate::{OperatorUid, Replay, StreamingContext};
 
 /// Replays a batch and prints it; fails when the batch does.
 pub(super) fn replay(args: &ReplayArgs) -> Result<()> {
     let loaded = load::pipeline(&args.pipeline)?;
     let context = load::program(&loaded)?;
-    if let Some(name) = &args.output {
-        let known: Vec<&str> = loaded.sinks.iter().map(|sink| sink.name.as_str()).collect();
-        if !known.contains(&name.as_str()) {
-            return Err(CliError::Usage(format!(
-                "{} has no sink `{name}`: it has {}",
-                loaded.file,
-                known.join(", ")
-            )));
-        }
-    }
+    let only = args.output.as_deref();
+    let only = only.map(|name| output_of(name, &loaded, &context));
+    let only = only.transpose()?;
     let shown = Shown {
         rows: args.rows.unwrap_or(usize::MAX),
         characters: usize::MAX,
@@ -34,9 +29,8 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<()> {
     let replay = context.replay_shown(Time::from_millis(args.batch), shown);
     drop(work);
     let mut replay = replay?;
-    if let Some(name) = &args.output {
-        let outputs = &mut replay.batch.outputs;
-        outputs.retain(|output| output.uid.as_str() == name);
+    if let Some(uid) = only {
+        replay.batch.outputs.retain(|output| output.uid == uid);
     }
     let mut out = Output::new();
     match args.json {
@@ -51,6 +45,21 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<()> {
         ))),
         None => Ok(()),
     }
+}
+
+/// The output of a sink, which may have another uid than the name: its own, or another one's name comes first.
+fn output_of(name: &str, loaded: &Pipeline, context: &StreamingContext) -> Result<OperatorUid> {
+    let outputs = context.graph().outputs;
+    let mut outputs = loaded.sinks.iter().zip(outputs);
+    let found = outputs.find(|(sink, _)| sink.name.as_str() == name);
+    found.map(|(_, output)| output.uid).ok_or_else(|| {
+        let known: Vec<&str> = loaded.sinks.iter().map(|sink| sink.name.as_str()).collect();
+        CliError::Usage(format!(
+            "{} has no sink `{name}`: it has {}",
+            loaded.file,
+            known.join(", ")
+        ))
+    })
 }
 
 /// The batch as the console shows one, once for each output.

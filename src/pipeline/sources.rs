@@ -24,6 +24,7 @@ pub(super) fn declare(
             listen, max_body, ..
         } => {
             let ingest = context.ingest().clone();
+            ingest.limit_bodies(http.bodies_memory.as_usize());
             let source = HttpSource::new(name, ingest, *listen, max_body.as_usize())
                 .with_limits(http_limits(http));
             context.receiver_stream_with(name, source, limits)
@@ -117,7 +118,7 @@ fn limits(limits: &Limits) -> ReceiverLimits {
     }
 }
 
-/// What clients of an HTTP address may take.
+/// What clients of an HTTP address may take, by itself.
 pub(crate) fn http_limits(http: &Http) -> HttpLimits {
     HttpLimits {
         connections: http.max_connections.get(),

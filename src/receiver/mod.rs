@@ -129,7 +129,7 @@ pub trait Receiver: Send + 'static {
         (Duration::from_millis(500), Duration::from_secs(30))
     }
 
-    /// Where it receives from, for people.
+    /// Where it receives from, for people. Asked when it is declared, and at each start.
     fn describe(&self) -> String {
         std::any::type_name::<Self>()
             .rsplit("::")

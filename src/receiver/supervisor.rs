@@ -41,7 +41,11 @@ pub(crate) async fn supervise<R: Receiver>(
     let mut delay = shortest;
     loop {
         let started = supervision.clock.now();
-        let status = supervision.set(|status| status.starts(started));
+        let location = location(&receiver);
+        let status = supervision.set(|status| {
+            status.starts(started);
+            status.location = location.unwrap_or_else(|| status.location.clone());
+        });
         supervision
             .bus
             .post(StreamingEvent::ReceiverStarted(status));
@@ -77,6 +81,11 @@ pub(crate) async fn supervise<R: Receiver>(
     supervision
         .bus
         .post(StreamingEvent::ReceiverStopped(status));
+}
+
+/// Where a receiver receives from: it may know better by now. `None` when it panics.
+fn location<R: Receiver>(receiver: &R) -> Option<String> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| receiver.describe())).ok()
 }
 
 /// Runs a receiver to its end: `None` when it is done or was stopped, else why it failed.

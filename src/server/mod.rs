@@ -11,6 +11,7 @@ mod limits;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod peer;
+mod refusal;
 mod timed;
 #[cfg(feature = "tls")]
 mod tls;
@@ -20,12 +21,13 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -37,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use crate::problem::Problem;
+
 pub(crate) use body::announced_length;
 use body::{Paced, Told};
 pub(crate) use door::{Door, DoorStatus};
@@ -45,6 +49,7 @@ pub use limits::HttpLimits;
 #[cfg(not(feature = "tls"))]
 pub use no_tls::Tls;
 pub(crate) use peer::Peer;
+use refusal::Explained;
 use timed::{Phase, Phases, Timed};
 #[cfg(feature = "tls")]
 pub use tls::Tls;
@@ -60,11 +65,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FAILURES_TOLD: u64 = 100;
 
 /// What a connection over the limit is sent.
-const NO_ROOM: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-length: 122\r\n\r\n\
-    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
-    \"detail\":\"there are as many connections as there may be\"}";
+static NO_ROOM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let detail = "there are as many connections as there may be";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let problem = problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    problem.to_last_answer()
+});
 
 /// What answers at an address.
 pub(crate) struct Server {
@@ -104,7 +110,7 @@ impl Server {
     fn turn_away(&self, stream: &TcpStream, address: SocketAddr, full: Full) {
         tracing::debug!(%address, ?full, "a connection is turned away");
         if self.tls.get().is_none() {
-            let _ = stream.try_write(NO_ROOM);
+            let _ = stream.try_write(&NO_ROOM);
         }
     }
 
@@ -131,7 +137,7 @@ impl Server {
         let address = peer.address();
         let limits = self.door.limits();
         let stall = limits.stall;
-        let stream = Timed::new(stream, phases.clone(), limits.clone());
+        let stream = Explained::new(Timed::new(stream, phases.clone(), limits.clone()));
         let service = service_fn(|request: Request<Incoming>| {
             phases.set(Phase::Answer);
             let mut request = request.map(|body| Body::new(Paced::new(body, stall)));

@@ -1,4 +1,3 @@
-use axum::http::StatusCode;
 use axum::routing::get;
 use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +16,20 @@ fn patient() -> HttpLimits {
         stall: LONG,
         ..HttpLimits::default()
     }
+}
+
+/// The problem that is the last of some answers, whose length is told.
+fn problem_of(answers: &str) -> serde_json::Value {
+    let (head, body) = answers.rsplit_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains("application/problem+json"),
+        "no problem: {answers}"
+    );
+    assert!(
+        head.ends_with(&format!("content-length: {}", body.len())),
+        "{answers}"
+    );
+    serde_json::from_str(body).unwrap()
 }
 
 struct Running {
@@ -220,17 +233,12 @@ async fn connections_over_the_limit_are_told_and_closed() {
     server.has_open(2).await;
     let mut third = server.connect().await;
     let told = rest(&mut third).await;
-    let (head, body) = told.split_once("\r\n\r\n").unwrap();
+    let (head, _) = told.split_once("\r\n\r\n").unwrap();
     assert!(
         head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1"),
         "{head}"
     );
-    assert!(
-        head.ends_with(&format!("content-length: {}", body.len())),
-        "{head}"
-    );
-    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-    assert_eq!(problem["status"], 503);
+    assert_eq!(problem_of(&told)["status"], 503);
     assert_eq!(server.door.status().refused, [("all", 0), ("peer", 1)]);
     drop(first);
     server.has_open(1).await;
@@ -266,6 +274,7 @@ async fn what_is_not_http_or_too_much_of_it_is_refused() {
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{shown:?}: {answer}"
         );
+        assert_eq!(problem_of(&answer)["status"], status, "{shown:?}");
         server.is_alive().await;
     }
     // Requests behind one another, then garbage: what was good is answered.
@@ -274,6 +283,8 @@ async fn what_is_not_http_or_too_much_of_it_is_refused() {
     let answers = server.exchange(&pipeline).await;
     assert_eq!(answers.matches("200 OK").count(), 3, "{answers}");
     assert_eq!(answers.matches("400 Bad Request").count(), 1, "{answers}");
+    let (_, last) = answers.split_once("HTTP/1.1 400 ").unwrap();
+    assert_eq!(problem_of(last)["status"], 400);
     server.has_open(0).await;
 }
 

@@ -131,6 +131,11 @@ impl TlsSlot {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = tls.map(Arc::new);
     }
 
+    /// Whether there is one.
+    pub(crate) fn is_set(&self) -> bool {
+        self.get().is_some()
+    }
+
     pub(super) fn get(&self) -> Option<Arc<Tls>> {
         self.0
             .read()

@@ -97,6 +97,18 @@ fn a_failing_batch_says_why_and_is_through_in_the_end() {
         text.contains("It fails and is tried on")
     });
     assert!(page.contains("files"), "{page}");
+    // It is tried again and again; the reason is the same, and stays where it is to be read.
+    browser.run(
+        "window.alarm = document.querySelector('#batch .alarm'); window.before = document.querySelector('#batch').innerText",
+    );
+    eventually("the batch has been tried again", || {
+        let is_same = "return window.before === document.querySelector('#batch').innerText";
+        (browser.run(is_same) == false).then_some(())
+    });
+    assert_eq!(
+        browser.run("return window.alarm === document.querySelector('#batch .alarm')"),
+        true
+    );
 
     std::fs::remove_file(&out).unwrap();
     std::fs::rename(&aside, &out).unwrap();

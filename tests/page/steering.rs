@@ -74,3 +74,57 @@ fn a_checkpoint_is_cut_and_the_pipeline_stopped_once_the_reader_agrees() {
         text.contains("disconnected")
     });
 }
+
+#[test]
+fn who_may_only_look_is_told_so_and_nothing_happens() {
+    if is_left_out() {
+        return;
+    }
+    let place = Place::new();
+    let token = "a-token-for-readers-only";
+    std::fs::write(place.path("read"), token).unwrap();
+    std::fs::write(place.path("operate"), "a-token-of-decent-length").unwrap();
+    let daemon = place.start(&[
+        "--set",
+        "admin.token_file=operate",
+        "--set",
+        "admin.read_token_file=read",
+        "--set",
+        "checkpoint.interval=1h",
+    ]);
+    let shown = format!("Authorization: Bearer {token}");
+    let told = |path: &str| daemon.request("GET", path, &[&shown], "").json();
+    let browser = Browser::start();
+    browser.open(&daemon.url());
+    browser.wait_for("#token", "it asks for the token", |text| {
+        text.contains("A token is needed")
+    });
+    browser.type_into("#token-value", &format!("{token}\n"));
+    browser.wait_for("#checkpoint", "the checkpoint is shown", |text| {
+        text.contains("Newest")
+    });
+    let before = told("/api/v1/checkpoint")["written"].clone();
+    for button in ["cut", "stop"] {
+        browser.run("document.getElementById('steered').textContent = ''");
+        click(&browser, button);
+        click(&browser, "ask-yes");
+        let refused = browser.wait_for("#steered", "it is refused", |text| {
+            text.contains("It wasn't done")
+        });
+        assert!(
+            refused.contains(
+                "this needs the operator role, and the token that is shown is the read-only one"
+            ),
+            "{refused}"
+        );
+        // The token is good for looking, so it isn't asked for again.
+        assert_eq!(
+            browser.run("return document.getElementById('token').open"),
+            false
+        );
+    }
+    assert_eq!(told("/api/v1/checkpoint")["written"], before);
+    assert_eq!(told("/readyz")["state"], "ACTIVE");
+    browser.wait_for("#state", "it goes on", |text| text.contains("active"));
+    daemon.stop();
+}

@@ -40,6 +40,43 @@ fn a_phone_shows_all_without_scrolling_sideways() {
     daemon.stop();
 }
 
+/// A chart whose largest bar has so many batches that the scale's last label is at its very end.
+const CHART: &str = r#"
+const frame = () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+return import('/page/charts.js').then(async ({ Chart }) => {
+  const chart = new Chart({ name: 'a test', format: String });
+  chart.plots.style.width = '390px';
+  document.querySelector('#overview').append(chart.plots);
+  chart.show(Array.from({ length: 1000 }, (_, n) => ({ time: n * 1000, value: 1 })), 1000);
+  await frame();
+  const canvas = chart.histogram.querySelector('canvas');
+  const { width, height } = canvas;
+  const column = (from) => canvas.getContext('2d').getImageData(from, 0, 1, height).data;
+  const isBlank = (from) => column(from).every((value) => value === 0);
+  const columns = Array.from({ length: width }, (_, n) => n).filter((n) => !isBlank(n));
+  chart.plots.remove();
+  return [width, columns[0], columns.at(-1)];
+});"#;
+
+#[test]
+fn no_label_of_a_histogram_is_cut_off() {
+    if is_left_out() {
+        return;
+    }
+    let place = Place::new();
+    let daemon = place.start(&[]);
+    let browser = Browser::start();
+    for width in [1280, 390] {
+        browser.resize(width, 800);
+        browser.open(&daemon.url());
+        browser.wait_for("#completed", "all is shown", |text| !text.is_empty());
+        let drawn = browser.run(CHART);
+        let [all, first, last] = [0, 1, 2].map(|n| drawn[n].as_i64().unwrap());
+        assert!(first >= 1 && last < all - 1, "{width}: {drawn}");
+    }
+    daemon.stop();
+}
+
 #[test]
 fn a_keyboard_goes_everywhere_and_keeps_its_place_while_figures_change() {
     if is_left_out() {

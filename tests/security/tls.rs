@@ -276,6 +276,9 @@ fn a_source_has_its_own_certificate_and_authority() {
     ] {
         let mut daemon = place.start(&[&own[..], more].concat());
         let address = &own_address(&mut daemon);
+        let receivers = daemon.get("/api/v1/applications/wordcount/streaming/receivers");
+        let location = receivers.json()[0]["location"].clone();
+        assert_eq!(location, "lines posted to https://127.0.0.1:0/ingest/lines");
         let answer = post(&place, address, Some("visitor"), "x").unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         let nobody = post(&place, address, None, "x");

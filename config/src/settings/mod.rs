@@ -141,6 +141,8 @@ pub struct Http {
     pub header_timeout: Duration,
     /// How long a client may keep one waiting within a body or an answer, above 0.
     pub stall_timeout: Duration,
+    /// Memory that the bodies of posts under way may hold together, 1 MiB to 1 TiB.
+    pub bodies_memory: ByteSize,
 }
 
 /// `[backpressure]`.

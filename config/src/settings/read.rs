@@ -51,6 +51,20 @@ fn at_least_a_kib(size: &ByteSize) -> Result<(), String> {
     }
 }
 
+/// Room for a few bodies, and no more than a machine may have.
+fn sane_memory(size: &ByteSize) -> Result<(), String> {
+    const SANE: std::ops::RangeInclusive<ByteSize> =
+        ByteSize::new(1 << 20)..=ByteSize::new(1 << 40);
+    match SANE.contains(size) {
+        true => Ok(()),
+        false => Err(format!(
+            "{size} isn't between {} and {}, the least and the most accepted",
+            SANE.start(),
+            SANE.end()
+        )),
+    }
+}
+
 /// Reads all sections; `start` is the beginning of the file.
 pub(crate) fn read(root: &Table, start: &Location, report: &mut Report) -> Settings {
     let empty = Table::default();
@@ -415,12 +429,14 @@ fn http(mut section: Section<'_>) -> Option<Http> {
     let idle_timeout = section.get_if("idle_timeout", positive);
     let header_timeout = section.get_if("header_timeout", positive);
     let stall_timeout = section.get_if("stall_timeout", positive);
+    let bodies_memory = section.get_if("bodies_memory", sane_memory);
     Some(Http {
         max_connections: max_connections?,
         max_connections_per_peer: max_connections_per_peer?,
         idle_timeout: idle_timeout?,
         header_timeout: header_timeout?,
         stall_timeout: stall_timeout?,
+        bodies_memory: bodies_memory?,
     })
 }
 

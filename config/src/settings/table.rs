@@ -303,6 +303,13 @@ const HTTP: &[Key] = &[
         "How long a client may keep one waiting for the next piece of a body, or for room for the next piece of an \
          answer. After this time a body has to have come at 1 KiB/s on average.",
     ),
+    Key::default(
+        "bodies_memory",
+        "a size",
+        "\"256MiB\"",
+        "Memory that the bodies of posts under way may hold together, over all sources: 1MiB to 1TiB. A post beyond that is \
+         answered with 503. The largest `max_body` of a source has room at any rate.",
+    ),
 ];
 
 const BACKPRESSURE: &[Key] = &[

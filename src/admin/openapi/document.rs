@@ -11,9 +11,9 @@ use super::super::dates::is_date;
 use super::operation::{Operation, Parameter, whole_number};
 use crate::problem::Problem;
 
-/// What any request may be answered with: its body is too large, it asks for another host, the daemon has a
-/// fault, too much is under way.
-const ALWAYS: &[u16] = &[413, 421, 500, 503];
+/// What any request may be answered with: its body is too large, its address or its head is, it asks for another host,
+/// the daemon has a fault, too much is under way.
+const ALWAYS: &[u16] = &[413, 414, 421, 431, 500, 503];
 
 pub(super) fn document(operations: &[Operation]) -> Value {
     let (mut plain, mut dated) = (Schemas::new(), Schemas::new());
@@ -127,9 +127,6 @@ fn answers(operation: &Operation, schemas: &mut SchemaGenerator) -> Map<String, 
         let held = json!({"description": "The client has it already."});
         answers.insert("304".to_owned(), held);
     }
-    // Refused before there is anybody to write a problem.
-    let head = json!({"description": "The request's head is too large."});
-    answers.insert("431".to_owned(), head);
     let guarded = (!operation.is_open).then_some(401);
     let of_changes = (operation.method == "post").then_some(403);
     // A part of the path may be no text, or no number.

@@ -4,10 +4,9 @@ import { ask as askForToken, authorization } from "./token.js";
 
 /** An answer that isn't what was asked for. */
 export class Refused extends Error {
-  constructor(status, detail, reasons = []) {
+  constructor(status, detail, { reasons = [], warnings = [] } = {}) {
     super(detail);
-    this.status = status;
-    this.reasons = reasons;
+    Object.assign(this, { status, reasons, warnings });
   }
 }
 
@@ -35,7 +34,7 @@ async function ask(path, options) {
   const answer = await open(path, options);
   const body = await answer.json().catch(() => ({}));
   if (answer.ok) return body;
-  throw new Refused(answer.status, body.detail ?? answer.statusText, body.reasons);
+  throw new Refused(answer.status, body.detail ?? answer.statusText, body);
 }
 
 /** As `get`; nothing while the pipeline isn't there to tell. */

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { outputs, status } from "./batches.js";
-import { at, facts, h, pill, put, table } from "./dom.js";
+import { at, facts, h, keyed, pill, put, table } from "./dom.js";
 import { bytes, count, counted, interval as asInterval, length, moment } from "./format.js";
 import { pathOf } from "./live.js";
 import { changed, model } from "./model.js";
@@ -73,28 +73,31 @@ function inputPart(input) {
     h("p", { class: "about" }, [input.location, records, plan, cleaned].filter(Boolean).join(" · ")), blocks);
 }
 
+/** What it is made of, by name: each is brought up to date by itself, so that a reader keeps the place in the others. */
 function page({ time, batch, operations, inputs, error }) {
-  const head = [neighbours(time), h("h2", {}, "Batch at ", moment(time), " ", batch ? status(batch) : "")];
-  if (error) return [...head, h("p", { class: "alarm bad" }, `Nothing to show: ${error}.`)];
-  if (!batch) return [...head, h("p", { class: "none" }, "Asking …")];
+  const head = { nav: neighbours(time), title: h("h2", {}, "Batch at ", moment(time), " ", batch ? status(batch) : "") };
+  if (error) return { ...head, alarm: h("p", { class: "alarm bad" }, `Nothing to show: ${error}.`) };
+  if (!batch) return { ...head, none: h("p", { class: "none" }, "Asking …") };
   const failing = batch.firstFailureReason && batch.status !== "COMPLETED";
-  return [
+  return {
     ...head,
-    failing ? h("p", { class: "alarm bad" }, `It fails and is tried on: ${batch.firstFailureReason}`) : undefined,
-    h("div", { class: "card" }, facts([
+    ...failing && { alarm: h("p", { class: "alarm bad" }, `It fails and is tried on: ${batch.firstFailureReason}`) },
+    facts: h("div", { class: "card" }, facts([
       ["Batch id", String(time)], ["Batch interval", asInterval(batch.batchDuration)],
       ["Records", count(batch.inputSize)], ["Submitted", moment(batch.submissionTime)],
       ["Scheduling delay", length(batch.schedulingDelay)], ["Processing time", length(batch.processingTime)],
       ["Total delay", length(batch.totalDelay)], ["Outputs", outputs(batch)]])),
-    h("h3", {}, "Output operations"), h("div", { class: "card" }, operationsTable(operations)),
-    h("h3", {}, "Inputs"), h("div", { class: "card inputs" }, inputs.length ? inputs.map(inputPart)
-      : h("p", { class: "none" }, "It held nothing.")),
-  ];
+    outputs: [h("h3", {}, "Output operations"), h("div", { class: "card" }, operationsTable(operations))],
+    inputs: [h("h3", {}, "Inputs"), h("div", { class: "card inputs" }, inputs.length ? inputs.map(inputPart)
+      : h("p", { class: "none" }, "It held nothing."))],
+  };
 }
 
 /** Shows the batch at `time`. */
 export function show(time) {
   const isOpen = asked.batch?.status !== "COMPLETED" && performance.now() - asked.at > ASK_EVERY;
   if (model.application && (asked.time !== time || isOpen)) void ask(time);
-  if (asked.time === time) put(at("batch"), ...page(asked));
+  if (asked.time !== time) return;
+  keyed(at("batch"), Object.entries(page(asked)), ([name]) => name, () => h("div"),
+    (part, [, made]) => put(part, ...[made].flat()));
 }

@@ -8,6 +8,8 @@ import { colour, version } from "./theme.js";
 const BINS = 12;
 const HEIGHT = 132;
 const FONT = "11px system-ui, sans-serif";
+/** The width of a digit in it, in pixels, at the most. */
+const DIGIT = 8;
 
 /** A round number at or above `n`, for the end of a scale. */
 function roundUp(n) {
@@ -31,6 +33,9 @@ function withGaps(points, step) {
   }
   return [times, values];
 }
+
+/** The width of the label of a count, and of smaller ones. */
+const widest = (count) => String(count ?? 0).length * DIGIT;
 
 function binned(values, top) {
   const bins = new Array(BINS).fill(0);
@@ -154,12 +159,14 @@ export class Chart {
     this.bars = new uPlot({
       ...this.sizes().bars,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      // The last label of the scale, in the middle below its end, needs room beside it.
+      padding: [8, (plot) => 4 + Math.ceil(widest(plot.scales.y.max) / 2), 0, 0],
       cursor: { show: false },
       scales: { x: { time: false, auto: false, ori: 1, dir: 1 }, y: { auto: false, ori: 0, dir: 1 } },
       axes: [
         { ...axis, side: 3, values: (_, splits) => splits.map(() => ""), size: 6, space: 34 },
-        { ...axis, side: 2, grid: { show: false }, size: 26, space: 50,
+        { ...axis, side: 2, grid: { show: false }, size: 26,
+          space: (_plot, _axis, _min, max) => 12 + widest(max),
           values: (_, splits) => splits.map((split) => (Number.isInteger(split) ? String(split) : "")) },
       ],
       series: [{}, { stroke: line, fill: line, width: 0, points: { show: false },

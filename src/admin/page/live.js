@@ -40,6 +40,7 @@ async function askForReadiness() {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     model.reasons = error.reasons.length ? error.reasons : [error.message];
+    model.warnings = error.warnings;
     model.state = (await get("healthz")).state;
   }
 }

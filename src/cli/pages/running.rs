@@ -34,7 +34,7 @@ pub(super) const PAGES: &[Page] = &[
             (130, "stopped at once by a second Ctrl-C"),
             (143, "stopped at once by a second SIGTERM"),
         ],
-        json: "",
+        json: &[],
     },
     Page {
         command: "check",
@@ -66,7 +66,21 @@ pub(super) const PAGES: &[Page] = &[
                 "the pipeline has mistakes, or the restart would be refused",
             ),
         ],
-        json: include_str!("json/check.json"),
+        json: &[
+            ("--json", include_str!("json/check.json")),
+            (
+                "--explain checkpoint.interval --set checkpoint.interval=30s --json",
+                include_str!("json/check-explain.json"),
+            ),
+            (
+                "--against p.toml --json",
+                include_str!("json/check-against.json"),
+            ),
+            (
+                "--against p.toml --rehearse 1 --json",
+                include_str!("json/check-rehearse.json"),
+            ),
+        ],
     },
     Page {
         command: "replay",
@@ -89,7 +103,7 @@ pub(super) const PAGES: &[Page] = &[
             1,
             "the batch failed, or it can't be replayed: it isn't retained, or something can't be read",
         )],
-        json: include_str!("json/replay.json"),
+        json: &[("--json", include_str!("json/replay.json"))],
     },
     Page {
         command: "status",
@@ -103,7 +117,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill status --admin http://127.0.0.1:4041 --json | jq .ready",
         ],
         exits: &[NO_ANSWER],
-        json: include_str!("json/status.json"),
+        json: &[("--json", include_str!("json/status.json"))],
     },
     Page {
         command: "reload",
@@ -125,7 +139,7 @@ pub(super) const PAGES: &[Page] = &[
                 "nothing was reloaded: there are mistakes, or settings that need a restart",
             ),
         ],
-        json: include_str!("json/reload.json"),
+        json: &[("--json", include_str!("json/reload.json"))],
     },
     Page {
         command: "stop",
@@ -138,6 +152,6 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill stop --now --admin http://127.0.0.1:4041",
         ],
         exits: &[(0, "the stop has been accepted"), NO_ANSWER],
-        json: include_str!("json/stop.json"),
+        json: &[("--json", include_str!("json/stop.json"))],
     },
 ];

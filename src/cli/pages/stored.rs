@@ -17,7 +17,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill checkpoint list sled:data/wordcount/checkpoint --json",
         ],
         exits: &[(1, "the location can't be read, or holds no checkpoints")],
-        json: include_str!("json/checkpoint-list.json"),
+        json: &[("--json", include_str!("json/checkpoint-list.json"))],
     },
     Page {
         command: "checkpoint show",
@@ -28,7 +28,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill checkpoint show wordcount.toml --id 12 --json | jq .state",
         ],
         exits: &[(1, "there is no such checkpoint, or it can't be read")],
-        json: include_str!("json/checkpoint-show.json"),
+        json: &[("--json", include_str!("json/checkpoint-show.json"))],
     },
     Page {
         command: "checkpoint verify",
@@ -36,7 +36,7 @@ pub(super) const PAGES: &[Page] = &[
         writes: NOTHING,
         examples: &["tidemill checkpoint verify sled:data/wordcount/checkpoint"],
         exits: &[(1, "something is damaged, or can't be read")],
-        json: include_str!("json/checkpoint-verify.json"),
+        json: &[("--json", include_str!("json/checkpoint-verify.json"))],
     },
     Page {
         command: "checkpoint create",
@@ -49,7 +49,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill checkpoint create --name before-v2",
         ],
         exits: &[(1, "there was no answer, or it couldn't be written")],
-        json: include_str!("json/checkpoint-create.json"),
+        json: &[("--json", include_str!("json/checkpoint-create.json"))],
     },
     Page {
         command: "checkpoint forget",
@@ -57,7 +57,7 @@ pub(super) const PAGES: &[Page] = &[
         writes: "Nothing itself; the pipeline removes the savepoint, and what only it names.",
         examples: &["tidemill checkpoint forget --name before-v2"],
         exits: &[(1, "there was no answer, or there is no such savepoint")],
-        json: include_str!("json/checkpoint-forget.json"),
+        json: &[("--json", include_str!("json/checkpoint-forget.json"))],
     },
     Page {
         command: "dead-letters list",
@@ -70,7 +70,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill dead-letters list data/readings/dead_letters --json | jq .sourceText",
         ],
         exits: &[(1, "they can't be read")],
-        json: include_str!("json/dead-letters-list.json"),
+        json: &[("--json", include_str!("json/dead-letters-list.json"))],
     },
     Page {
         command: "dead-letters requeue",
@@ -84,7 +84,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill dead-letters requeue --batch 1504665717000 --admin http://127.0.0.1:4041",
         ],
         exits: &[(1, "there was no answer, or the pipeline refused")],
-        json: include_str!("json/dead-letters-requeue.json"),
+        json: &[("--json", include_str!("json/dead-letters-requeue.json"))],
     },
     Page {
         command: "wal dump",
@@ -103,7 +103,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill wal dump data/wordcount/wal/driver | jq 'select(.event == \"BatchAllocationEvent\") | .time'",
         ],
         exits: &[(1, "not all of it could be read")],
-        json: include_str!("json/wal-dump.json"),
+        json: &[("--json", include_str!("json/wal-dump.json"))],
     },
     Page {
         command: "wal verify",
@@ -111,7 +111,7 @@ pub(super) const PAGES: &[Page] = &[
         writes: NOTHING,
         examples: &["tidemill wal verify wordcount.toml"],
         exits: &[(1, "something is damaged, or can't be read")],
-        json: include_str!("json/wal-verify.json"),
+        json: &[("--json", include_str!("json/wal-verify.json"))],
     },
     Page {
         command: "wal repair",
@@ -133,7 +133,7 @@ pub(super) const PAGES: &[Page] = &[
             (1, "something is damaged and was not repaired"),
             (3, "a driver owns the checkpoint location: stop it first"),
         ],
-        json: include_str!("json/wal-repair.json"),
+        json: &[("--json", include_str!("json/wal-repair.json"))],
     },
     Page {
         command: "fsck",
@@ -146,6 +146,6 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill fsck wordcount.toml --json | jq '.findings[] | select(.severity == \"error\")'",
         ],
         exits: &[(1, "there is an error; warnings and notes don't count")],
-        json: include_str!("json/fsck.json"),
+        json: &[("--json", include_str!("json/fsck.json"))],
     },
 ];

@@ -15,7 +15,7 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill completions fish > ~/.config/fish/completions/tidemill.fish",
         ],
         exits: &[],
-        json: "",
+        json: &[],
     },
     Page {
         command: "man",
@@ -26,6 +26,6 @@ pub(super) const PAGES: &[Page] = &[
         writes: "The pages, over those that are there.",
         examples: &["tidemill man target/man && man target/man/tidemill-run.1"],
         exits: &[(1, "the folder can't be written")],
-        json: "",
+        json: &[],
     },
 ];

@@ -1,47 +1,19 @@
 //! Reads the body of a post, within limits: its own length, and the memory of all that are under way.
 
 use std::io;
-use std::sync::Arc;
 
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::IngestError;
-use super::hub::{BODIES, BODY_UNIT};
+use super::budget::{Budget, Room};
 use crate::server::announced_length;
 
 /// A body, and the room that it takes until it is dropped.
-pub(super) struct Body {
+pub(super) struct Body<'a> {
     pub(super) bytes: Bytes,
-    _room: Room,
-}
-
-/// What a body takes of the memory of all that are under way.
-struct Room {
-    all: Arc<Semaphore>,
-    taken: Option<OwnedSemaphorePermit>,
-}
-
-impl Room {
-    /// Takes so many bytes more.
-    fn take(&mut self, bytes: usize) -> Result<(), IngestError> {
-        let units = u32::try_from(bytes.div_ceil(BODY_UNIT)).unwrap_or(u32::MAX);
-        let all = Arc::clone(&self.all);
-        let more = all.try_acquire_many_owned(units).map_err(|_| {
-            let most = BODIES >> 20;
-            let reason = format!("posts that are under way hold {most} MiB, the most they may");
-            IngestError::NoRoom {
-                reasons: vec![reason],
-            }
-        })?;
-        match &mut self.taken {
-            Some(taken) => taken.merge(more),
-            None => self.taken = Some(more),
-        }
-        Ok(())
-    }
+    _room: Room<'a>,
 }
 
 /// The whole body, if it is no longer than `limit`. A body that comes in one piece takes no room: there is no more
@@ -49,17 +21,14 @@ impl Room {
 pub(super) async fn read(
     request: Request,
     limit: usize,
-    all: &Arc<Semaphore>,
-) -> Result<Body, IngestError> {
+    budget: &Budget,
+) -> Result<Body<'_>, IngestError> {
     let announced = announced_length(request.headers());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(IngestError::TooLarge { limit });
     }
     let announced = announced.and_then(|length| usize::try_from(length).ok());
-    let mut room = Room {
-        all: Arc::clone(all),
-        taken: None,
-    };
+    let mut room = budget.room();
     let mut pieces = request.into_body().into_data_stream();
     let mut first = Bytes::new();
     let mut body = BytesMut::new();

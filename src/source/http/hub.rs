@@ -8,18 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::budget::Budget;
 use crate::access::{Caller, Role, Token, is_by_a_public_name, is_of_another_origin};
 use crate::block::StoreError;
 use crate::rdd::BoxError;
 use crate::receiver::Store;
 use crate::server::{Door, DoorStatus, Peer, Tls, TlsSlot};
-
-/// How many bytes bodies under way may hold over all sources, and in what units that is counted.
-pub(super) const BODIES: usize = 256 << 20;
-pub(super) const BODY_UNIT: usize = 1 << 10;
 
 /// How soon a client may try again when a source isn't open.
 const CLOSED_RETRY: Duration = Duration::from_secs(1);
@@ -157,24 +153,13 @@ fn hint(nearest: Option<&str>) -> String {
 #[derive(Clone, Default)]
 pub struct Ingest(Arc<Hub>);
 
+#[derive(Default)]
 struct Hub {
     sources: Mutex<BTreeMap<Arc<str>, Entry>>,
     /// Posts to sources that there aren't.
     strays: AtomicU64,
     servers: TaskTracker,
-    /// Room for bodies that have come in part, in units of [`BODY_UNIT`].
-    bodies: Arc<Semaphore>,
-}
-
-impl Default for Hub {
-    fn default() -> Self {
-        Self {
-            sources: Mutex::default(),
-            strays: AtomicU64::new(0),
-            servers: TaskTracker::new(),
-            bodies: Arc::new(Semaphore::new(BODIES / BODY_UNIT)),
-        }
-    }
+    bodies: Budget,
 }
 
 struct Entry {
@@ -462,8 +447,21 @@ impl Ingest {
         self.0.servers.wait().await;
     }
 
+    /// Has the bodies of posts that are under way hold at most so many bytes together, over all sources; 256 MiB
+    /// unless it is set. Each source's largest body has room at any rate, by itself. A post that would take more is
+    /// refused with [`IngestError::NoRoom`]. To be set before posts come: what bodies hold by then can't be given up.
+    ///
+    /// ```
+    /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+    /// context.ingest().limit_bodies(64 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn limit_bodies(&self, bytes: usize) {
+        self.0.bodies.set(bytes);
+    }
+
     /// Room for what bodies under way hold.
-    pub(super) fn bodies(&self) -> &Arc<Semaphore> {
+    pub(super) fn bodies(&self) -> &Budget {
         &self.0.bodies
     }
 
@@ -487,10 +485,7 @@ impl Ingest {
             state: State::Waiting,
             refused: BTreeMap::new(),
         };
-        // Whatever a source takes has to fit, one body at a time.
-        let beyond = max_body.saturating_sub(BODIES).div_ceil(BODY_UNIT);
-        let room = Semaphore::MAX_PERMITS - self.0.bodies.available_permits();
-        self.0.bodies.add_permits(beyond.min(room));
+        self.0.bodies.hold(max_body);
         self.lock().insert(Arc::clone(name), entry);
     }
 

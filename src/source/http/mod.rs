@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod budget;
 mod hub;
 mod router;
 
@@ -126,7 +127,11 @@ impl Receiver for HttpSource {
 
     fn describe(&self) -> String {
         match self.listen {
-            Some(address) => format!("lines posted to http://{address}/ingest/{}", self.name),
+            Some(address) => {
+                let is_encrypted = self.ingest.tls(&self.name).is_set();
+                let scheme = if is_encrypted { "https" } else { "http" };
+                format!("lines posted to {scheme}://{address}/ingest/{}", self.name)
+            }
             None => format!("lines posted to /ingest/{}", self.name),
         }
     }
