@@ -7,7 +7,7 @@ mod cli_support;
 use std::io::Write;
 use std::net::TcpListener;
 
-use cli_support::{Place, eventually, stderr, stdout};
+use cli_support::{MISSPELT, Place, eventually, stderr, stdout};
 use serde_json::Value;
 
 const COUNTS: [&str; 3] = ["(be,2)", "(or,1)", "(to,2)"];
@@ -97,18 +97,13 @@ fn a_second_driver_is_refused_and_told_who_is_first() {
 #[test]
 fn a_wrong_pipeline_is_refused_with_its_place_before_anything_is_written() {
     let place = Place::new();
-    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
-    std::fs::write(
-        place.path("p.toml"),
-        text.replace("from = \"lines\"", "from = \"line\""),
-    )
-    .unwrap();
+    place.misspell();
     for command in ["run", "check"] {
         let refused = place.run(&[command, "p.toml"]);
         assert_eq!(refused.status.code(), Some(2));
         let text = stderr(&refused);
         assert!(
-            text.contains("p.toml:15:8: unknown source or stream `line`"),
+            text.contains(&format!("{MISSPELT}: unknown source or stream `line`")),
             "{text}"
         );
         assert!(text.contains("did you mean `lines`?"), "{text}");

@@ -9,7 +9,7 @@ mod shape;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cli_support::{Daemon, Place, eventually, stderr, stdout};
+use cli_support::{Daemon, MISSPELT, Place, eventually, stderr, stdout};
 use serde_json::Value;
 use shape::differ;
 
@@ -43,45 +43,42 @@ struct Asked {
 }
 
 impl Asked {
-    /// Runs a command and keeps its answer.
-    fn ask(&mut self, command: &str, arguments: &[&str], code: i32) {
+    /// What a command says with `--json`.
+    fn told(&self, command: &str, arguments: &[&str], code: i32) -> String {
         let whole: Vec<&str> = command
             .split(' ')
             .chain(arguments.iter().copied())
             .chain(["--json"])
             .collect();
         let done = self.place.run(&whole);
-        assert_eq!(
-            done.status.code(),
-            Some(code),
-            "{whole:?}: {}",
-            stderr(&done)
-        );
-        let answer = serde_json::from_str(&stdout(&done));
-        let answer = answer.unwrap_or_else(|error| panic!("{whole:?}: {error}: {}", stdout(&done)));
+        let (found, error) = (done.status.code(), stderr(&done));
+        assert_eq!(found, Some(code), "{whole:?}: {error}");
+        stdout(&done)
+    }
+
+    /// Runs a command and keeps its answer.
+    fn ask(&mut self, command: &str, arguments: &[&str], code: i32) {
+        let text = self.told(command, arguments, code);
+        let answer = serde_json::from_str(&text);
+        let answer =
+            answer.unwrap_or_else(|error| panic!("{command} {arguments:?}: {error}: {text}"));
         self.live.insert(command.to_owned(), answer);
     }
 
+    /// Runs a command whose answer is lines, and keeps the first that is wanted.
     fn ask_for_line(
         &mut self,
         command: &str,
         arguments: &[&str],
         is_wanted: impl Fn(&Value) -> bool,
     ) {
-        let whole: Vec<&str> = command
-            .split(' ')
-            .chain(arguments.iter().copied())
-            .chain(["--json"])
-            .collect();
-        let done = self.place.run(&whole);
-        assert_eq!(done.status.code(), Some(0), "{whole:?}: {}", stderr(&done));
-        let text = stdout(&done);
+        let text = self.told(command, arguments, 0);
         let mut lines = text
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
         let wanted = lines
             .find(is_wanted)
-            .unwrap_or_else(|| panic!("{whole:?}: {text}"));
+            .unwrap_or_else(|| panic!("{command} {arguments:?}: {text}"));
         self.live.insert(command.to_owned(), wanted);
     }
 }
@@ -200,18 +197,13 @@ fn answers_have_the_fields_that_are_documented() {
 #[test]
 fn a_wrong_pipeline_says_so_in_json() {
     let place = Place::new();
-    let text = std::fs::read_to_string(place.path("p.toml")).unwrap();
-    std::fs::write(
-        place.path("p.toml"),
-        text.replace("from = \"lines\"", "from = \"line\""),
-    )
-    .unwrap();
+    place.misspell();
     let checked = place.run(&["check", "p.toml", "--json"]);
     assert_eq!(checked.status.code(), Some(2));
     let answer: Value = serde_json::from_str(&stdout(&checked)).unwrap();
     assert_eq!(answer["right"], false);
     let mistake = &answer["mistakes"][0];
-    assert_eq!(mistake["place"], "p.toml:15:8", "{answer:#}");
+    assert_eq!(mistake["place"], MISSPELT, "{answer:#}");
     assert!(
         mistake["problem"]
             .as_str()

@@ -13,6 +13,14 @@ use crate::time::Time;
 /// What an output closure may return: nothing, or a result whose error fails the batch.
 pub trait Outcome {
     /// Reads it as a result.
+    ///
+    /// ```
+    /// use tidemill::dstream::Outcome;
+    ///
+    /// assert!(().into_result().is_ok());
+    /// let failed: Result<(), std::fmt::Error> = Err(std::fmt::Error);
+    /// assert!(failed.into_result().is_err());
+    /// ```
     fn into_result(self) -> Result<(), BoxError>;
 }
 

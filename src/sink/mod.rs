@@ -103,6 +103,60 @@ impl fmt::Display for Guarantee {
 ///
 /// Calls come on threads that may block and are never cancelled: a call that hangs holds up the stream, so
 /// give requests a time limit and answer with an error. A batch that failed is tried again for ever.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::{Arc, Mutex, PoisonError};
+///
+/// use tidemill::rdd::{BoxError, Executor, Rdd};
+/// use tidemill::sink::{BatchIdentity, Guarantee, Sink};
+/// use tidemill::{OperatorUid, Time};
+///
+/// /// A table of sums, with the batch's time as its key. The map stands for a database.
+/// #[derive(Clone, Default)]
+/// struct Sums(Arc<Mutex<BTreeMap<Time, u64>>>);
+///
+/// impl Sink<u64> for Sums {
+///     fn kind(&self) -> &'static str {
+///         "sums"
+///     }
+///
+///     fn guarantee(&self) -> Guarantee {
+///         Guarantee::Transactional
+///     }
+///
+///     fn commit(&self, batch: &BatchIdentity, numbers: &Rdd<u64>) -> Result<(), BoxError> {
+///         // What fails does so before anything is to be seen.
+///         let sum = numbers.reduce(|a, b| a + b)?.unwrap_or_default();
+///         // `INSERT ... ON CONFLICT DO NOTHING`: what an earlier call committed stays.
+///         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+///         table.entry(batch.time).or_insert(sum);
+///         Ok(())
+///     }
+///
+///     fn show(&self, number: &u64) -> Option<String> {
+///         Some(number.to_string())
+///     }
+/// }
+///
+/// let sums = Sums::default();
+/// let numbers = Rdd::<u64>::in_memory(vec![vec![1, 2], vec![3]], &Executor::new(2, 1)?);
+/// let batch = BatchIdentity {
+///     application: "tides".to_owned(),
+///     output: OperatorUid::new("sums"),
+///     time: Time::from_millis(1000),
+/// };
+/// sums.check()?;
+/// for _attempt in 0..2 {
+///     sums.commit(&batch, &numbers)?;
+/// }
+/// assert_eq!(*sums.0.lock().unwrap(), BTreeMap::from([(batch.time, 6)]));
+///
+/// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
+/// # let (amounts, _queue) = context.queue_stream::<u64>();
+/// amounts.sink_with_uid(sums, "sums");
+/// # Ok::<(), BoxError>(())
+/// ```
 pub trait Sink<T: ?Sized + Element>: Send + Sync + 'static {
     /// The operation's name in graphs and uids.
     fn kind(&self) -> &'static str;

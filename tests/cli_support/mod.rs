@@ -45,6 +45,9 @@ prefix = "out/counts"
 suffix = "txt"
 "#;
 
+/// Where [`Place::misspell`] makes its mistake.
+pub const MISSPELT: &str = "p.toml:15:8";
+
 /// Asks again and again until there is an answer.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -69,6 +72,14 @@ impl Place {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// Makes the pipeline wrong: it reads from `line`, and there is `lines` only.
+    pub fn misspell(&self) {
+        let path = self.path("p.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let wrong = text.replace("from = \"lines\"", "from = \"line\"");
+        std::fs::write(path, wrong).unwrap();
     }
 
     /// The names in the folder, sorted.

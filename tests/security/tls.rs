@@ -69,6 +69,18 @@ fn ask(place: &Place, daemon: &Daemon, arguments: &[&str]) -> Output {
     place.run(&[arguments, &["--admin", &url]].concat())
 }
 
+/// Runs a command that believes the authority `ca` and shows the token in the file `token`.
+fn ask_with_token(
+    place: &Place,
+    daemon: &Daemon,
+    command: &[&str],
+    ca: &str,
+    token: &str,
+) -> Output {
+    let shown = ["--ca", ca, "--token-file", token];
+    ask(place, daemon, &[command, &shown].concat())
+}
+
 /// Posts a line to an address by HTTPS; the answer's head, or why there is none.
 fn post(
     place: &Place,
@@ -134,42 +146,18 @@ fn commands_speak_https_and_show_their_token() {
         ]
         .concat(),
     );
-    let good = ask(
-        &place,
-        &daemon,
-        &["status", "--ca", "ca.pem", "--token-file", "read"],
-    );
+    let with =
+        |token: &str, command: &[&str]| ask_with_token(&place, &daemon, command, "ca.pem", token);
+    let good = with("read", &["status"]);
     assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
     assert!(stdout(&good).starts_with("wordcount: active"));
-    let looked = ask(
-        &place,
-        &daemon,
-        &[
-            "checkpoint",
-            "create",
-            "--ca",
-            "ca.pem",
-            "--token-file",
-            "read",
-        ],
-    );
+    let looked = with("read", &["checkpoint", "create"]);
     assert!(
         stderr(&looked).contains("needs the operator role"),
         "{}",
         stderr(&looked)
     );
-    let cut = ask(
-        &place,
-        &daemon,
-        &[
-            "checkpoint",
-            "create",
-            "--ca",
-            "ca.pem",
-            "--token-file",
-            "operate",
-        ],
-    );
+    let cut = with("operate", &["checkpoint", "create"]);
     assert_eq!(cut.status.code(), Some(0), "{}", stderr(&cut));
 
     // An authority that isn't believed, and the plain protocol.
@@ -302,22 +290,9 @@ fn certificates_are_read_again_and_a_bad_one_changes_nothing() {
     let (place, _) = with_authority();
     let sets = [&HTTPS[..], &["--set", "admin.token_file=operate"]].concat();
     let daemon = place.start(&sets);
-    let status = |ca: &str| {
-        ask(
-            &place,
-            &daemon,
-            &["status", "--ca", ca, "--token-file", "operate"],
-        )
-        .status
-        .code()
-    };
-    let reload = |ca: &str| {
-        ask(
-            &place,
-            &daemon,
-            &["reload", "--ca", ca, "--token-file", "operate"],
-        )
-    };
+    let with = |ca: &str, command: &str| ask_with_token(&place, &daemon, &[command], ca, "operate");
+    let status = |ca: &str| with(ca, "status").status.code();
+    let reload = |ca: &str| with(ca, "reload");
     assert_eq!(status("ca.pem"), Some(0));
     let before = std::fs::read(place.path("server.key")).unwrap();
     let other = Authority::new(&place, "other");
