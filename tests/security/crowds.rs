@@ -172,3 +172,45 @@ fn slow_and_broken_clients_are_cut_off_and_the_others_served() {
         .sum();
     assert_eq!(count, 30);
 }
+
+#[test]
+fn posts_under_way_hold_only_so_much_memory_together() {
+    let place = Place::new();
+    let daemon = place.start(&[
+        "--set",
+        "http.bodies_memory=1MiB",
+        "--set",
+        "sources.lines.max_body=1MiB",
+    ]);
+    // Most of what there is, and it doesn't end.
+    let begin = || {
+        let mut connection = TcpStream::connect(&daemon.address).unwrap();
+        let patience = Some(Duration::from_secs(1));
+        connection.set_read_timeout(patience).unwrap();
+        let (head, part) = (
+            format!("{HEAD}Content-Length: 1000000\r\n\r\n"),
+            vec![b'x'; 700_000],
+        );
+        // One that is refused need not be read to its end.
+        let _ = connection
+            .write_all(head.as_bytes())
+            .and_then(|()| connection.write_all(&part));
+        connection
+    };
+    let told = |connection: &mut TcpStream| {
+        let mut bytes = [0; 4096];
+        let length = connection.read(&mut bytes).unwrap_or_default();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let refused = eventually("one of two is refused", || {
+        let mut both = [begin(), begin()];
+        let answers = both.each_mut().map(told);
+        answers
+            .into_iter()
+            .find(|answer| answer.starts_with("HTTP/1.1 503 "))
+    });
+    assert!(refused.contains("under way hold 1 MiB"), "{refused}");
+    // It is free again when they have gone.
+    daemon.feed("word\n");
+    daemon.stop();
+}
