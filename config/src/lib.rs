@@ -80,7 +80,7 @@ pub use settings::{
     Admin, Backpressure, CatchUp, Checkpoint, DeadLetters, Http, Jobs, Log, LogFormat, Memory, Pid,
     Receiver, State, Stop, Storage, Telemetry, Tls, Wal,
 };
-pub use sink::{Codec, Sink, SinkKind};
+pub use sink::{Codec, FileFormat, Sink, SinkKind};
 pub use size::ByteSize;
 pub use source::{Limits, OnSilence, Silence, Source, SourceKind};
 pub use store_url::StoreUrl;

@@ -42,21 +42,14 @@ pub enum SinkKind {
         rows: NonZeroUsize,
     },
     /// A folder `PREFIX-TIME_MS[.SUFFIX]` for each batch.
-    TextFiles {
+    Files {
+        /// What its files hold.
+        format: FileFormat,
         /// Path or URL before the time; never ends in `/`.
         prefix: String,
         /// What follows the time behind a dot, without that dot.
         suffix: Option<String>,
         /// How its files are compressed.
-        codec: Option<Codec>,
-    },
-    /// A folder `PREFIX-TIME_MS[.SUFFIX]` of serialised records for each batch.
-    ObjectFiles {
-        /// As that of text files.
-        prefix: String,
-        /// As that of text files.
-        suffix: Option<String>,
-        /// As that of text files.
         codec: Option<Codec>,
     },
     /// Nowhere; the work is done, and measured.
@@ -73,27 +66,61 @@ choice! {
     }
 }
 
-impl SinkKind {
-    /// The value of `type`.
-    pub const fn name(&self) -> &'static str {
+/// What files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileFormat {
+    /// Lines of text.
+    Text,
+    /// Records as they are, for programs to read back.
+    Objects,
+    /// Lines of JSON.
+    Json,
+    /// Rows of fields.
+    Csv,
+    /// Hadoop's pairs.
+    Sequence,
+}
+
+impl FileFormat {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Console { .. } => "console",
-            Self::TextFiles { .. } => "text_files",
-            Self::ObjectFiles { .. } => "object_files",
-            Self::Discard => "discard",
+            Self::Text => "text_files",
+            Self::Objects => "object_files",
+            Self::Json => "json_files",
+            Self::Csv => "csv_files",
+            Self::Sequence => "sequence_files",
         }
     }
 }
 
 impl SinkKind {
+    /// The value of `type`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Console { .. } => "console",
+            Self::Files { format, .. } => format.name(),
+            Self::Discard => "discard",
+        }
+    }
+
     /// Prefix and suffix of the folders that it writes.
     pub fn place(&self) -> Option<(&str, Option<&str>)> {
         match self {
-            Self::TextFiles { prefix, suffix, .. } | Self::ObjectFiles { prefix, suffix, .. } => {
-                Some((prefix, suffix.as_deref()))
-            }
+            Self::Files { prefix, suffix, .. } => Some((prefix, suffix.as_deref())),
             Self::Console { .. } | Self::Discard => None,
         }
+    }
+
+    /// Whether it takes pairs only.
+    fn needs_pairs(&self) -> bool {
+        matches!(
+            self,
+            Self::Files {
+                format: FileFormat::Sequence,
+                ..
+            }
+        )
     }
 }
 
@@ -116,7 +143,7 @@ pub(crate) const COMMON_KEYS: &[Key] = &[
         "type",
         "a type of sink",
         "\"console\"",
-        "console, text_files, object_files or discard.",
+        "console, text_files, object_files, json_files, csv_files, sequence_files or discard.",
     ),
     Key::optional(
         "uid",
@@ -160,25 +187,32 @@ pub(crate) static SINKS: &[SinkSpec] = &[
         name: "text_files",
         doc: "A folder PREFIX-TIME_MS[.SUFFIX] for each batch, in place all at once or not at all.",
         keys: PART_FILES,
-        build: |section| {
-            part_files(section, |prefix, suffix, codec| SinkKind::TextFiles {
-                prefix,
-                suffix,
-                codec,
-            })
-        },
+        build: |section| files(section, FileFormat::Text),
     },
     SinkSpec {
         name: "object_files",
         doc: "The same, of records as they are, for programs to read back.",
         keys: PART_FILES,
-        build: |section| {
-            part_files(section, |prefix, suffix, codec| SinkKind::ObjectFiles {
-                prefix,
-                suffix,
-                codec,
-            })
-        },
+        build: |section| files(section, FileFormat::Objects),
+    },
+    SinkSpec {
+        name: "json_files",
+        doc: "The same, a line of JSON a record: an object with `value`, and of a pair with `key`, too.",
+        keys: PART_FILES,
+        build: |section| files(section, FileFormat::Json),
+    },
+    SinkSpec {
+        name: "csv_files",
+        doc: "The same, a row a record: `value`, and of a pair `key` before it, as the first row says.",
+        keys: PART_FILES,
+        build: |section| files(section, FileFormat::Csv),
+    },
+    SinkSpec {
+        name: "sequence_files",
+        doc: "The same, of pairs as Hadoop's sequence files: texts as Text, counts as LongWritable, other values as \
+              the Text that is printed.",
+        keys: PART_FILES,
+        build: |section| files(section, FileFormat::Sequence),
     },
     SinkSpec {
         name: "discard",
@@ -195,10 +229,8 @@ const LATER: &[(&str, &str)] = &[
     ("mysql", "`text_files`"),
     ("postgres", "`text_files`"),
     ("sqlite", "`text_files`"),
-    ("parquet", "`text_files`"),
-    ("avro", "`text_files`"),
-    ("csv", "`text_files`"),
-    ("json", "`text_files`"),
+    ("parquet", "`json_files`"),
+    ("avro", "`json_files`"),
 ];
 
 /// Reads all sinks, in the order of the file; two that write the same files are reported.
@@ -266,6 +298,7 @@ fn read_one(
     let mut section = Section::open(report, path, &place, &entry.at, content, &lists);
     let kind = (spec.build)(&mut section);
     let uid = section.get::<Name>("uid");
+    let from_at = section.location_of("from");
     let from = section.get_if::<OneOrMany>("from", |named| {
         if named.0.len() == 1 {
             return Ok(());
@@ -286,6 +319,16 @@ fn read_one(
         .get(from.name().as_str())
         .copied()
         .unwrap_or_default();
+    let is_single = matches!(flow.records, Some(RecordKind::Single(_)));
+    if is_single && kind.as_ref().is_some_and(SinkKind::needs_pairs) {
+        let key = format!("sinks.{}.from", entry.key);
+        let reason = format!(
+            "`{}` has single records, and sequence files hold pairs",
+            from.name()
+        );
+        report.error(&from_at, Problem::Invalid { key, reason }, None);
+        return None;
+    }
     Some(Sink {
         name: name?,
         uid,
@@ -297,10 +340,7 @@ fn read_one(
     })
 }
 
-fn part_files(
-    section: &mut Section<'_>,
-    kind: fn(String, Option<String>, Option<Codec>) -> SinkKind,
-) -> Option<SinkKind> {
+fn files(section: &mut Section<'_>, format: FileFormat) -> Option<SinkKind> {
     let prefix = section.get_if::<NonEmpty>("prefix", |prefix| {
         if prefix.0.ends_with('/') {
             return Err("must end in a name, which the batch's time is added to".into());
@@ -327,5 +367,10 @@ fn part_files(
         Some(path) => path.strip_prefix("//").unwrap_or(path).to_owned(),
         None => prefix,
     };
-    Some(kind(prefix, suffix, codec))
+    Some(SinkKind::Files {
+        format,
+        prefix,
+        suffix,
+        codec,
+    })
 }

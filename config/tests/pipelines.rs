@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidemill_config::{
-    AggregateFunction, FilterOn, Input, Item, OpKind, Pipeline, RecordKind, SinkKind, SourceKind,
-    Window,
+    AggregateFunction, FileFormat, FilterOn, Input, Item, OpKind, Pipeline, RecordKind, SinkKind,
+    SourceKind, Window,
 };
 
 fn parse(text: &str) -> Pipeline {
@@ -86,7 +86,8 @@ fn the_examples_are_what_scripts_rely_on() {
         );
         assert_eq!(
             pipeline.sinks[1].kind,
-            SinkKind::TextFiles {
+            SinkKind::Files {
+                format: FileFormat::Text,
                 prefix: format!("data/{name}/out/counts"),
                 suffix: Some("txt".into()),
                 codec: None,

@@ -16,6 +16,7 @@ mod functions;
 mod ops;
 mod order;
 mod predicate;
+mod rows;
 mod sinks;
 mod sources;
 mod value;

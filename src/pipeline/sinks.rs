@@ -1,45 +1,102 @@
 //! Declares the sinks of a pipeline.
 
-use tidemill_config::{Sink, SinkKind};
+use tidemill_config::{Codec, FileFormat, Sink, SinkKind};
 
 use super::any_stream::{AnyStream, any};
-use crate::rdd::BoxError;
-use crate::sink::{Console, Discard, ObjectFiles, TextFiles};
+use super::rows::ToRow;
+use crate::dstream::DStream;
+use crate::rdd::{BoxError, Element};
+use crate::sink::{Console, Csv, Discard, Files, JsonLines, Objects, SequenceFile, Text};
 
 /// Commits the batches of `stream` to a sink, known to checkpoints by its uid or name.
 pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
     let uid = sink.uid.as_ref().unwrap_or(&sink.name).as_str();
-    let named = |error: BoxError| format!("sink `{}`: {error}", sink.name);
     match &sink.kind {
         SinkKind::Console { rows } => {
             any!(stream, s => s.sink_with_uid(Console::stdout((*rows).into()), uid));
         }
-        SinkKind::TextFiles {
+        SinkKind::Files {
+            format,
             prefix,
             suffix,
             codec,
         } => {
-            let mut files = TextFiles::open(prefix, suffix.as_deref()).map_err(named)?;
-            if let Some(codec) = codec {
-                files = files.codec(codec.name().parse()?);
-            }
-            any!(stream, s => s.sink_with_uid(files, uid));
-        }
-        SinkKind::ObjectFiles {
-            prefix,
-            suffix,
-            codec,
-        } => {
-            let mut files = ObjectFiles::open(prefix, suffix.as_deref()).map_err(named)?;
-            if let Some(codec) = codec {
-                files = files.codec(codec.name().parse()?);
-            }
-            any!(stream, s => s.sink_with_uid(files, uid));
+            let place = Place {
+                prefix,
+                suffix: suffix.as_deref(),
+                codec: *codec,
+                uid,
+            };
+            let declared = declare_files(stream, *format, &place);
+            declared.map_err(|error| format!("sink `{}`: {error}", sink.name))?;
         }
         SinkKind::Discard => any!(stream, s => s.sink_with_uid(Discard, uid)),
-        other => {
-            return Err(format!("sink `{}`: `{}` isn't known", sink.name, other.name()).into());
+        other => return Err(unknown(other.name(), &sink.name)),
+    }
+    Ok(())
+}
+
+fn unknown(kind: &str, sink: impl std::fmt::Display) -> BoxError {
+    format!("sink `{sink}`: `{kind}` isn't known").into()
+}
+
+/// Where files go.
+struct Place<'a> {
+    prefix: &'a str,
+    suffix: Option<&'a str>,
+    codec: Option<Codec>,
+    uid: &'a str,
+}
+
+impl Place<'_> {
+    fn open<F: Default>(&self) -> Result<Files<F>, BoxError> {
+        let files = Files::open(self.prefix, self.suffix)?;
+        Ok(match self.codec {
+            Some(codec) => files.codec(codec.name().parse()?),
+            None => files,
+        })
+    }
+
+    /// A step before the sink: the records as rows.
+    fn rows<T: ?Sized + Element + ToRow>(
+        &self,
+        stream: &DStream<T>,
+        flat: bool,
+    ) -> DStream<T::Row> {
+        let rows = stream.map(move |record| record.to_row(flat));
+        rows.uid(format!("{}.rows", self.uid))
+    }
+}
+
+fn declare_files(
+    stream: &AnyStream,
+    format: FileFormat,
+    place: &Place<'_>,
+) -> Result<(), BoxError> {
+    let uid = place.uid;
+    match format {
+        FileFormat::Text => any!(stream, s => s.sink_with_uid(place.open::<Text>()?, uid)),
+        FileFormat::Objects => any!(stream, s => s.sink_with_uid(place.open::<Objects>()?, uid)),
+        FileFormat::Json => {
+            any!(stream, s => place.rows(s, false).sink_with_uid(place.open::<JsonLines>()?, uid));
         }
+        FileFormat::Csv => {
+            any!(stream, s => place.rows(s, true).sink_with_uid(place.open::<Csv>()?, uid));
+        }
+        FileFormat::Sequence => {
+            let files = place.open::<SequenceFile>()?;
+            match stream {
+                AnyStream::Counts(counts) => counts.sink_with_uid(files, uid),
+                AnyStream::Pairs(pairs) => {
+                    let texts = pairs.map(|(key, value)| (key.to_string(), value.to_string()));
+                    texts.uid(format!("{uid}.rows")).sink_with_uid(files, uid);
+                }
+                AnyStream::Text(_) | AnyStream::Values(_) => {
+                    return Err("sequence files hold pairs, and these are single records".into());
+                }
+            }
+        }
+        _ => return Err("files of this format aren't known".into()),
     }
     Ok(())
 }

@@ -16,7 +16,17 @@ const WITHOUT: &[(&str, &str)] = &[
     ),
     ("persist", "is `cache`"),
     ("print_rows", "an output, on the terminal"),
+    ("save_as_csv_files", "an output: src/sink/formats/tests.rs"),
+    (
+        "save_as_hadoop_files",
+        "an output: src/sink/formats/tests.rs",
+    ),
+    ("save_as_json_files", "an output: src/sink/formats/tests.rs"),
     ("save_as_object_files", "an output: tests/object_files.rs"),
+    (
+        "save_as_sequence_files",
+        "an output: src/sink/formats/tests.rs",
+    ),
     (
         "save_as_text_files_with",
         "an output: tests/sink_stores/codecs.rs",

@@ -51,3 +51,79 @@ fn object_files_hold_records_as_they_are() {
     );
     context.stop(true).unwrap();
 }
+
+/// What the parts of a batch hold, one behind the other.
+fn parts_of(batch: &std::path::Path) -> Vec<u8> {
+    let parts = std::fs::read_dir(batch).unwrap();
+    let mut parts: Vec<_> = parts
+        .map(|part| part.unwrap().path())
+        .filter(|path| !path.ends_with("_SUCCESS"))
+        .collect();
+    parts.sort();
+    parts
+        .iter()
+        .flat_map(|part| std::fs::read(part).unwrap())
+        .collect()
+}
+
+#[test]
+fn other_programs_read_counts_and_lines() {
+    let counts = out(&format!("{SPLIT}, {{ op = \"count_by_value\" }}"));
+    for (streams, format, expected) in [
+        (
+            &counts,
+            "json_files",
+            r#"{"key":"be","value":2}
+{"key":"not","value":1}
+{"key":"or","value":1}
+{"key":"to","value":2}"#,
+        ),
+        (&counts, "csv_files", "be,2\nkey,value\nnot,1\nor,1\nto,2"),
+        (
+            &out(""),
+            "json_files",
+            "{\"value\":\"or not to be\"}\n{\"value\":\"to be\"}",
+        ),
+        (&out(""), "csv_files", "or not to be\nto be\nvalue"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let clock = clock_at(START);
+        let pipeline = program(&[&["to be", "or not to be"]], streams, folder.path());
+        let pipeline = parse(&pipeline.text.replace("text_files", format));
+        let context = context(&location(), &clock, &pipeline);
+        context.start().unwrap();
+        run_to(&context, &clock, START + 1);
+        context.stop(true).unwrap();
+        let batch = folder.path().join(format!("out-{}000", START + 1));
+        let text = String::from_utf8(parts_of(&batch)).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.join("\n"), expected, "{format}");
+    }
+}
+
+#[test]
+fn sequence_files_hold_pairs_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let clock = clock_at(START);
+    let counts = out(&format!("{SPLIT}, {{ op = \"count_by_value\" }}"));
+    let pipeline = program(&[&["to be"]], &counts, folder.path());
+    let pipeline = parse(&pipeline.text.replace("text_files", "sequence_files"));
+    let context = context(&location(), &clock, &pipeline);
+    context.start().unwrap();
+    run_to(&context, &clock, START + 1);
+    context.stop(true).unwrap();
+    let bytes = parts_of(&folder.path().join(format!("out-{}000", START + 1)));
+    let header = b"SEQ\x06\x19org.apache.hadoop.io.Text!org.apache.hadoop.io.LongWritable\0\0";
+    assert!(bytes.starts_with(header), "{}", bytes.escape_ascii());
+    for record in [&b"\x02be\0\0\0\0\0\0\0\x01"[..], b"\x02to\0\0\0\0\0\0\0\x01"] {
+        let is_there = bytes.windows(record.len()).any(|bytes| bytes == record);
+        assert!(is_there, "{}", bytes.escape_ascii());
+    }
+    let lines = program(&[&["to be"]], &out(""), folder.path());
+    let lines = lines.text.replace("text_files", "sequence_files");
+    let error = tidemill_config::Pipeline::parse(&lines, std::path::Path::new("p.toml"));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("sequence files hold pairs"), "{error}");
+}

@@ -1,11 +1,11 @@
-//! What the parts of a batch can be: text or object files, compressed or not.
+//! What the parts of a batch can be: text, object or JSON files, compressed or not.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use tidemill::codec::Codec;
 use tidemill::sink::conformance::unusual_records;
-use tidemill::sink::{ObjectFiles, Sink, TextFiles};
+use tidemill::sink::{self as formats, FileFormat, Files, JsonLines, Sink, Text};
 use tidemill_storage::{Disk, Objects};
 
 use super::{lines, unusual_lines};
@@ -15,6 +15,7 @@ use super::{lines, unusual_lines};
 pub enum Form {
     Text(Option<Codec>),
     Objects(Option<Codec>),
+    Json(Option<Codec>),
 }
 
 /// Each that there is. How a batch is committed doesn't depend on its form, so all of them go through one kind of
@@ -26,34 +27,43 @@ pub const FORMS: &[Form] = &[
     Form::Text(Some(Codec::Zstd)),
     Form::Objects(None),
     Form::Objects(Some(Codec::Gzip)),
+    Form::Json(Some(Codec::Gzip)),
 ];
 
 impl Form {
     pub fn on_disk(self, prefix: &str, disk: Arc<dyn Disk>) -> Box<dyn Sink<String>> {
         match self {
-            Self::Text(codec) => text(TextFiles::on_disk(prefix, None, disk), codec),
-            Self::Objects(codec) => objects(ObjectFiles::on_disk(prefix, None, disk), codec),
+            Self::Text(codec) => sink(Files::<Text>::on_disk(prefix, None, disk), codec),
+            Self::Objects(codec) => sink(
+                Files::<formats::Objects>::on_disk(prefix, None, disk),
+                codec,
+            ),
+            Self::Json(codec) => sink(Files::<JsonLines>::on_disk(prefix, None, disk), codec),
         }
     }
 
     pub fn on_objects(self, prefix: &str, store: Arc<dyn Objects>) -> Box<dyn Sink<String>> {
         match self {
-            Self::Text(codec) => text(TextFiles::on_objects(prefix, None, store), codec),
-            Self::Objects(codec) => objects(ObjectFiles::on_objects(prefix, None, store), codec),
+            Self::Text(codec) => sink(Files::<Text>::on_objects(prefix, None, store), codec),
+            Self::Objects(codec) => sink(
+                Files::<formats::Objects>::on_objects(prefix, None, store),
+                codec,
+            ),
+            Self::Json(codec) => sink(Files::<JsonLines>::on_objects(prefix, None, store), codec),
         }
     }
 
     /// What the names of parts end with.
     pub fn extension(self) -> &'static str {
-        match self.codec() {
-            None => "",
-            Some(codec) => codec.extension(),
+        match self {
+            Self::Json(_) => ".json.gz",
+            _ => self.codec().map_or("", Codec::extension),
         }
     }
 
     fn codec(self) -> Option<Codec> {
         match self {
-            Self::Text(codec) | Self::Objects(codec) => codec,
+            Self::Text(codec) | Self::Objects(codec) | Self::Json(codec) => codec,
         }
     }
 
@@ -62,6 +72,10 @@ impl Form {
         let bytes = decompressed(self.codec(), part);
         match self {
             Self::Text(_) => lines(&bytes),
+            Self::Json(_) => {
+                let lines = serde_json::Deserializer::from_slice(&bytes).into_iter();
+                lines.map(Result::unwrap).collect()
+            }
             Self::Objects(_) => {
                 let elements = tidemill::formats::decode_object_file(&bytes).unwrap();
                 let text = |element: &serde_json::Value| element.as_str().unwrap().to_owned();
@@ -73,23 +87,13 @@ impl Form {
     pub fn unusual(self) -> Vec<String> {
         match self {
             Self::Text(_) => unusual_lines(),
-            Self::Objects(_) => unusual_records(),
+            Self::Objects(_) | Self::Json(_) => unusual_records(),
         }
     }
 }
 
-fn text(files: TextFiles, codec: Option<Codec>) -> Box<dyn Sink<String>> {
-    Box::new(match codec {
-        Some(codec) => files.codec(codec),
-        None => files,
-    })
-}
-
-fn objects(files: ObjectFiles, codec: Option<Codec>) -> Box<dyn Sink<String>> {
-    Box::new(match codec {
-        Some(codec) => files.codec(codec),
-        None => files,
-    })
+fn sink<F: FileFormat<String>>(files: Files<F>, codec: Option<Codec>) -> Box<dyn Sink<String>> {
+    Box::new(codec.into_iter().fold(files, Files::codec))
 }
 
 /// By the libraries themselves.

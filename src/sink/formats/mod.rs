@@ -4,6 +4,8 @@ mod csv;
 mod json;
 mod objects;
 mod sequence;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use csv::Csv;
