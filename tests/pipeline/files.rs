@@ -1,6 +1,7 @@
 //! Files that sinks write: compressed, and of objects.
 
 use tempfile::TempDir;
+use tidemill_config::Pipeline;
 
 use crate::support::{clock_at, run_to};
 use crate::{SPLIT, START, context, location, out, parse, program};
@@ -117,13 +118,16 @@ fn sequence_files_hold_pairs_and_nothing_else() {
     let bytes = parts_of(&folder.path().join(format!("out-{}000", START + 1)));
     let header = b"SEQ\x06\x19org.apache.hadoop.io.Text!org.apache.hadoop.io.LongWritable\0\0";
     assert!(bytes.starts_with(header), "{}", bytes.escape_ascii());
-    for record in [&b"\x02be\0\0\0\0\0\0\0\x01"[..], b"\x02to\0\0\0\0\0\0\0\x01"] {
+    for record in [
+        &b"\x02be\0\0\0\0\0\0\0\x01"[..],
+        b"\x02to\0\0\0\0\0\0\0\x01",
+    ] {
         let is_there = bytes.windows(record.len()).any(|bytes| bytes == record);
         assert!(is_there, "{}", bytes.escape_ascii());
     }
     let lines = program(&[&["to be"]], &out(""), folder.path());
     let lines = lines.text.replace("text_files", "sequence_files");
-    let error = tidemill_config::Pipeline::parse(&lines, std::path::Path::new("p.toml"));
+    let error = Pipeline::parse("p.toml", &lines, &[], std::iter::empty());
     let error = error.unwrap_err().to_string();
     assert!(error.contains("sequence files hold pairs"), "{error}");
 }
