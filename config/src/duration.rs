@@ -22,6 +22,14 @@ pub const MAX_DURATION: Duration = Duration::from_millis(36_500 * 86_400_000);
 /// # Errors
 ///
 /// A sentence that says what is wrong with the text.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidemill_config::parse_duration;
+///
+/// assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
+/// assert!(parse_duration("90").unwrap_err().contains("no unit"));
+/// ```
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -61,6 +69,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes a duration with the coarsest unit that is exact; parts of a millisecond are dropped.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidemill_config::format_duration;
+///
+/// assert_eq!(format_duration(Duration::from_secs(120)), "2m");
+/// assert_eq!(format_duration(Duration::from_millis(1500)), "1500ms");
+/// ```
 pub fn format_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     UNITS

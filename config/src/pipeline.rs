@@ -88,6 +88,18 @@ impl Pipeline {
     /// # Errors
     ///
     /// All mistakes that were found.
+    ///
+    /// ```
+    /// use tidemill_config::Pipeline;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tides.toml");
+    /// # let text = "name = \"tides\"\n[checkpoint]\nurl = \"memory:\"\n[sources.levels]\ntype = \"http\"\n[sinks.screen]\nfrom = \"levels\"\ntype = \"console\"\n";
+    /// # std::fs::write(&path, text)?;
+    /// let pipeline = Pipeline::load(&path, &["batch_interval=250ms".to_owned()], std::env::vars())?;
+    /// assert_eq!(pipeline.batch_interval.as_millis(), 250);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load(
         path: &Path,
         sets: &[String],
@@ -102,6 +114,22 @@ impl Pipeline {
     /// # Errors
     ///
     /// All mistakes that were found.
+    ///
+    /// ```
+    /// use tidemill_config::Pipeline;
+    ///
+    /// let text = r#"
+    /// name = "tides"
+    /// [sources.levels]
+    /// type = "http"
+    /// [sinks.screen]
+    /// from = "level"
+    /// type = "console"
+    /// "#;
+    /// let mistakes = Pipeline::parse("tides.toml", text, &[], std::iter::empty()).unwrap_err().to_string();
+    /// assert!(mistakes.contains("tides.toml:6:8"), "{mistakes}");
+    /// assert!(mistakes.contains("did you mean `levels`?"), "{mistakes}");
+    /// ```
     pub fn parse(
         file: &str,
         text: &str,

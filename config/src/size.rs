@@ -43,6 +43,13 @@ impl ByteSize {
     /// # Errors
     ///
     /// A sentence that says what is wrong with the text.
+    ///
+    /// ```
+    /// use tidemill_config::ByteSize;
+    ///
+    /// assert_eq!(ByteSize::parse("16 KiB"), Ok(ByteSize::new(16_384)));
+    /// assert!(ByteSize::parse("many").unwrap_err().contains("64MiB"));
+    /// ```
     pub fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
         let digits = trimmed

@@ -25,6 +25,18 @@ pub fn parent_of(path: &Path) -> &Path {
 }
 
 /// Writes a file whole, replacing what was there: after a crash the old bytes or the new, never a mix.
+///
+/// ```
+/// use std::path::Path;
+/// use tidemill_storage::{Disk, SimDisk, durable::write_durable};
+///
+/// let (disk, path) = (SimDisk::new(), Path::new("level"));
+/// write_durable(&disk, path, b"high")?;
+/// write_durable(&disk, path, b"low")?;
+/// disk.power_cut();
+/// assert_eq!(disk.read(path)?, "low");
+/// # Ok::<(), tidemill_storage::Error>(())
+/// ```
 pub fn write_durable(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = write_temporary(disk, path, bytes)?;
     failpoint!("storage::before_rename");
@@ -39,6 +51,18 @@ pub fn write_durable(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
 /// Creates a file whole, if the name is free. [`PutOutcome::Conflict`] when other bytes have it;
 /// when the very same bytes have it, the call made them durable and counts as written (so a call
 /// whose first try failed halfway can be repeated).
+///
+/// ```
+/// use std::path::Path;
+/// use tidemill_storage::{PutOutcome, SimDisk, durable::create_durable};
+///
+/// let (disk, path) = (SimDisk::new(), Path::new("claim"));
+/// assert_eq!(create_durable(&disk, path, b"mine")?, PutOutcome::Written);
+/// // The same again is no conflict: the first try may have failed halfway.
+/// assert_eq!(create_durable(&disk, path, b"mine")?, PutOutcome::Written);
+/// assert_eq!(create_durable(&disk, path, b"yours")?, PutOutcome::Conflict);
+/// # Ok::<(), tidemill_storage::Error>(())
+/// ```
 pub fn create_durable(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<PutOutcome> {
     let temporary = write_temporary(disk, path, bytes)?;
     failpoint!("storage::before_link");

@@ -98,6 +98,19 @@ pub struct FileLock {
 impl FileLock {
     /// Takes the lock at `path`, or says at once who has it. Creates the file (and missing folders).
     /// Two calls in one process exclude each other as two processes do.
+    ///
+    /// ```
+    /// use tidemill_storage::{FileLock, Holder, LockError};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("lock");
+    /// let held = FileLock::acquire(&path, &Holder::current("tides", 0))?;
+    /// let refused = FileLock::acquire(&path, &Holder::current("tides", 0)).unwrap_err();
+    /// assert!(matches!(refused, LockError::Held { .. }));
+    /// drop(held);
+    /// assert!(FileLock::acquire(&path, &Holder::current("tides", 0)).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn acquire(path: &Path, holder: &Holder) -> Result<Self, LockError> {
         durable::create_dir_all_durable(&LocalDisk, durable::parent_of(path))?;
         let file = OpenOptions::new()

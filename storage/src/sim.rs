@@ -82,6 +82,19 @@ impl SimDisk {
 
     /// Cuts the power and boots again: unsynced bytes and names are gone. Files that were open answer
     /// every further call with an error, as if their process had died.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tidemill_storage::{Disk, DiskFile, SimDisk, durable};
+    ///
+    /// let disk = SimDisk::new();
+    /// durable::write_durable(&disk, Path::new("durable"), b"high")?;
+    /// disk.create_new(Path::new("written"))?;
+    /// disk.power_cut();
+    /// assert_eq!(disk.read(Path::new("durable"))?, "high");
+    /// assert!(disk.read(Path::new("written")).unwrap_err().is_not_found());
+    /// # Ok::<(), tidemill_storage::Error>(())
+    /// ```
     pub fn power_cut(&self) {
         self.boot(None);
     }

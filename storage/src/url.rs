@@ -85,6 +85,15 @@ impl Location {
     ///
     /// # Errors
     /// When it has a scheme and is no usable location.
+    ///
+    /// ```
+    /// use tidemill_storage::Location;
+    ///
+    /// assert_eq!(Location::of_path("data/wal")?, "file:data/wal".parse()?);
+    /// assert_eq!(Location::of_path("s3://bucket/wal")?.to_string(), "s3://bucket/wal");
+    /// assert!(Location::of_path("s3:").is_err());
+    /// # Ok::<(), tidemill_storage::LocationError>(())
+    /// ```
     pub fn of_path(text: &str) -> Result<Self, LocationError> {
         match text.split_once(':') {
             Some((scheme, rest)) if SCHEMES.contains(&scheme) || rest.starts_with("//") => {

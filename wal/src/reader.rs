@@ -22,6 +22,25 @@ use crate::segments::{SegmentInfo, Segments};
 use crate::tail::{self, TornTail};
 
 /// A log that is only looked at.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use tidemill_storage::LocalDisk;
+/// use tidemill_wal::{LogKind, LogReader, Wal, WalOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let dir = folder.path().join("log");
+/// let (log, _) = Wal::open(Arc::new(LocalDisk), &dir, WalOptions::new(LogKind(1), 1))?;
+/// log.append(7, vec!["high".into()]).wait()?;
+///
+/// // From beside, while its owner goes on.
+/// let reader = LogReader::open(Arc::new(LocalDisk), &dir)?;
+/// assert_eq!(reader.entries().count(), 1);
+/// assert!(reader.verify()?.findings.is_empty());
+/// # log.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct LogReader {
     segments: Arc<dyn Segments>,

@@ -36,6 +36,31 @@ pub use truncate::Truncated;
 /// is still written, and the drop waits for it; [`Wal::close`] does the same and says how it went.
 ///
 /// A log must have one owner at a time; who opens it holds a lock that sees to that.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use tidemill_storage::LocalDisk;
+/// use tidemill_wal::{LogKind, Sequence, Wal, WalOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let dir = folder.path().join("log");
+/// let open = || Wal::open(Arc::new(LocalDisk), &dir, WalOptions::new(LogKind(1), 1));
+/// let (log, _recovered) = open()?;
+/// // Both are queued at once, and written and synced together.
+/// let (first, second) = (log.append(7, vec!["high".into()]), log.append(7, vec!["low".into()]));
+/// assert_eq!(second.sequence(), first.sequence().next());
+/// let (first, _) = (first.wait()?, second.wait()?);
+/// log.close()?;
+///
+/// let (log, _recovered) = open()?;
+/// let payloads: Result<Vec<_>, _> = log.replay(Sequence(0))?.map(|entry| entry.map(|entry| entry.payload)).collect();
+/// assert_eq!(payloads?, ["high", "low"]);
+/// assert_eq!(log.read(first)?.payload, "high");
+/// assert_eq!(log.next_sequence(), Sequence(2));
+/// # log.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Wal {
     inner: Arc<Inner>,

@@ -16,6 +16,20 @@ pub enum Tombstones {
 }
 
 /// Merges chunks, given oldest first, into one.
+///
+/// ```
+/// use tidemill_checkpoint::{ChunkBuilder, Tombstones, merge};
+///
+/// let chunk = |entries: &[(&[u8], Option<&[u8]>)]| {
+///     let mut builder = ChunkBuilder::new();
+///     entries.iter().for_each(|(key, value)| builder.push(key, *value));
+///     builder.build()
+/// };
+/// let base = chunk(&[(b"brest", Some(b"7.1")), (b"cadiz", Some(b"3.2"))]);
+/// let delta = chunk(&[(b"brest", Some(b"6.9")), (b"cadiz", None)]);
+/// let merged = merge([&base, &delta], Tombstones::Drop);
+/// assert_eq!(merged.iter().collect::<Vec<_>>(), [(&b"brest"[..], Some(&b"6.9"[..]))]);
+/// ```
 #[must_use]
 pub fn merge<'a>(chunks: impl IntoIterator<Item = &'a Chunk>, tombstones: Tombstones) -> Chunk {
     let mut capacity = 0;

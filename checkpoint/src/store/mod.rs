@@ -62,6 +62,40 @@ pub struct Newest {
 }
 
 /// A location of checkpoints, owned.
+///
+/// ```
+/// use tidemill_checkpoint::{
+///     CheckpointReader, CheckpointStore, ChunkBuilder, Draft, Holder, PartitionChanges, SeriesChanges,
+///     StoreOptions,
+/// };
+///
+/// # let folder = tempfile::tempdir()?;
+/// let location = format!("sled:{}", folder.path().join("checkpoint").display()).parse()?;
+/// let open = || CheckpointStore::open(&location, StoreOptions::new(Holder::current("tides", 0)));
+/// let store = open()?;
+/// let mut builder = ChunkBuilder::new();
+/// builder.push(b"brest", Some(b"7.1"));
+/// let draft = Draft {
+///     time_ms: 1000,
+///     series: vec![SeriesChanges {
+///         name: "levels".to_owned(),
+///         format: 1,
+///         partitions: vec![PartitionChanges { full: true, builder }],
+///     }],
+///     ..Draft::default()
+/// };
+/// store.write(draft)?;
+/// drop(store);
+///
+/// // After a restart, which is a later epoch.
+/// let store = open()?;
+/// let newest = store.newest()?.manifest.ok_or("there is one")?;
+/// let chunk = newest.chunks().next().ok_or("it has one")?;
+/// let chunk = store.read_chunk(chunk)?;
+/// let entries: Vec<_> = chunk.iter().collect();
+/// assert_eq!(entries, [(&b"brest"[..], Some(&b"7.1"[..]))]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct CheckpointStore {
     backend: Box<dyn Backend>,

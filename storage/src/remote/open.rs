@@ -25,6 +25,16 @@ static MEMORY: LazyLock<Mutex<HashMap<String, Arc<dyn Objects>>>> = LazyLock::ne
 /// Opens a location as an object store, with what the environment says about it: `AWS_*`, `GOOGLE_*` or
 /// `AZURE_*`. Nothing is created before the first write, and a remote store isn't asked before the first
 /// request.
+///
+/// ```
+/// use tidemill_storage::{PutOutcome, open_objects};
+///
+/// let objects = open_objects(&"memory:".parse()?)?;
+/// assert_eq!(objects.put_new("claims/1", "mine".into())?, PutOutcome::Written);
+/// assert_eq!(objects.put_new("claims/1", "yours".into())?, PutOutcome::Conflict);
+/// assert_eq!(objects.get("claims/1")?, Some("mine".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn open_objects(location: &Location) -> Result<Arc<dyn Objects>> {
     open_objects_with(location, &RemoteOptions::default())
 }
