@@ -45,7 +45,7 @@ fn threads() -> BTreeMap<String, usize> {
 
 /// Waits until no thread of the engine is left.
 fn wait_until_gone(what: &str) {
-    for _ in 0..5_000 {
+    for _ in 0..60_000 {
         if threads().is_empty() {
             return;
         }

@@ -84,7 +84,7 @@ pub fn copy(objects: &dyn Objects) -> Arc<dyn Objects> {
 
 /// Waits until something that happens in the background has happened.
 pub fn eventually(what: &str, happened: impl Fn() -> bool) {
-    for _ in 0..5_000 {
+    for _ in 0..30_000 {
         if happened() {
             return;
         }
