@@ -25,11 +25,17 @@ MOTO_VERSION := 5.2.5
 AZURITE_VERSION := 3.35.0
 # Asks the HTTP API what its description allows, and more (tests/openapi/fuzz.rs).
 SCHEMATHESIS_VERSION := 4.32.5
+# Read the files of columns that outputs write (tests/columnar).
+PYARROW_VERSION := 26.0.1
+FASTAVRO_VERSION := 1.13.1
+# fastavro's zstd, until Python 3.14 has its own.
+BACKPORTS_ZSTD_VERSION := 1.8.0
 PROMTOOL := $(TOOLS)/promtool/usr/bin/promtool
 SERVERS := $(TOOLS)/servers-$(MOTO_VERSION)-$(AZURITE_VERSION)
 SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
+READERS := $(TOOLS)/readers-$(PYARROW_VERSION)-$(FASTAVRO_VERSION)-$(BACKPORTS_ZSTD_VERSION)
 
-.PHONY: help tools servers browser promtool schemathesis debian-tools packaging screenshots test torture soak fuzz lint deny advisories bench load \
+.PHONY: help tools servers browser promtool schemathesis readers debian-tools packaging screenshots test torture soak fuzz lint deny advisories bench load \
     deb container run
 
 help:
@@ -124,6 +130,16 @@ $(SCHEMATHESIS): | servers
 	$(TOOLS)/schemathesis/bin/pip install -q --disable-pip-version-check schemathesis==$(SCHEMATHESIS_VERSION)
 	touch $@
 
+# Other tools' readers of Parquet, Arrow and Avro.
+readers: $(READERS)
+
+$(READERS): | servers
+	rm -rf $(TOOLS)/readers $(TOOLS)/readers-*
+	python3 -m venv $(TOOLS)/readers
+	$(TOOLS)/readers/bin/pip install -q --disable-pip-version-check pyarrow==$(PYARROW_VERSION) \
+	    fastavro==$(FASTAVRO_VERSION) backports.zstd==$(BACKPORTS_ZSTD_VERSION)
+	touch $@
+
 # What makes a Debian package and looks at it.
 debian-tools: | tools
 	@if [ -z "$${TIDEMILL_WITHOUT_PACKAGES:-}" ] && \
@@ -165,7 +181,7 @@ screenshots: browser
 	$(CARGO) test --features $(FEATURES) --test page -- --ignored pictures
 
 # Documentation examples first, so that the output ends with the summary of the tests.
-test: tools servers browser promtool schemathesis packaging
+test: tools servers browser promtool schemathesis readers packaging
 	$(CARGO) test --doc $(WHOLE)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    set -x; $(CARGO) nextest run --no-fail-fast $(WHOLE); \

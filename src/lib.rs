@@ -102,6 +102,7 @@
 //! | [`state`] | keyed state, staged by a batch and merged when it is complete |
 //! | [`scheduler`] | batches and their jobs; listeners and progress |
 //! | [`sink`] | outputs and their guarantees |
+//! | `columnar` | Parquet, Arrow and Avro files as outputs (feature `columnar`) |
 //! | `telemetry` | a trace of each batch, for a collector (feature `otel`) |
 //! | [`pipeline`] | programs made of a TOML file |
 //! | [`admin`] | health, metrics, the HTTP API and ingest, on one address |
@@ -121,6 +122,8 @@ mod broadcast;
 pub mod cli;
 pub mod clock;
 pub mod codec;
+#[cfg(feature = "columnar")]
+pub mod columnar;
 mod context;
 pub mod dead_letters;
 pub mod dstream;

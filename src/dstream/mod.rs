@@ -17,6 +17,8 @@ mod pairs;
 mod preview;
 mod registry;
 mod save;
+#[cfg(feature = "columnar")]
+mod save_columns;
 mod several;
 mod silence;
 mod stateful;

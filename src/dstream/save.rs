@@ -38,7 +38,7 @@ impl<T: ?Sized + Element> DStream<T> {
         self.save(prefix.as_ref(), suffix, format, None, Location::caller());
     }
 
-    fn save(
+    pub(super) fn save(
         &self,
         prefix: &str,
         suffix: Option<&str>,

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn known_once_every_partition_was_computed_to_its_end() {
         let executor = Executor::new(2, 1).unwrap();
-        let numbers = Rdd::in_memory(vec![vec![1, 2, 3], vec![], vec![4, 5]], &executor);
+        let numbers = Rdd::<u32>::in_memory(vec![vec![1, 2, 3], vec![], vec![4, 5]], &executor);
         let (numbers, counts) = numbers.counted();
         assert_eq!(counts.total(), None);
         assert_eq!(numbers.take(1).unwrap(), [1]);

@@ -177,7 +177,7 @@ impl<T: ?Sized + Element, F: FileFormat<T>> Sink<T> for Files<F> {
 
     fn check(&self) -> Result<(), BoxError> {
         self.codec.map_or(Ok(()), Codec::check)?;
-        self.format.check()?;
+        self.format.check(self.codec)?;
         self.files.check()
     }
 

@@ -46,11 +46,12 @@ pub trait FileFormat<T: ?Sized + Element>: Send + Sync + 'static {
         false
     }
 
-    /// Finds out before the start whether elements can be written.
+    /// Finds out before the start whether elements can be written, compressed by this codec.
     ///
     /// # Errors
     /// Says what is wrong and what to do.
-    fn check(&self) -> Result<(), BoxError> {
+    fn check(&self, codec: Option<Codec>) -> Result<(), BoxError> {
+        let _ = codec;
         Ok(())
     }
 
