@@ -80,6 +80,12 @@ pub enum FileFormat {
     Csv,
     /// Hadoop's pairs.
     Sequence,
+    /// Columns, as Apache Parquet has them.
+    Parquet,
+    /// Columns, as Apache Arrow has them.
+    Arrow,
+    /// Records with the names of their fields, as Apache Avro has them.
+    Avro,
 }
 
 impl FileFormat {
@@ -90,6 +96,9 @@ impl FileFormat {
             Self::Json => "json_files",
             Self::Csv => "csv_files",
             Self::Sequence => "sequence_files",
+            Self::Parquet => "parquet_files",
+            Self::Arrow => "arrow_files",
+            Self::Avro => "avro_files",
         }
     }
 }
@@ -143,7 +152,8 @@ pub(crate) const COMMON_KEYS: &[Key] = &[
         "type",
         "a type of sink",
         "\"console\"",
-        "console, text_files, object_files, json_files, csv_files, sequence_files or discard.",
+        "console, text_files, object_files, json_files, csv_files, sequence_files, parquet_files, arrow_files, \
+         avro_files or discard.",
     ),
     Key::optional(
         "uid",
@@ -172,7 +182,7 @@ const PART_FILES: &[Key] = &[
         "codec",
         "gzip or zstd",
         "\"gzip\"",
-        "How the files are compressed; their names end in .gz or .zst then.",
+        "How the files are compressed; names of text, object, JSON and CSV files end in .gz or .zst then.",
     ),
 ];
 
@@ -215,6 +225,25 @@ pub(crate) static SINKS: &[SinkSpec] = &[
         build: |section| files(section, FileFormat::Sequence),
     },
     SinkSpec {
+        name: "parquet_files",
+        doc: "The same, of columns: `value`, and of a pair `key` before it. Pages are compressed by Snappy, or as \
+              `codec` says. Needs the feature `columnar`.",
+        keys: PART_FILES,
+        build: |section| files(section, FileFormat::Parquet),
+    },
+    SinkSpec {
+        name: "arrow_files",
+        doc: "The same columns in Arrow's IPC file format; of the codecs it has zstd alone.",
+        keys: PART_FILES,
+        build: |section| files(section, FileFormat::Arrow),
+    },
+    SinkSpec {
+        name: "avro_files",
+        doc: "The same columns in Avro's container files, with `codec = \"gzip\"` by deflate.",
+        keys: PART_FILES,
+        build: |section| files(section, FileFormat::Avro),
+    },
+    SinkSpec {
         name: "discard",
         doc: "Writes nothing; the work is done, and measured.",
         keys: &[],
@@ -229,8 +258,6 @@ const LATER: &[(&str, &str)] = &[
     ("mysql", "`text_files`"),
     ("postgres", "`text_files`"),
     ("sqlite", "`text_files`"),
-    ("parquet", "`json_files`"),
-    ("avro", "`json_files`"),
 ];
 
 /// Reads all sinks, in the order of the file; two that write the same files are reported.
@@ -359,7 +386,12 @@ fn files(section: &mut Section<'_>, format: FileFormat) -> Option<SinkKind> {
         }
         Ok(())
     });
-    let codec = section.get::<Codec>("codec");
+    let codec = section.get_if::<Codec>("codec", |codec| match (format, codec) {
+        (FileFormat::Arrow, Codec::Gzip) => {
+            Err("can't be gzip, which Arrow files don't have: write zstd, or leave it out".into())
+        }
+        _ => Ok(()),
+    });
     let suffix = suffix.map(|suffix| suffix.0.trim_start_matches('.').to_owned());
     // One spelling for one place, so that two sinks that write there are found.
     let prefix = prefix?.0;

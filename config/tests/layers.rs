@@ -173,7 +173,8 @@ fn mistakes_name_the_layer_that_they_are_in() {
         (
             drop_in("[sinks.other]\nfrom = 'wrods'\n"),
             "p.toml.d/1.toml:1:8: `sinks.other.type` is missing: expected a type of sink: console, \
-             text_files, object_files, json_files, csv_files, sequence_files, discard\n\
+             text_files, object_files, json_files, csv_files, sequence_files, parquet_files, \
+             arrow_files, avro_files, discard\n\
              p.toml.d/1.toml:2:8: unknown source or stream `wrods`\n  help: did you mean `words`?",
         ),
     ] {

@@ -14,9 +14,20 @@ use crate::rdd::{BoxError, TaskError, contained};
 /// The name of the column of elements that have no fields, as in the original's data frames.
 pub(super) const SINGLE: &str = "value";
 
+/// What a column of a pipeline's records holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scalar {
+    /// Texts.
+    Text,
+    /// Whole numbers, of 64 bits.
+    Integer,
+    /// Numbers with a fraction.
+    Float,
+}
+
 /// What an element's columns are.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     schema: SchemaRef,
     single: bool,
 }
@@ -35,6 +46,22 @@ impl Columns {
                 let only = Field::clone(&item).with_name(SINGLE);
                 Self::new::<T>(Fields::from(vec![only]), true)
             }
+        }
+    }
+
+    /// Columns of these names, which may be null: the elements are structs with such fields.
+    pub(super) fn declared(columns: &[(&str, Scalar)]) -> Self {
+        let fields = columns.iter().map(|(name, scalar)| {
+            let data_type = match scalar {
+                Scalar::Text => DataType::Utf8,
+                Scalar::Integer => DataType::Int64,
+                Scalar::Float => DataType::Float64,
+            };
+            Field::new(*name, data_type, true)
+        });
+        Self {
+            schema: Arc::new(Schema::new(fields.collect::<Fields>())),
+            single: false,
         }
     }
 

@@ -1,18 +1,19 @@
 //! [`ColumnFormat`]: what the formats differ in, and what makes each a [`FileFormat`].
 
 use std::io::Write;
+use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::columns::Columns;
+use super::columns::{Columns, Scalar};
 use super::{ArrowIpc, Avro, Parquet};
 use crate::codec::Codec;
 use crate::rdd::{BoxError, Element, Partition, TaskError};
 use crate::sink::{FileFormat, PartWriter};
 
 /// How rows of columns become the bytes of a file.
-pub(super) trait ColumnFormat {
+pub(crate) trait ColumnFormat: Send + Sync + 'static {
     /// The output's name in graphs and uids.
     const KIND: &'static str;
     /// What the names of parts end with.
@@ -72,3 +73,50 @@ macro_rules! of_the_type {
 }
 
 of_the_type!(Parquet, ArrowIpc, Avro);
+
+/// Files of elements whose type doesn't tell their columns: they are said beside it.
+#[derive(Debug)]
+pub(crate) struct Declared<F> {
+    columns: Columns,
+    format: PhantomData<F>,
+}
+
+impl<F> Declared<F> {
+    /// Elements are structs of these fields.
+    pub(crate) fn new(columns: &[(&str, Scalar)]) -> Self {
+        Self {
+            columns: Columns::declared(columns),
+            format: PhantomData,
+        }
+    }
+}
+
+impl<T: ?Sized + Element + Serialize, F: ColumnFormat> FileFormat<T> for Declared<F> {
+    fn kind(&self) -> &'static str {
+        F::KIND
+    }
+
+    fn extension(&self) -> &'static str {
+        F::EXTENSION
+    }
+
+    fn compresses(&self) -> bool {
+        true
+    }
+
+    fn check(&self, codec: Option<Codec>) -> Result<(), BoxError> {
+        F::check(&self.columns, codec)
+    }
+
+    fn show(&self, value: &T) -> Option<String> {
+        serde_json::to_string(value).ok()
+    }
+
+    fn write(
+        &self,
+        partition: &Partition<'_, T>,
+        out: &mut PartWriter<'_>,
+    ) -> Result<(), TaskError> {
+        F::write(partition, &self.columns, out.codec(), out)
+    }
+}

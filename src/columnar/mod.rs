@@ -28,7 +28,8 @@ mod tests;
 
 pub use self::arrow_ipc::ArrowIpc;
 pub use self::avro::Avro;
-use self::format::ColumnFormat;
+pub(crate) use self::columns::Scalar;
+pub(crate) use self::format::{ColumnFormat, Declared};
 pub use self::parquet::Parquet;
 
 /// How many bytes are gathered before they're handed on.

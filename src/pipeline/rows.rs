@@ -1,8 +1,11 @@
 //! Records as rows with named fields, for files that other programs read.
 
 use serde::{Serialize, Serializer};
+use tidemill_config::{Item, RecordKind};
 
 use super::value::Value;
+#[cfg(feature = "columnar")]
+use crate::columnar::Scalar;
 
 /// A single record.
 #[derive(Debug, Clone, Serialize)]
@@ -21,14 +24,61 @@ pub(super) struct Pair<K, V> {
 pub(super) trait ToRow {
     type Row: Serialize + Clone + Send + Sync + 'static;
 
-    /// Its row; with `flat` fields that are lists or pairs are their text.
-    fn to_row(&self, flat: bool) -> Self::Row;
+    /// Its row.
+    fn to_row(&self, cells: Cells) -> Self::Row;
+}
+
+/// What becomes of the values in a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cells {
+    /// They stay what they are.
+    Nested,
+    /// Lists and pairs are their text.
+    Flat,
+    /// They are what the columns of such records hold.
+    #[cfg_attr(not(feature = "columnar"), allow(dead_code))]
+    Columns(RecordKind),
+}
+
+impl Cells {
+    fn key(self, key: &Value) -> Plain {
+        let item = match self {
+            Self::Columns(RecordKind::Pair { key, .. }) => Some(key),
+            _ => None,
+        };
+        self.plain(key, item)
+    }
+
+    fn value(self, value: &Value) -> Plain {
+        let item = match self {
+            Self::Columns(RecordKind::Pair { value, .. } | RecordKind::Single(value)) => {
+                Some(value)
+            }
+            _ => None,
+        };
+        self.plain(value, item)
+    }
+
+    fn plain(self, value: &Value, item: Option<Item>) -> Plain {
+        Plain(match (item, value) {
+            (Some(Item::Float), Value::Int(n)) => Value::Float(*n as f64),
+            (Some(Item::Text | Item::Any), value)
+                if !matches!(value, Value::Null | Value::Text(_)) =>
+            {
+                Value::Text(value.to_string())
+            }
+            (None, Value::List(_) | Value::Pair(_)) if matches!(self, Self::Flat) => {
+                Value::Text(value.to_string())
+            }
+            _ => value.clone(),
+        })
+    }
 }
 
 impl ToRow for str {
     type Row = Single<String>;
 
-    fn to_row(&self, _flat: bool) -> Self::Row {
+    fn to_row(&self, _cells: Cells) -> Self::Row {
         Single {
             value: self.to_owned(),
         }
@@ -38,9 +88,9 @@ impl ToRow for str {
 impl ToRow for Value {
     type Row = Single<Plain>;
 
-    fn to_row(&self, flat: bool) -> Self::Row {
+    fn to_row(&self, cells: Cells) -> Self::Row {
         Single {
-            value: Plain::of(self, flat),
+            value: cells.value(self),
         }
     }
 }
@@ -48,7 +98,7 @@ impl ToRow for Value {
 impl ToRow for (String, u64) {
     type Row = Pair<String, u64>;
 
-    fn to_row(&self, _flat: bool) -> Self::Row {
+    fn to_row(&self, _cells: Cells) -> Self::Row {
         Pair {
             key: self.0.clone(),
             value: self.1,
@@ -59,26 +109,31 @@ impl ToRow for (String, u64) {
 impl ToRow for (Value, Value) {
     type Row = Pair<Plain, Plain>;
 
-    fn to_row(&self, flat: bool) -> Self::Row {
+    fn to_row(&self, cells: Cells) -> Self::Row {
         Pair {
-            key: Plain::of(&self.0, flat),
-            value: Plain::of(&self.1, flat),
+            key: cells.key(&self.0),
+            value: cells.value(&self.1),
         }
+    }
+}
+
+/// The columns of rows of such records. What is known at run time only is a text.
+#[cfg(feature = "columnar")]
+pub(super) fn columns(records: RecordKind) -> Vec<(&'static str, Scalar)> {
+    let scalar = |item| match item {
+        Item::Integer => Scalar::Integer,
+        Item::Float => Scalar::Float,
+        Item::Text | Item::Any => Scalar::Text,
+    };
+    match records {
+        RecordKind::Single(value) => vec![("value", scalar(value))],
+        RecordKind::Pair { key, value } => vec![("key", scalar(key)), ("value", scalar(value))],
     }
 }
 
 /// A value as other programs know it: without the name of its type.
 #[derive(Debug, Clone)]
 pub(super) struct Plain(Value);
-
-impl Plain {
-    fn of(value: &Value, flat: bool) -> Self {
-        Self(match value {
-            Value::List(_) | Value::Pair(_) if flat => Value::Text(value.to_string()),
-            _ => value.clone(),
-        })
-    }
-}
 
 impl Serialize for Plain {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -108,20 +163,36 @@ mod tests {
             Value::Text("ebb".to_owned()),
         ]);
         let pair = (Value::Text("tide".to_owned()), list);
-        assert_eq!(json(&"ebb".to_row(false)), r#"{"value":"ebb"}"#);
+        assert_eq!(json(&"ebb".to_row(Cells::Nested)), r#"{"value":"ebb"}"#);
         assert_eq!(
-            json(&("ebb".to_owned(), 3).to_row(true)),
+            json(&("ebb".to_owned(), 3).to_row(Cells::Flat)),
             r#"{"key":"ebb","value":3}"#
         );
         assert_eq!(
-            json(&pair.to_row(false)),
+            json(&pair.to_row(Cells::Nested)),
             r#"{"key":"tide","value":[1,null,"ebb"]}"#
         );
         assert_eq!(
-            json(&pair.to_row(true)),
+            json(&pair.to_row(Cells::Flat)),
             r#"{"key":"tide","value":"[1, null, ebb]"}"#
         );
-        assert_eq!(json(&Value::Float(0.5).to_row(true)), r#"{"value":0.5}"#);
+        let columns = Cells::Columns(RecordKind::Pair {
+            key: Item::Any,
+            value: Item::Float,
+        });
+        let typed = |key: Value, value: Value| json(&(key, value).to_row(columns));
+        assert_eq!(
+            typed(Value::Int(7), Value::Int(1)),
+            r#"{"key":"7","value":1.0}"#
+        );
+        assert_eq!(
+            typed(Value::Null, Value::Float(0.5)),
+            r#"{"key":null,"value":0.5}"#
+        );
+        assert_eq!(
+            json(&Value::Float(0.5).to_row(Cells::Flat)),
+            r#"{"value":0.5}"#
+        );
     }
 
     mod erased {

@@ -1,9 +1,9 @@
 //! Declares the sinks of a pipeline.
 
-use tidemill_config::{Codec, FileFormat, Sink, SinkKind};
+use tidemill_config::{Codec, FileFormat, RecordKind, Sink, SinkKind};
 
 use super::any_stream::{AnyStream, any};
-use super::rows::ToRow;
+use super::rows::{Cells, ToRow};
 use crate::dstream::DStream;
 use crate::rdd::{BoxError, Element};
 use crate::sink::{Console, Csv, Discard, Files, JsonLines, Objects, SequenceFile, Text};
@@ -27,7 +27,7 @@ pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
                 codec: *codec,
                 uid,
             };
-            let declared = declare_files(stream, *format, &place);
+            let declared = declare_files(stream, *format, sink.input, &place);
             declared.map_err(|error| format!("sink `{}`: {error}", sink.name))?;
         }
         SinkKind::Discard => any!(stream, s => s.sink_with_uid(Discard, uid)),
@@ -50,7 +50,11 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn open<F: Default>(&self) -> Result<Files<F>, BoxError> {
-        let files = Files::open(self.prefix, self.suffix)?;
+        self.open_with(F::default())
+    }
+
+    fn open_with<F>(&self, format: F) -> Result<Files<F>, BoxError> {
+        let files = Files::open_with(self.prefix, self.suffix, format)?;
         Ok(match self.codec {
             Some(codec) => files.codec(codec.name().parse()?),
             None => files,
@@ -61,9 +65,9 @@ impl Place<'_> {
     fn rows<T: ?Sized + Element + ToRow>(
         &self,
         stream: &DStream<T>,
-        flat: bool,
+        cells: Cells,
     ) -> DStream<T::Row> {
-        let rows = stream.map(move |record| record.to_row(flat));
+        let rows = stream.map(move |record| record.to_row(cells));
         rows.uid(format!("{}.rows", self.uid))
     }
 }
@@ -71,6 +75,7 @@ impl Place<'_> {
 fn declare_files(
     stream: &AnyStream,
     format: FileFormat,
+    records: RecordKind,
     place: &Place<'_>,
 ) -> Result<(), BoxError> {
     let uid = place.uid;
@@ -78,10 +83,10 @@ fn declare_files(
         FileFormat::Text => any!(stream, s => s.sink_with_uid(place.open::<Text>()?, uid)),
         FileFormat::Objects => any!(stream, s => s.sink_with_uid(place.open::<Objects>()?, uid)),
         FileFormat::Json => {
-            any!(stream, s => place.rows(s, false).sink_with_uid(place.open::<JsonLines>()?, uid));
+            any!(stream, s => place.rows(s, Cells::Nested).sink_with_uid(place.open::<JsonLines>()?, uid));
         }
         FileFormat::Csv => {
-            any!(stream, s => place.rows(s, true).sink_with_uid(place.open::<Csv>()?, uid));
+            any!(stream, s => place.rows(s, Cells::Flat).sink_with_uid(place.open::<Csv>()?, uid));
         }
         FileFormat::Sequence => {
             let files = place.open::<SequenceFile>()?;
@@ -96,7 +101,52 @@ fn declare_files(
                 }
             }
         }
+        FileFormat::Parquet | FileFormat::Arrow | FileFormat::Avro => {
+            return declare_columns(stream, format, records, place);
+        }
         _ => return Err("files of this format aren't known".into()),
     }
     Ok(())
+}
+
+#[cfg(feature = "columnar")]
+fn declare_columns(
+    stream: &AnyStream,
+    format: FileFormat,
+    records: RecordKind,
+    place: &Place<'_>,
+) -> Result<(), BoxError> {
+    use super::rows::columns;
+    use crate::columnar::{ArrowIpc, Avro, ColumnFormat, Declared, Parquet};
+
+    fn write<F: ColumnFormat>(
+        stream: &AnyStream,
+        records: RecordKind,
+        place: &Place<'_>,
+    ) -> Result<(), BoxError> {
+        let cells = Cells::Columns(records);
+        any!(stream, s => {
+            let files = place.open_with(Declared::<F>::new(&columns(records)))?;
+            place.rows(s, cells).sink_with_uid(files, place.uid);
+        });
+        Ok(())
+    }
+    match format {
+        FileFormat::Parquet => write::<Parquet>(stream, records, place),
+        FileFormat::Arrow => write::<ArrowIpc>(stream, records, place),
+        _ => write::<Avro>(stream, records, place),
+    }
+}
+
+#[cfg(not(feature = "columnar"))]
+fn declare_columns(
+    _stream: &AnyStream,
+    _format: FileFormat,
+    _records: RecordKind,
+    _place: &Place<'_>,
+) -> Result<(), BoxError> {
+    Err(
+        "this build can't write files of columns: build it with the feature `columnar`, or write json_files"
+            .into(),
+    )
 }

@@ -16,6 +16,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ),
     ("persist", "is `cache`"),
     ("print_rows", "an output, on the terminal"),
+    ("save_as_arrow_files", "an output: tests/columnar"),
+    ("save_as_avro_files", "an output: tests/columnar"),
     ("save_as_csv_files", "an output: src/sink/formats/tests.rs"),
     (
         "save_as_hadoop_files",
@@ -23,6 +25,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ),
     ("save_as_json_files", "an output: src/sink/formats/tests.rs"),
     ("save_as_object_files", "an output: tests/object_files.rs"),
+    ("save_as_parquet_files", "an output: tests/columnar"),
     (
         "save_as_sequence_files",
         "an output: src/sink/formats/tests.rs",
