@@ -357,3 +357,84 @@ fn what_cant_be_written_is_refused_before_the_start() {
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+/// A pipeline that counts and writes in each format what it knows the kinds of, and what it doesn't.
+fn pipeline(folder: &Path) -> String {
+    let mut text = "name = \"test\"\nbatch_interval = \"1s\"\n\
+         [checkpoint]\nurl = \"memory:\"\n\
+         [sources.lines]\ntype = \"queue\"\nlines = [[\"7\", \"8\"]]\n\
+         [streams.counts]\nfrom = \"lines\"\nops = [{ op = \"count_by_value\" }]\n\
+         [streams.numbers]\nfrom = \"lines\"\nops = [{ op = \"map\", function = \"parse_int\" }]\n\
+         [sources.posts]\ntype = \"queue\"\nlines = [['{\"a\": [1, null]}', '{\"a\": null}', '{\"a\": 0.5}']]\n\
+         [streams.documents]\nfrom = \"posts\"\nops = [{ op = \"map\", json = \"/a\" }]\n"
+        .to_owned();
+    for stream in ["lines", "counts", "numbers", "documents"] {
+        for format in ["parquet", "arrow", "avro"] {
+            text += &format!(
+                "[sinks.{stream}_{format}]\nfrom = \"{stream}\"\ntype = \"{format}_files\"\n\
+                 prefix = \"{}/{stream}-{format}\"\n",
+                folder.display()
+            );
+        }
+    }
+    text
+}
+
+#[test]
+fn a_pipeline_writes_the_columns_that_it_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = pipeline(folder.path());
+    let parsed = tidemill_config::Pipeline::parse("p.toml", &text, &[], std::iter::empty());
+    let (context, clock) = context();
+    tidemill::pipeline::build(&context, &parsed.unwrap()).unwrap();
+    context.start().unwrap();
+    run_to(&context, &clock, 101);
+    context.stop(true).unwrap();
+    for (stream, columns, expected) in [
+        (
+            "lines",
+            json!(["value: string"]),
+            json!([{"value": "7"}, {"value": "8"}]),
+        ),
+        (
+            "counts",
+            json!(["key: string", "value: int64"]),
+            json!([{"key": "7", "value": 1}, {"key": "8", "value": 1}]),
+        ),
+        (
+            "numbers",
+            json!(["value: int64"]),
+            json!([{"value": 7}, {"value": 8}]),
+        ),
+        (
+            "documents",
+            json!(["value: string"]),
+            json!([{"value": "0.5"}, {"value": "[1, null]"}, {"value": null}]),
+        ),
+    ] {
+        for format in ["parquet", "arrow", "avro"] {
+            let prefix = folder.path().join(format!("{stream}-{format}"));
+            let Some(files) = found(&parts(&prefix, 101)) else {
+                return;
+            };
+            let mut found = rows(&files);
+            found.sort_by_key(Value::to_string);
+            assert_eq!(Value::from(found), expected, "{stream} {format}");
+            if format != "avro" {
+                assert_eq!(files[0]["columns"], columns, "{stream} {format}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pipelines_arrow_files_are_not_compressed_by_gzip() {
+    let text = pipeline(Path::new("data"))
+        .replace("counts-arrow\"\n", "counts-arrow\"\ncodec = \"gzip\"\n");
+    let refused = tidemill_config::Pipeline::parse("p.toml", &text, &[], std::iter::empty());
+    let error = refused.unwrap_err().to_string();
+    assert!(
+        error.contains("sinks.counts_arrow.codec") && error.contains("write zstd"),
+        "{error}"
+    );
+}
