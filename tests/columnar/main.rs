@@ -304,7 +304,7 @@ fn codecs_are_the_formats_own() {
         (Codec::Gzip, ["GZIP", "deflate"]),
         (Codec::Zstd, ["ZSTD", "zstandard"]),
     ] {
-        write(&[pairs.clone()], |stream| {
+        write(std::slice::from_ref(&pairs), |stream| {
             let parquet = Files::open_with(&place(&format!("parquet-{codec}")), None, Parquet);
             stream.sink(parquet.unwrap().codec(codec));
             let avro = Files::open_with(&place(&format!("avro-{codec}")), None, Avro);
