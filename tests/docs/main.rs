@@ -21,6 +21,8 @@
 mod blocks;
 mod output;
 mod place;
+#[path = "../support/port.rs"]
+mod port;
 
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 //! Two things are not as there: `cargo run --release --` is the binary under test, so that nothing is built; and
 //! the admin address's port is a free one, wherever the document says 4040.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::blocks::Block;
 use super::output::is_as_shown;
+use super::port::free_port;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,11 +54,7 @@ pub struct Place {
 impl Place {
     pub fn new(root: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let place = Self {
             root: root.to_owned(),
             folder,

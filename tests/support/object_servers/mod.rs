@@ -16,6 +16,8 @@ use std::sync::{Arc, OnceLock};
 pub mod gcs;
 pub mod http;
 pub mod network;
+#[path = "../port.rs"]
+mod port;
 pub mod process;
 
 #[allow(unused_imports, reason = "not every test makes requests fail")]

@@ -1,10 +1,12 @@
 //! [`ServerProcess`]: a server that a test starts, and that doesn't outlive it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use super::port::free_port;
 
 /// A test that waited so long for a server has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -102,11 +104,6 @@ fn is_zombie(process: &Path) -> bool {
     stat.rsplit(')')
         .next()
         .is_some_and(|rest| rest.trim().starts_with('Z'))
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// The folder into which `make servers` installs.
