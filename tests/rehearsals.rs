@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use files::bytes_of;
-use support::{Collected, Feed, builder, clock_at, pairs, run_to};
+use support::{Collected, Feed, builder, clock_at, pairs, run_to, wait_for_checkpoint};
 use tidemill::clock::ManualClock;
 use tidemill::rdd::{BoxError, ErrorPolicy};
 use tidemill::{Builder, Change, Error, RehearsedBatch, StreamingContext};
@@ -257,6 +257,7 @@ fn a_savepoint_and_what_is_of_the_life_since() {
         old.feed.send(&clock, &["a", &"b".repeat(500)]);
         run_to(&old.context, &clock, second);
     }
+    wait_for_checkpoint(&old.context, 107);
     old.feed.send(&clock, &["never"]);
     old.context.stop(false).unwrap();
     drop(old);

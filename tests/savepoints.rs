@@ -11,7 +11,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Collected, builder, clock_at, pairs, run_to, totals};
+use support::{Collected, builder, clock_at, pairs, run_to, totals, wait_for_checkpoint};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -46,6 +46,7 @@ fn state_and_waiting_data_are_as_they_were_and_what_was_never_processed_is_kept(
         let long = "b".repeat(500);
         let later = pairs(&[("a", 12), (&long, 10), ("waits", 1)]);
         assert_eq!(seen.at(111), later);
+        wait_for_checkpoint(&context, 111);
         // Acknowledged, and in no batch when the old life ends.
         feed.send(&clock, &["never"]);
         context.stop(false).unwrap();

@@ -192,6 +192,16 @@ pub fn run_to(context: &StreamingContext, clock: &ManualClock, seconds: u64) {
     });
 }
 
+/// Waits until a checkpoint holds the batch at `seconds`: the next life knows by it that the batch is complete.
+pub fn wait_for_checkpoint(context: &StreamingContext, seconds: u64) {
+    let target = Time::from_millis(seconds * 1000);
+    eventually("a checkpoint holds the batch", || {
+        let checkpoints = context.checkpoint_history();
+        let mut times = checkpoints.iter().map(|checkpoint| checkpoint.time);
+        times.any(|time| time >= target).then_some(())
+    });
+}
+
 pub fn pairs(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
     pairs
         .iter()
