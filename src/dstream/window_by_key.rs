@@ -366,10 +366,14 @@ impl<K: StateKey> Windowing<K> {
                 true => time,
                 false => time.minus(span.length()).max(zero).plus(step).min(time),
             };
-            let partials = |time: Time| -> Result<_, TaskError> {
-                match span.is_read(time, zero) {
-                    true => Ok((time, parent.get_or_compute(time)?)),
-                    false => Ok((time, None)),
+            let partials = |at: Time| -> Result<_, TaskError> {
+                if !span.is_read(at, zero) {
+                    return Ok((at, None));
+                }
+                match parent.get_or_compute(at) {
+                    // One that is new to the program is made of what is still kept.
+                    Err(TaskError::Gone(_)) if at < time => Ok((at, None)),
+                    read => Ok((at, read?)),
                 }
             };
             let batches = Time::steps(first, time, step).map(partials);

@@ -494,6 +494,51 @@ proptest! {
     }
 }
 
+#[test]
+fn a_window_that_is_new_is_made_of_what_is_still_kept() {
+    let declared = |uid: &str, kind| Declared {
+        uid: uid.to_owned(),
+        kind,
+        partitions: 1,
+        is_new_version: false,
+        migrates: false,
+    };
+    let total = declared("op0", Kind::Total);
+    let case = Case {
+        operators: vec![Edited {
+            before: total.clone(),
+            after: total,
+            fate: Fate::Stays,
+            may_be_dropped: false,
+        }],
+        added: vec![declared("added0", Kind::Window(true, (4, 2)))],
+        order: vec![0, 1],
+        batches: (0..9).map(|n| vec![format!("word {}", n % 2)]).collect(),
+        killed_at: 3,
+        is_acknowledged: false,
+    };
+    let (url, clock) = ("memory:upgrade-new-window", clock_at(ZERO));
+    let (context, feed, _) = case.program(url, &clock, false);
+    context.start().unwrap();
+    for second in ZERO + 1..=ZERO + 3 {
+        case.feed(&feed, &clock, second);
+        run_to(&context, &clock, second);
+    }
+    // What the window would look back to goes with the last checkpoint.
+    context.stop(true).unwrap();
+    drop((context, feed));
+    let (context, feed, seen) = case.program(url, &clock, true);
+    context.start().unwrap();
+    for second in ZERO + 4..=ZERO + 9 {
+        case.feed(&feed, &clock, second);
+        run_to(&context, &clock, second);
+    }
+    for (declared, seen) in &seen {
+        case.check_seen(declared, seen, ZERO + 4, ZERO + 9).unwrap();
+    }
+    context.stop(true).unwrap();
+}
+
 /// A name that no other case has.
 fn rand_name() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
