@@ -59,7 +59,7 @@ impl<T: ?Sized + Element> DStream<T> {
 impl<T: ?Sized + Element + TextForm> DStream<T> {
     /// Writes each batch to the folder `PREFIX-TIME_MS[.SUFFIX]`, one file a partition, in place all at
     /// once or not at all; a batch that is run again finds its folder and leaves it as it is. The prefix
-    /// is a path, or a place in an object store such as `s3://BUCKET/PATH`: see [`TextFiles::open`].
+    /// is a path, or a place in an object store such as `s3://BUCKET/PATH`: see [`Files::open`].
     ///
     /// ```
     /// # use std::time::Duration;

@@ -27,7 +27,7 @@ impl Default for Csv {
 }
 
 impl Csv {
-    /// What stands between two fields [`,`].
+    /// What stands between two fields: a comma unless set.
     ///
     /// ```
     /// let tabs = tidemill::sink::Csv::default().delimiter(b'\t');
@@ -38,7 +38,7 @@ impl Csv {
         Self { delimiter, ..self }
     }
 
-    /// Whether the fields' names come first in each part, where there are any [they do; Spark's don't unless asked].
+    /// Whether the fields' names come first in each part, where there are any: they do unless set. Spark's don't.
     ///
     /// ```
     /// let rows_alone = tidemill::sink::Csv::default().header(false);
