@@ -78,8 +78,8 @@ impl<T: ?Sized + Element> DStream<T> {
 }
 
 impl<T: Data> DStream<T> {
-    /// Each batch's elements combined by `f`, which must be associative and commutative, as one element; none
-    /// for an empty batch.
+    /// Each batch's elements combined by `f`, which must be associative, as one element; none for an empty
+    /// batch. They come together in the order of the batch.
     ///
     /// ```
     /// # use tidemill::StreamingContext;

@@ -50,8 +50,8 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         })
     }
 
-    /// All values of each key in a batch. Their order means nothing. To combine them,
-    /// [`DStream::reduce_by_key`] and [`DStream::combine_by_key`] hold less. All are in memory at once, where
+    /// All values of each key in a batch, in its order, also when it is run again; Spark's come in an order of
+    /// chance. To combine them, [`DStream::reduce_by_key`] and [`DStream::combine_by_key`] hold less. All are in memory at once, where
     /// Spark writes some to disks; [`Builder::shuffle_memory`](crate::Builder::shuffle_memory) says how much that
     /// may be.
     ///
@@ -89,8 +89,9 @@ impl<K: Key, V: Data> DStream<(K, V)> {
         })
     }
 
-    /// The values of each key in a batch combined by `f`, which must be associative and commutative. They are
-    /// combined where they are read first, then across partitions.
+    /// The values of each key in a batch combined by `f`, which must be associative. They are combined where
+    /// they are read first, then across partitions, always in the order of the batch; so `f` needn't be
+    /// commutative, as Spark wants it.
     ///
     /// The original's function takes and returns values; here it takes references, so that values that are
     /// held elsewhere aren't copied to be combined.
@@ -147,7 +148,7 @@ impl<K: Key, V: Data> DStream<(K, V)> {
     }
 
     /// The values of each key in a batch combined into an accumulator: `create` makes one of a key's first
-    /// value, `merge_value` adds another, `merge` joins two that were made on different threads.
+    /// value, `merge_value` adds another, `merge` adds a later one, made on another thread, to an earlier one.
     ///
     /// Values are always combined where they are read first; the original can be told not to. Its accumulators
     /// are returned anew, here they are changed in place.

@@ -239,7 +239,7 @@ impl<T: ?Sized + Element> DStream<T> {
 impl<T: StateValue> DStream<T> {
     /// The elements of the last `length` combined by `f`, every `slide`; none when there were none.
     ///
-    /// `f` must be associative; within a batch elements are combined in any order, batches in theirs. Each
+    /// `f` must be associative; elements are combined in the order of the batches and of each batch. Each
     /// batch is combined once, whatever the length: Spark combines all batches of a window each time.
     ///
     /// ```

@@ -90,9 +90,8 @@ impl<K: Key, V: Data> DStream<(K, V)> {
 impl<K: StateKey, V: StateValue> DStream<(K, V)> {
     /// The values of each key in the last `length` combined by `f`, every `slide`.
     ///
-    /// `f` must be associative. Within a batch a key's values are combined in any order, so there it must
-    /// not matter; batches are combined in theirs. A batch costs what enters and what leaves the window:
-    /// each partial result is combined three times, whatever the length. Spark combines all batches of a
+    /// `f` must be associative; a key's values are combined in the order of the batches and of each batch.
+    /// A batch costs what enters and what leaves the window: each partial result is combined three times, whatever the length. Spark combines all batches of a
     /// window each time.
     ///
     /// ```

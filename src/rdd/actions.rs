@@ -222,7 +222,8 @@ impl<T: ?Sized + Element> Rdd<T> {
         Ok(self.take(1)?.is_empty())
     }
 
-    /// All elements combined by `f`, which must be associative and commutative; `None` for no elements.
+    /// All elements combined by `f`, which must be associative; they come together in their order. `None` for
+    /// no elements.
     ///
     /// ```
     /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;

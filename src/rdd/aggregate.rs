@@ -27,7 +27,8 @@ impl<A: Data> RddNode<A> for Aggregated<A> {
 }
 
 impl<T: ?Sized + Element> Rdd<T> {
-    /// All elements folded into one: `fold` takes in chunks, `merge` joins what two threads folded.
+    /// All elements folded into one: `fold` takes in chunks, `merge` adds what another thread folded of
+    /// later ones.
     ///
     /// ```
     /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;

@@ -4,8 +4,8 @@
 //! that a key is looked up and held once, whichever side it comes from.
 
 use super::pairs::ByKey;
-use super::shuffle::{Folding, Inputs, shuffled};
-use super::{Combine, Data, Executor, JobError, Key, Partitioning, Rdd, TaskError};
+use super::shuffle::{Folding, Inputs, merge_tables, shuffled};
+use super::{Combine, Data, Executor, JobError, Key, Partitioning, Rdd, Table, TaskError};
 
 /// Two datasets and how they come together.
 struct TwoSides<K: Key, V: Data, W: Data, L, R> {
@@ -45,8 +45,8 @@ where
         }
     }
 
-    fn merge(&self, held: &mut A, other: A) {
-        self.from_left.merge(held, other);
+    fn merge(&self, tables: Vec<Table<K, A>>) -> Table<K, A> {
+        merge_tables(tables, |held, other| self.from_left.merge(held, other))
     }
 }
 
@@ -69,7 +69,7 @@ type Either<V, W> = (Option<V>, Option<W>);
 
 impl<K: Key, V: Data> Rdd<(K, V)> {
     /// Each key of either dataset with the list of its values here and the list of those in `other`; a
-    /// side without the key has an empty list. The order in a list is that in which partitions were ready.
+    /// side without the key has an empty list. A list has the order of its dataset.
     ///
     /// ```
     /// # use tidemill::StreamingContext;

@@ -93,7 +93,7 @@ impl<K: Data + Hash + Eq> Key for K {}
 
 impl<K: Key, V: Data> Rdd<(K, V)> {
     /// The values of each key combined: `create` makes an accumulator of a key's first value,
-    /// `merge_value` adds another, `merge` joins two accumulators.
+    /// `merge_value` adds another, `merge` adds an accumulator of later values to one of earlier ones.
     ///
     /// ```
     /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
@@ -128,7 +128,8 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
         )
     }
 
-    /// The values of each key combined by `f`, which must be associative and commutative.
+    /// The values of each key combined by `f`, which must be associative; they come together in the order of
+    /// the dataset.
     ///
     /// ```
     /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;
@@ -153,7 +154,7 @@ impl<K: Key, V: Data> Rdd<(K, V)> {
         )
     }
 
-    /// All values of each key. The order of a key's values is that in which partitions were ready.
+    /// All values of each key, in the order of the dataset.
     ///
     /// ```
     /// # let context = tidemill::StreamingContext::builder("doc", std::time::Duration::from_secs(1)).build()?;

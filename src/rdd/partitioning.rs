@@ -38,6 +38,14 @@ impl KeyHasher {
     }
 }
 
+/// Spreads a hash's lower bits over its upper ones, for those who have to look at other bits than the
+/// partition and the table do: multiplied by 2^64 over the golden ratio, as in Fibonacci hashing (Knuth,
+/// The Art of Computer Programming, 6.4).
+#[inline]
+pub(crate) fn spread(hash: u64) -> u64 {
+    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Says to which partition a key belongs.
 ///
 /// ```

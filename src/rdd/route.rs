@@ -1,8 +1,7 @@
 //! Pairs on their way to the partition of their key, in the order in which they stood.
 //!
-//! A shuffle that combines folds on whichever thread is free, so the order of a key's values is that of
-//! chance. A function with state may depend on it, and a batch that is run again must come out the same:
-//! here pairs keep the order of the parent's partitions, and within one the order of its elements.
+//! A function with state takes in one pair after the other, so there is nothing to combine on the way: pairs
+//! keep the order of the parent's partitions, and within one the order of its elements.
 
 use super::{Data, Entry, Executor, JobError, Key, Partitioning, Rdd, until_enough};
 

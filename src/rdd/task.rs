@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::activity::Activity;
+use super::runs::Runs;
 use super::{CacheStore, KeyHasher, ShuffleMemory};
 use crate::effects::{self, Effects};
 use crate::time::Time;
@@ -258,9 +259,9 @@ impl Executor {
         })
     }
 
-    /// Visits all partitions with as many accumulators as there are threads: each takes the next
-    /// partition that nobody has begun. Cheaper than [`Executor::run`] where accumulators are large. A
-    /// failure spoils an accumulator, so the whole pass is tried again.
+    /// Visits all partitions with few accumulators: each takes in a run of neighbours, one partition after
+    /// the other, and they come back in the order of their runs. Cheaper than [`Executor::run`] where
+    /// accumulators are large. A failure spoils an accumulator, so the whole pass is tried again.
     ///
     /// ```
     /// use tidemill::rdd::Executor;
@@ -281,30 +282,40 @@ impl Executor {
     ) -> Result<Vec<A>, JobError> {
         self.attempts(|| {
             let left = Left::here();
-            let next = AtomicUsize::new(0);
+            let workers = self.parallelism().min(partitions.max(1));
+            let runs = Runs::new(partitions, workers);
             let failed = AtomicBool::new(false);
             let under_way = self.activity.begin(partitions);
-            let worker = |_| -> Result<A, JobError> {
-                let mut accumulator = init();
+            let worker = |worker| -> Result<Vec<(usize, A)>, JobError> {
+                // Each with its first partition.
+                let mut accumulators: Vec<(usize, A)> = Vec::new();
+                let mut end = None;
                 while !failed.load(Ordering::Relaxed) {
-                    let partition = next.fetch_add(1, Ordering::Relaxed);
-                    if partition >= partitions {
+                    let Some(partition) = runs.next(worker) else {
                         break;
+                    };
+                    if end != Some(partition) {
+                        accumulators.push((partition, init()));
                     }
-                    left.by(partition, || visit(&mut accumulator, partition))
-                        .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                    end = Some(partition + 1);
+                    if let Some((_, accumulator)) = accumulators.last_mut() {
+                        left.by(partition, || visit(accumulator, partition))
+                            .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                    }
                     under_way.task_done();
                 }
-                Ok(accumulator)
+                Ok(accumulators)
             };
-            let workers = self.parallelism().min(partitions.max(1));
-            let accumulators = self.pool.install(|| {
+            let by_worker: Vec<_> = self.pool.install(|| {
                 (0..workers)
                     .into_par_iter()
                     .with_max_len(1)
                     .map(&worker)
                     .collect::<Result<_, _>>()
             })?;
+            let mut accumulators: Vec<(usize, A)> = by_worker.into_iter().flatten().collect();
+            accumulators.sort_unstable_by_key(|(first, _)| *first);
+            let accumulators = accumulators.into_iter().map(|(_, of)| of).collect();
             left.hand_over();
             Ok(accumulators)
         })

@@ -8,6 +8,8 @@
 
 use std::num::NonZeroU64;
 
+use crate::rdd::spread;
+
 /// A key with its state.
 #[derive(Debug, Clone)]
 pub(super) struct Held<K, S, M> {
@@ -44,8 +46,6 @@ pub(super) struct Shelf<K, S, M> {
 
 /// At most so many of four places are taken: looking for a key passes by all entries up to an empty place.
 const TAKEN_OF_FOUR: usize = 3;
-/// Spreads a hash's lower bits over its upper ones: 2^64 over the golden ratio.
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Places of the smallest shelf.
 const FEWEST: usize = 4;
 
@@ -75,7 +75,7 @@ impl<K, S, M> Shelf<K, S, M> {
     /// in a row have hashes that lie in a row.
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        let mixed = hash.wrapping_mul(MIX) >> 32;
+        let mixed = spread(hash) >> 32;
         ((mixed * self.places.len() as u64) >> 32) as usize
     }
 

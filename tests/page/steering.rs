@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::browser::{Browser, is_left_out};
-use crate::cli_support::Place;
+use crate::cli_support::{Daemon, Place};
 
 const ESCAPE: &str = "\u{E00C}";
 
@@ -13,6 +13,20 @@ fn click(browser: &Browser, id: &str) {
 
 fn is_open(browser: &Browser) -> Value {
     browser.run("return document.getElementById('ask').open")
+}
+
+/// The page, opened by somebody who has shown a token.
+fn signed_in(daemon: &Daemon, token: &str) -> Browser {
+    let browser = Browser::start();
+    browser.open(&daemon.url());
+    browser.wait_for("#token", "it asks for the token", |text| {
+        text.contains("A token is needed")
+    });
+    browser.type_into("#token-value", &format!("{token}\n"));
+    browser.wait_for("#checkpoint", "the checkpoint is shown", |text| {
+        text.contains("Newest")
+    });
+    browser
 }
 
 #[test]
@@ -34,15 +48,7 @@ fn a_checkpoint_is_cut_and_the_pipeline_stopped_once_the_reader_agrees() {
         let status = daemon.request("GET", "/api/v1/checkpoint", &[&shown], "");
         status.json()["written"].as_u64().unwrap()
     };
-    let browser = Browser::start();
-    browser.open(&daemon.url());
-    browser.wait_for("#token", "it asks for the token", |text| {
-        text.contains("A token is needed")
-    });
-    browser.type_into("#token-value", &format!("{token}\n"));
-    browser.wait_for("#checkpoint", "the checkpoint is shown", |text| {
-        text.contains("Newest")
-    });
+    let browser = signed_in(&daemon, token);
     let before = written();
 
     click(&browser, "cut");
@@ -94,15 +100,7 @@ fn who_may_only_look_is_told_so_and_nothing_happens() {
     ]);
     let shown = format!("Authorization: Bearer {token}");
     let told = |path: &str| daemon.request("GET", path, &[&shown], "").json();
-    let browser = Browser::start();
-    browser.open(&daemon.url());
-    browser.wait_for("#token", "it asks for the token", |text| {
-        text.contains("A token is needed")
-    });
-    browser.type_into("#token-value", &format!("{token}\n"));
-    browser.wait_for("#checkpoint", "the checkpoint is shown", |text| {
-        text.contains("Newest")
-    });
+    let browser = signed_in(&daemon, token);
     let before = told("/api/v1/checkpoint")["written"].clone();
     for button in ["cut", "stop"] {
         browser.run("document.getElementById('steered').textContent = ''");

@@ -62,8 +62,8 @@ pub(super) trait Inputs<K, A>: Send + Sync + 'static {
     fn prepare(&self, executor: &Executor) -> Result<(), JobError>;
     /// Takes in one input.
     fn fold(&self, input: usize, into: &mut Folding<K, A>) -> Result<(), TaskError>;
-    /// Joins what two workers have under the same key.
-    fn merge(&self, held: &mut A, other: A);
+    /// Makes one table of what all workers have of a partition: see [`merge_tables`].
+    fn merge(&self, tables: Vec<Table<K, A>>) -> Table<K, A>;
 }
 
 /// What a shuffle made: for each result partition, its keys.
@@ -120,6 +120,7 @@ impl<E, Q, A, C> Inputs<Q::Own, A> for OneSide<E, Q, C>
 where
     E: ?Sized + Element,
     Q: ?Sized + Element + Hash + Eq,
+    Q::Own: Eq,
     A: Data,
     C: Combine<E, Q, A>,
 {
@@ -139,8 +140,8 @@ where
         into.take_in(&self.parent, input, &self.partitioning, &self.combine)
     }
 
-    fn merge(&self, held: &mut A, other: A) {
-        self.combine.merge(held, other);
+    fn merge(&self, tables: Vec<Table<Q::Own, A>>) -> Table<Q::Own, A> {
+        merge_tables(tables, |held, other| self.combine.merge(held, other))
     }
 }
 
@@ -256,7 +257,7 @@ fn hold<K: Data + Eq, A: Data>(
         let column = columns
             .get(partition)
             .and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
-        Ok(merge_tables(column.unwrap_or_default(), inputs))
+        Ok(inputs.merge(column.unwrap_or_default()))
     })?;
     drop(theirs);
     let mut reserved = memory.none();
@@ -267,21 +268,38 @@ fn hold<K: Data + Eq, A: Data>(
     }))
 }
 
-fn merge_tables<K: Eq, A>(
-    mut column: Vec<Table<K, A>>,
-    inputs: &(impl Inputs<K, A> + ?Sized),
+/// The tables, in order, as one; `merge` adds what a later one has under a key to what earlier ones have.
+pub(super) fn merge_tables<K: Eq, A>(
+    mut tables: Vec<Table<K, A>>,
+    merge: impl Fn(&mut A, A),
 ) -> Table<K, A> {
-    column.sort_by_key(Table::len);
-    let mut merged = column.pop().unwrap_or_default();
-    for entry in column.into_iter().flatten() {
-        match merged.find_mut(entry.hash, |held| held.pair.0 == entry.pair.0) {
-            Some(held) => inputs.merge(&mut held.pair.1, entry.pair.1),
-            None => {
-                merged.insert_unique(entry.hash, entry, |entry| entry.hash);
-            }
-        }
+    let lengths = tables.iter().map(Table::len).enumerate();
+    let Some((largest, _)) = lengths.max_by_key(|(_, len)| *len) else {
+        return Table::new();
+    };
+    // Neighbours first, so that what is merged is always of a run.
+    let after = tables.split_off(largest + 1);
+    let mut merged = tables.pop().unwrap_or_default();
+    for entry in after.into_iter().flatten() {
+        take_in(&mut merged, entry, &merge);
+    }
+    for entry in tables.into_iter().rev().flatten() {
+        take_in(&mut merged, entry, |later, earlier| {
+            let later_one = std::mem::replace(later, earlier);
+            merge(later, later_one);
+        });
     }
     merged
+}
+
+#[inline]
+fn take_in<K: Eq, A>(table: &mut Table<K, A>, entry: Entry<K, A>, merge: impl FnOnce(&mut A, A)) {
+    match table.find_mut(entry.hash, |held| held.pair.0 == entry.pair.0) {
+        Some(held) => merge(&mut held.pair.1, entry.pair.1),
+        None => {
+            table.insert_unique(entry.hash, entry, |entry| entry.hash);
+        }
+    }
 }
 
 struct Combined<K, A> {

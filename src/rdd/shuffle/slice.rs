@@ -1,16 +1,14 @@
 //! [`Slice`]: a part of a result partition's keys.
 
-/// Of one partition, the keys whose mixed hash begins with `depth` bits.
+use crate::rdd::spread;
+
+/// Of one partition, the keys whose [spread] hash begins with `depth` bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slice {
     pub(super) partition: usize,
     pub(super) depth: u32,
     bits: u64,
 }
-
-/// Spreads a hash's lower bits over its upper ones: the partition and the table look at other bits.
-/// 2^64 over the golden ratio.
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Slice {
     /// All keys of a partition.
@@ -34,9 +32,9 @@ impl Slice {
     /// Whether a key of this partition and hash is in it.
     #[inline]
     pub(super) fn holds(self, partition: usize, hash: u64) -> bool {
-        let mixed = hash.wrapping_mul(MIX);
+        let spread = spread(hash);
         // By none of its bits are all alike; a shift by all of them is none.
-        let bits = mixed.checked_shr(64 - self.depth).unwrap_or(0);
+        let bits = spread.checked_shr(64 - self.depth).unwrap_or(0);
         partition == self.partition && bits == self.bits
     }
 }

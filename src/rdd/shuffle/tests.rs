@@ -58,6 +58,43 @@ fn a_shuffle_that_lists_too_much_is_worked_off_in_slices_and_gives_back_what_it_
     assert_eq!((held(&executor), slices(&executor)), (0, before));
 }
 
+/// Partitions that take very different times come together in their order, whoever computes them; also by a
+/// function that isn't commutative.
+#[test]
+fn the_values_of_a_key_keep_the_order_of_the_dataset() {
+    let uneven = |n: &u64| {
+        if n.is_multiple_of(70) {
+            std::thread::sleep(std::time::Duration::from_micros(n * 13 % 400));
+        }
+        (n % 30, *n)
+    };
+    for (threads, limit) in [(2, None), (3, None), (5, None), (2, Some(40_000))] {
+        let executor = Executor::new(threads, 1).unwrap();
+        limit.inspect(|limit| executor.shuffles().limit(*limit));
+        let expected: Vec<(u64, Vec<u64>)> = (0..30)
+            .map(|key| (key, (0..6000).filter(|n| n % 30 == key).collect()))
+            .collect();
+        let pairs = Rdd::parallelize((0..6000).collect(), 40, &executor).map(uneven);
+        let sorted = |grouped: Rdd<(u64, Vec<u64>)>| {
+            let mut grouped = grouped.collect().unwrap();
+            grouped.sort_by_key(|(key, _)| *key);
+            grouped
+        };
+        let lists = pairs.map_values(|n| vec![*n]);
+        let joined = lists.reduce_by_key(|a, b| [&a[..], b].concat(), 2);
+        assert_eq!(sorted(joined), expected, "{threads} threads, joined");
+        let both = pairs.cogroup(&pairs, 2);
+        let (ours, theirs) = (
+            both.map_values(|both| both.0.clone()),
+            both.map_values(|both| both.1.clone()),
+        );
+        assert_eq!(sorted(ours), expected, "{threads} threads, ours");
+        assert_eq!(sorted(theirs), expected, "{threads} threads, theirs");
+        assert_eq!(sorted(pairs.group_by_key(2)), expected, "{threads} threads");
+        assert_eq!(slices(&executor) > 0, limit.is_some());
+    }
+}
+
 #[test]
 fn a_key_whose_values_have_no_room_fails_its_job_and_nothing_else() {
     let executor = executor(100_000);
