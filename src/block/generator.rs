@@ -1,36 +1,25 @@
-//! [`BlockGenerator`]: cuts what a receiver stores into blocks and sees them through to the tracker.
+//! [`BlockGenerator`]: cuts what a receiver stores into blocks.
 //!
 //! Records gather in the current block. Every block interval, or when it is full, the block is cut and
-//! goes through a bounded queue to the pusher, which makes its data durable, logs its addition, and
-//! answers who waits for it: in the order in which blocks were cut, several on their way at once. When
-//! the queue is full, whoever fills the next block waits, and before that whoever stores more than the rate
+//! goes through a bounded queue to the [pusher](super::pusher). When the queue is full, whoever fills the next block waits, and before that whoever stores more than the rate
 //! limit allows: that is the back-pressure on the source. While
 //! the [`Gate`] is shut nothing is taken in at all; what was cut before is tried until there is room.
 
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, stream};
-use tidemill_storage::failpoint;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::at_risk::AtRisk;
 use super::rate_limit::TokenBucket;
 use super::record::BlockBuilder;
-use super::{
-    Block, BlockId, BlockInfo, BlockStoreError, Gate, Intake, Record, TrackerError, Writer,
-};
+use super::{Block, BlockId, Gate, Record};
 use crate::clock::{Clock, sleep_until};
-use crate::error::Error;
 use crate::time::Time;
 use crate::uid::OperatorUid;
-
-/// How many blocks of a receiver are on their way to the logs at once.
-const IN_FLIGHT: usize = 8;
 
 /// How a generator cuts blocks.
 #[derive(Debug, Clone)]
@@ -57,50 +46,17 @@ pub enum StoreError {
     BadRecord(Arc<str>),
 }
 
-/// Why a block didn't get to the tracker.
-#[derive(Debug, thiserror::Error)]
-enum PushError {
-    #[error(transparent)]
-    Store(#[from] BlockStoreError),
-    #[error(transparent)]
-    Track(#[from] TrackerError),
-}
+/// Tells whoever waits for a block how it ended.
+pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
 
-impl PushError {
-    /// What it means for the engine, when it is final.
-    fn as_fatal(&self) -> Error {
-        match self {
-            Self::Store(BlockStoreError::Log(error)) | Self::Track(TrackerError::Log(error)) => {
-                Error::of_log(error)
-            }
-            other => Error::Fatal(other.to_string()),
-        }
-    }
-
-    /// Whether only a stop that doesn't wait was in the way.
-    fn is_stop(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_closed(),
-            Self::Track(error) => error.is_closed(),
-        }
-    }
-}
-
-type Answer = oneshot::Sender<Result<(), StoreError>>;
-
-/// A block on its way: its number, and who waits for it.
-struct OnItsWay {
-    number: u64,
-    waiters: Vec<Answer>,
-}
-
-struct CutBlock {
-    block: Arc<Block>,
-    id: BlockId,
-    cut_ms: u64,
-    waiters: Vec<Answer>,
+/// A block that was cut, on its way to the pusher.
+pub(super) struct CutBlock {
+    pub(super) block: Arc<Block>,
+    pub(super) id: BlockId,
+    pub(super) cut_ms: u64,
+    pub(super) waiters: Vec<Answer>,
     /// The batch whose dead letters these are.
-    requeued: Option<Time>,
+    pub(super) requeued: Option<Time>,
 }
 
 struct Current {
@@ -135,20 +91,15 @@ pub(crate) struct BlockGenerator<T: ?Sized + Record> {
     of: PhantomData<fn(&T)>,
 }
 
-/// Called with what is wrong when a log fails for good.
-pub(crate) type OnFatal = Arc<dyn Fn(Error) + Send + Sync>;
-
 impl<T: ?Sized + Record> BlockGenerator<T> {
-    /// A generator and the task that pushes its blocks; the task ends when the generator is closed and
-    /// all is pushed.
-    pub(crate) fn new(
+    /// A generator and the queue of the blocks that it cuts.
+    pub(super) fn new(
         stream: OperatorUid,
         epoch: u64,
         options: GeneratorOptions,
         clock: Arc<dyn Clock>,
-        intake: Arc<Intake>,
-        on_fatal: OnFatal,
-    ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
+        gate: Arc<Gate>,
+    ) -> (Arc<Self>, mpsc::Receiver<CutBlock>) {
         let (sender, receiver) = mpsc::channel(options.queue.max(1));
         let generator = Arc::new(Self {
             stream,
@@ -162,7 +113,7 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
                 next_number: 0,
                 closed: None,
             }),
-            gate: Arc::clone(&intake.gate),
+            gate,
             closing: CancellationToken::new(),
             capacity: sender.downgrade(),
             queue: tokio::sync::Mutex::new(Some(sender)),
@@ -172,8 +123,12 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
             tracked: AtomicU64::new(0),
             of: PhantomData,
         });
-        let pusher = push_all(Arc::clone(&generator), receiver, intake, on_fatal);
-        (generator, pusher)
+        (generator, receiver)
+    }
+
+    /// The input whose blocks these are.
+    pub(super) fn stream(&self) -> &OperatorUid {
+        &self.stream
     }
 
     /// Records stored so far.
@@ -462,7 +417,19 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
         self.queue.lock().await.take();
     }
 
-    fn refuse_all(&self, reason: &str) {
+    /// A block of so many records is durable and will be in a batch.
+    pub(super) fn landed(&self, number: u64, records: u64) {
+        self.at_risk.landed(number);
+        self.tracked.fetch_add(records, Ordering::Release);
+    }
+
+    /// Who still waits for a block that won't be cut any more.
+    pub(super) fn left_waiting(&self) -> Vec<Answer> {
+        std::mem::take(&mut self.current().waiters)
+    }
+
+    /// Takes no more records.
+    pub(super) fn refuse_all(&self, reason: &str) {
         self.current().closed.get_or_insert_with(|| reason.into());
         self.closing.cancel();
     }
@@ -472,134 +439,13 @@ impl<T: ?Sized + Record> BlockGenerator<T> {
     }
 }
 
-fn closed(reason: &str) -> StoreError {
+pub(super) fn closed(reason: &str) -> StoreError {
     StoreError::Closed(reason.into())
 }
 
-fn answer(waiters: Vec<Answer>, result: &Result<(), StoreError>) {
+pub(super) fn answer(waiters: Vec<Answer>, result: &Result<(), StoreError>) {
     for waiter in waiters {
         // Nobody waits any more when a client hung up.
         let _ = waiter.send(result.clone());
-    }
-}
-
-/// Sees blocks through, in order.
-async fn push_all<T: ?Sized + Record>(
-    generator: Arc<BlockGenerator<T>>,
-    receiver: mpsc::Receiver<CutBlock>,
-    intake: Arc<Intake>,
-    on_fatal: OnFatal,
-) {
-    let cut = stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|cut| (cut, receiver))
-    });
-    let stored = cut
-        .map(|cut| {
-            let requeued = cut.requeued;
-            let first = intake
-                .store
-                .store(&generator.stream, cut.id, &cut.block, cut.cut_ms);
-            let stored = store_block(&generator, &intake, cut, first);
-            stored.map(move |(block, stored)| {
-                let stored = stored.map(|info| BlockInfo { requeued, ..info });
-                (block, stored)
-            })
-        })
-        .buffered(IN_FLIGHT);
-    let added = stored
-        .map(|(block, stored)| {
-            let added = stored.map(|info| (info.clone(), add(&generator, &intake, info)));
-            async move {
-                let result = match added {
-                    Ok((info, added)) => added.await.map(|()| info.records),
-                    Err(error) => Err(error.into()),
-                };
-                (block, result)
-            }
-        })
-        .buffered(IN_FLIGHT);
-    let mut added = std::pin::pin!(added);
-    while let Some((OnItsWay { number, waiters }, result)) = added.next().await {
-        match result {
-            Ok(records) => {
-                generator.at_risk.landed(number);
-                generator.tracked.fetch_add(records, Ordering::Release);
-                answer(waiters, &Ok(()));
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                answer(waiters, &Err(closed(&reason)));
-                generator.refuse_all(&reason);
-                if !error.is_stop() {
-                    on_fatal(error.as_fatal());
-                }
-            }
-        }
-    }
-    let left: VecDeque<Answer> = std::mem::take(&mut generator.current().waiters).into();
-    answer(left.into(), &Err(closed("the engine stopped")));
-}
-
-/// Makes a block durable; when the log has no room, waits for it.
-async fn store_block<T: ?Sized + Record>(
-    generator: &BlockGenerator<T>,
-    intake: &Intake,
-    cut: CutBlock,
-    first: impl Future<Output = Result<BlockInfo, BlockStoreError>>,
-) -> (OnItsWay, Result<BlockInfo, BlockStoreError>) {
-    intake.store.wait_for_room().await;
-    let mut result = first.await;
-    let mut refusals = 0;
-    while let Err(error) = &result
-        && error.is_full()
-    {
-        intake.gate.refused(Writer::BlockLog, error);
-        refusals += 1;
-        tokio::time::sleep(Gate::delay(refusals)).await;
-        result = intake
-            .store
-            .store(&generator.stream, cut.id, &cut.block, cut.cut_ms)
-            .await;
-    }
-    if result.is_ok() {
-        intake.gate.accepted(&Writer::BlockLog);
-    }
-    let block = OnItsWay {
-        number: cut.id.number,
-        waiters: cut.waiters,
-    };
-    (block, result)
-}
-
-/// Logs a block's addition; when the log has no room, waits for it.
-fn add<'a, T: ?Sized + Record>(
-    generator: &'a BlockGenerator<T>,
-    intake: &'a Intake,
-    info: BlockInfo,
-) -> impl Future<Output = Result<(), PushError>> + use<'a, T> {
-    failpoint!("block::before_addition");
-    if info.requeued.is_some() {
-        failpoint!("dead_letters::before_addition");
-    }
-    let mut adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
-    async move {
-        let mut refusals = 0;
-        loop {
-            match adding.await {
-                Ok(info) => {
-                    intake.gate.accepted(&Writer::DriverLog);
-                    intake.store.named(&info);
-                    failpoint!("block::before_acknowledgement");
-                    return Ok(());
-                }
-                Err(error) if TrackerError::is_full(&error) => {
-                    intake.gate.refused(Writer::DriverLog, &error);
-                    refusals += 1;
-                    tokio::time::sleep(Gate::delay(refusals)).await;
-                    adding = intake.tracker.add(&generator.stream, info.clone()).boxed();
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ mod gate;
 mod generator;
 mod id;
 mod in_flight;
+mod pusher;
 mod rate_limit;
 mod rdd;
 mod record;
@@ -32,7 +33,8 @@ pub use record::Record;
 
 pub(crate) use backlog::Backlog;
 pub(crate) use gate::{Gate, Writer};
-pub(crate) use generator::{BlockGenerator, GeneratorOptions, OnFatal, StoreError};
+pub(crate) use generator::{BlockGenerator, GeneratorOptions, StoreError};
+pub(crate) use pusher::{OnFatal, block_generator};
 pub(crate) use rate_limit::TokenBucket;
 pub(crate) use rdd::block_rdd;
 pub(crate) use store::{BLOCK_ENTRY, BlockStore, BlockStoreError, block_in};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::{ReceiverSettings, Settings};
 use crate::backpressure::Backpressure;
-use crate::block::{BlockGenerator, GeneratorOptions, Intake, TokenBucket};
+use crate::block::{GeneratorOptions, Intake, TokenBucket, block_generator};
 use crate::clock::Clock;
 use crate::dstream::AnyNode;
 use crate::engine::DirectInput;
@@ -163,7 +163,7 @@ impl ReceiverInput {
         let (clock, intake) = (Arc::clone(&with.clock), Arc::clone(&with.intake));
         let on_fatal = Arc::clone(&with.on_fatal);
         let (generator, push) =
-            BlockGenerator::<R::Record>::new(uid, with.epoch, options, clock, intake, on_fatal);
+            block_generator::<R::Record>(uid, with.epoch, options, clock, intake, on_fatal);
         let (stop, stop_cutting) = (CancellationToken::new(), CancellationToken::new());
         let supervision = Supervision {
             status: Arc::clone(&self.status),

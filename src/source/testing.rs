@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::block::{
     BlockGenerator, BlockStore, Gate, GeneratorOptions, Intake, Record, TokenBucket, Tracker,
-    TrackerSnapshot,
+    TrackerSnapshot, block_generator,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::rdd::Chunk;
@@ -51,7 +51,7 @@ impl<T: ?Sized + Record> Pond<T> {
             max_block_bytes: 1 << 20,
             limit: limit.clone(),
         };
-        let (generator, push) = BlockGenerator::<T>::new(
+        let (generator, push) = block_generator::<T>(
             OperatorUid::new("test"),
             1,
             options,

@@ -3,9 +3,11 @@
 //! An [`HttpSource`] is a receiver that only lends its store to the [`Ingest`] hub; requests find it
 //! there by the source's name, on the admin address or on an address of the source's own.
 
+mod admission;
 mod answer;
 mod body;
 mod budget;
+mod error;
 mod hub;
 mod router;
 
@@ -15,7 +17,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use hub::{Ingest, IngestError};
+pub use error::IngestError;
+pub use hub::Ingest;
 pub(crate) use router::Taken as IngestAnswer;
 pub use router::ingest_router;
 pub(crate) use router::is_ingest;
