@@ -14,7 +14,7 @@ use tidemill::source::HttpLimits;
 
 use crate::pace::Pace;
 use crate::process::until_input_ends;
-use crate::raw;
+use crate::raw::{self, cpu_seconds};
 use crate::report::{Report, percentile};
 use crate::watch::{Rates, Watch};
 use crate::word_count::{self, Run, WARM_UP};
@@ -56,6 +56,7 @@ pub fn figure(with: Run<'_>) {
     }
     context.stop(false).unwrap();
     server.shut_down();
+    let alone = watched_alone(with);
 
     let all = |rounds: &[Rates], of: fn(&Rates) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
     let ratios = |of: fn(&Rates) -> f64| -> Vec<f64> {
@@ -83,9 +84,37 @@ pub fn figure(with: Run<'_>) {
             "ratio_of_cpu_time",
             percentile(&ratios(|rates| rates.per_cpu_second), 0.5),
         )
+        .number("cpu_ms_a_second_of_being_watched", alone * 1000.0)
+        .number("least_ratio_by_that", 1.0 - alone / with.cores as f64)
         .number("ratio", percentile(&found, 0.5))
         .number("goal", 0.97)
         .print();
+}
+
+/// The processor seconds that a second of being watched takes, in a program that has nothing else to do: what it
+/// tells and how often doesn't depend on how many lines there are. That of who watches isn't counted.
+fn watched_alone(with: Run<'_>) -> f64 {
+    let context = word_count::context(&with.dir.join("watched"), true);
+    let (lines, _queue) = context.queue_stream::<str>();
+    word_count::count_words(&lines);
+    let (server, address) = serve(&context);
+    context.start().unwrap();
+    let turns = if with.short { 2 } else { 4 };
+    let mut taken = [0.0, 0.0];
+    for _ in 0..turns {
+        for (is_watched, taken) in [false, true].into_iter().zip(&mut taken) {
+            let page = is_watched.then(|| Page::open(address));
+            std::thread::sleep(SETTLE);
+            let (from, cpu) = (Instant::now(), cpu_seconds());
+            std::thread::sleep(ROUND);
+            *taken += (cpu_seconds() - cpu) / from.elapsed().as_secs_f64();
+            page.map(Page::close);
+        }
+    }
+    context.stop(false).unwrap();
+    server.shut_down();
+    let [quiet, watched] = taken;
+    (watched - quiet) / f64::from(turns)
 }
 
 fn serve(context: &StreamingContext) -> (AdminServer, SocketAddr) {
