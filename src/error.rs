@@ -1,6 +1,7 @@
 //! [`Error`]: why a context doesn't start, or didn't end well.
 
 use std::fmt;
+use std::panic::Location;
 
 use crate::dstream::Mistake;
 use crate::recovery::Difference;
@@ -56,12 +57,14 @@ pub enum Error {
     #[error("{0}")]
     OwnedByAnother(String),
     /// An output can't be written.
-    #[error("output `{uid}`: {reason}")]
+    #[error("output `{uid}`: {reason}{}", declared_at(*.caller))]
     Output {
         /// The output operation.
         uid: OperatorUid,
         /// What is wrong.
         reason: String,
+        /// Where the program declares it.
+        caller: Option<&'static Location<'static>>,
     },
     /// The checkpoint store failed.
     #[error(transparent)]
@@ -126,6 +129,10 @@ pub enum Error {
     /// The engine had to stop. Start it again: nothing acknowledged is lost.
     #[error("the engine stopped: {0}")]
     Fatal(String),
+}
+
+fn declared_at(caller: Option<&Location<'_>>) -> String {
+    caller.map_or_else(String::new, |caller| format!(" (declared at {caller})"))
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {

@@ -120,6 +120,38 @@ fn a_wrong_pipeline_is_refused_with_its_place_before_anything_is_written() {
 }
 
 #[test]
+fn a_location_that_no_build_has_is_refused_at_its_place() {
+    let place = Place::new();
+    for (key, value) in [
+        ("checkpoint.url", "hdfs://nn/x"),
+        ("sinks.files.prefix", "hdfs://nn/y"),
+    ] {
+        let set = format!("{key}={value}");
+        let refused = place.run(&["check", "p.toml", "--set", &set]);
+        assert_eq!(refused.status.code(), Some(2));
+        let text = stderr(&refused);
+        for part in ["--set", key, value, "isn't supported"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    assert_eq!(place.names(), ["p.toml"]);
+}
+
+#[test]
+fn a_sink_that_cannot_be_written_is_told_with_its_place() {
+    let place = Place::new();
+    std::fs::write(place.path("file"), "in the way").unwrap();
+    let failed = place.run(&["run", "p.toml", "--set", "sinks.files.prefix=file/out"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let text = stderr(&failed);
+    assert!(
+        text.contains("p.toml:") && text.contains("sink `files`: "),
+        "{text}"
+    );
+    assert!(!text.contains("src/"), "{text}");
+}
+
+#[test]
 fn a_taken_port_is_found_out_before_anything_is_written() {
     let place = Place::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -124,6 +124,15 @@ fn a_daemon_killed_while_it_makes_or_goes_back_to_a_savepoint_loses_nothing() {
         });
         daemon.stop();
         assert_eq!(savepoints(&place), [] as [&str; 0]);
+        // The life that began from it goes on; another name is a mistake.
+        place.start(&["--from", "v1"]).stop();
+        let unknown = place.run(&["run", "p.toml", "--from", "v2"]);
+        assert_eq!(unknown.status.code(), Some(1));
+        assert!(
+            stderr(&unknown).contains("no such savepoint"),
+            "{}",
+            stderr(&unknown)
+        );
         let whole = place.run(&["fsck", "p.toml"]);
         assert_eq!(whole.status.code(), Some(0), "{}", stdout(&whole));
     }

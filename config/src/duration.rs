@@ -52,6 +52,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         }
         let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             return Err(match unit {
+                "" if next.starts_with('.') => format!(
+                    "`{text}` is no duration: a whole number goes before each unit, as in `1s500ms`"
+                ),
                 "" => format!("`{text}` has no unit: add ms, s, m, h or d"),
                 _ => format!("`{unit}` in `{text}` is no unit of time: use ms, s, m, h or d"),
             });
@@ -123,7 +126,10 @@ mod tests {
                 .unwrap_err()
                 .contains("a whole number")
         );
-        assert!(parse_duration("1.5s").unwrap_err().contains("unit"));
+        assert_eq!(
+            parse_duration("1.5s").unwrap_err(),
+            "`1.5s` is no duration: a whole number goes before each unit, as in `1s500ms`"
+        );
         assert!(
             parse_duration("99999999999999999999d")
                 .unwrap_err()

@@ -145,6 +145,26 @@ impl Pipeline {
         self.settings.iter().find(|setting| setting.key == key)
     }
 
+    /// The mistakes of a pipeline that is valid, but not where it's to run: each a setting's dotted name and
+    /// what is wrong with its value, told with the place where it is written.
+    ///
+    /// # Errors
+    ///
+    /// When there are any.
+    pub fn refuse(
+        &self,
+        mistakes: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), ConfigErrors> {
+        let mut report = Report::default();
+        for (key, reason) in mistakes {
+            let written = self.setting(&key).and_then(Setting::location);
+            let whole = || Location::whole(Layer::File, Arc::clone(&self.file));
+            let location = written.cloned().unwrap_or_else(whole);
+            report.error(&location, Problem::Invalid { key, reason }, None);
+        }
+        report.finish().map(|_| ())
+    }
+
     /// The setting of a dotted name, or those that lie below it: `stop.timeout`, `stop`, `sources`.
     ///
     /// # Errors

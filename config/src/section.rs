@@ -7,6 +7,7 @@
 
 use crate::error::{Problem, Report};
 use crate::key::{Key, Presence};
+use crate::op::SQL;
 use crate::secret;
 use crate::settings::table::home_of;
 use crate::suggest;
@@ -39,6 +40,7 @@ impl<'a> Section<'a> {
             if keys.iter().all(|key| key.name != name) {
                 let names = || keys.iter().map(|key| key.name);
                 let help = match home_of(&name) {
+                    _ if name == "sql" => Some(SQL.to_owned()),
                     Some(home) => Some(format!("`{name}` is a key of {home}")),
                     None => secret::help(&name, names()).or_else(|| suggest::help(&name, names())),
                 };

@@ -398,6 +398,12 @@ fn spec_of<'n>(
 ) -> Option<(&'static OpSpec, &'n Table)> {
     let content = node.as_table()?;
     let Some(name) = content.get("op") else {
+        if let Some(sql) = content.get("sql") {
+            let (what, name) = ("operator", "sql".to_owned());
+            let problem = Problem::NotBuiltIn { what, name };
+            report.error(&sql.at, problem, Some(op::SQL.to_owned()));
+            return None;
+        }
         let key = format!("{path}.op");
         let expected = "an operator, as in { op = \"split\" }".into();
         report.error(&node.at, Problem::Missing { key, expected }, None);

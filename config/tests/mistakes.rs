@@ -421,6 +421,11 @@ fn operators() {
              p.toml:7:37: unknown operator `left_outer_join`\n  help: write { op = \"join\", how = \"left\" }",
         ),
         (
+            "[{ sql = \"SELECT 1\" }]",
+            "p.toml:7:10: operator `sql` is known, but not built in\n  help: it needs the feature `sql`, which \
+             isn't there yet: use `ops` such as `map`, `filter` and `reduce_by_key`, or the library",
+        ),
+        (
             "[{ op = \"join\", with = \"lines\" }]",
             "p.toml:7:8: join needs pairs, but `lines` gives text\n  help: put count_by_value, or map with \
              key_value or json_pair, before it",

@@ -51,8 +51,12 @@ impl Answer {
             .get("detail")
             .and_then(Value::as_str)
             .unwrap_or("no reason given");
+        let advice = match self.status {
+            401 | 403 => " (--token-file FILE or TIDEMILL_TOKEN_FILE shows one)",
+            _ => "",
+        };
         Err(CliError::Failed(format!(
-            "the pipeline answers {}: {detail}",
+            "the pipeline answers {}: {detail}{advice}",
             self.status
         )))
     }

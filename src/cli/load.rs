@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tidemill_config::{Backpressure, ENVIRONMENT_PREFIX, Pipeline};
+use tidemill_storage::{Location, LocationError};
 
 use super::args::PipelineArgs;
-use super::error::{CliError, Result};
+use super::error::Result;
 use crate::error::Error;
 use crate::pipeline::build;
 use crate::{OperatorUid, PidSettings, StreamingContext, Tuning};
@@ -31,16 +32,25 @@ pub(super) fn load(path: &Path, sets: &[String]) -> Result<Pipeline> {
 
 /// Refuses what this build doesn't have.
 fn has_what_it_needs(pipeline: &Pipeline) -> Result<()> {
-    if pipeline.telemetry.otlp.is_none() || cfg!(feature = "otel") {
-        return Ok(());
-    }
-    let from = pipeline
-        .setting("telemetry.otlp")
-        .map_or_else(String::new, |setting| format!("{}: ", setting.origin()));
-    Err(CliError::Usage(format!(
-        "{from}telemetry.otlp: this program was built without the feature `otel`; leave the key out, or build it with \
-         --features otel"
-    )))
+    let places = pipeline.settings.iter().filter_map(|setting| {
+        let (_, name) = setting.key.rsplit_once('.')?;
+        let value = setting.value.as_deref()?.trim_matches(['"', '\'']);
+        let is_place = matches!(name, "url" | "prefix" | "path") && value.contains("://");
+        match value.parse::<Location>().err().filter(|_| is_place)? {
+            // Whether it is a good location at all, its source or sink knows.
+            error @ (LocationError::NotBuiltIn { .. } | LocationError::NotSupported { .. }) => {
+                Some((setting.key.clone(), error.to_string()))
+            }
+            _ => None,
+        }
+    });
+    let exporter = pipeline.telemetry.otlp.as_ref().map(|_| {
+        let reason = "this program was built without the feature `otel`; leave the key out, or build it with \
+                      --features otel";
+        ("telemetry.otlp".to_owned(), reason.to_owned())
+    });
+    pipeline.refuse(places.chain(exporter.filter(|_| !cfg!(feature = "otel"))))?;
+    Ok(())
 }
 
 /// A pipeline's program, to be looked at.

@@ -95,6 +95,7 @@ impl StreamingContext {
                 hash_seed: metadata.hash_seed,
                 graph: GraphDescriptor::of(registry),
                 savepoint: parts.savepoint,
+                savepoint_name: settings.savepoint.clone(),
             },
             memory: match parts.is_new || registry.nodes().iter().all(has_begun) {
                 true => longest_memory(registry),

@@ -98,7 +98,7 @@ impl StreamingContext {
         let at = location.to_string();
         let (newest, savepoint) = match which {
             Which::Newest => (reader.newest_whole(), None),
-            Which::Savepoint(name) => (reader.newest_whole(), Some(reader.savepoint(name))),
+            Which::Savepoint(name) => (reader.newest_whole(), Some((name, reader.savepoint(name)))),
             Which::Before(time) => (reader.newest_whole_before(time.as_millis()), None),
         };
         let found = rewind::find(newest, savepoint, &at)?;

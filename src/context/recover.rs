@@ -43,7 +43,7 @@ impl StreamingContext {
         let log_lock = locations.lock_logs(&holder)?;
         let place = locations.checkpoint.to_string();
         let savepoint = settings.savepoint.as_deref();
-        let savepoint = savepoint.map(|name| store.savepoint(name));
+        let savepoint = savepoint.map(|name| (name, store.savepoint(name)));
         let found = rewind::find(store.newest(), savepoint, &place)?;
         for (id, error) in &found.newest.skipped {
             tracing::warn!(checkpoint = id.0, %error, "a checkpoint is damaged; an older one is used");
@@ -289,6 +289,7 @@ fn first_metadata(settings: &Settings, graph: &GraphDescriptor, now: Time) -> Me
         tracker: Default::default(),
         positions: BTreeMap::new(),
         savepoint: None,
+        savepoint_name: None,
         rate_estimate: None,
         rates: BTreeMap::new(),
         history: Default::default(),

@@ -39,14 +39,14 @@ impl Found {
     }
 }
 
-/// Looks what to start from, given the newest checkpoint and the savepoint that is asked for. A life that began
-/// from the savepoint is gone on with.
+/// Looks what to start from, given the newest checkpoint and the savepoint that is asked for by its name. A life
+/// that began from the savepoint is gone on with.
 pub(super) fn find(
     newest: tidemill_checkpoint::Result<Newest>,
-    savepoint: Option<tidemill_checkpoint::Result<Manifest>>,
+    savepoint: Option<(&str, tidemill_checkpoint::Result<Manifest>)>,
     place: &str,
 ) -> Result<Found> {
-    let Some(savepoint) = savepoint else {
+    let Some((name, savepoint)) = savepoint else {
         return Ok(Found {
             newest: newest?,
             savepoint: None,
@@ -67,13 +67,16 @@ pub(super) fn find(
         other => other?,
     };
     let begun = newest.manifest.as_ref();
-    let begun = begun.map(|manifest| decoded(manifest, place).map(|held| held.savepoint));
-    let begun = begun.transpose()?.flatten();
-    let savepoint = match savepoint {
-        Ok(savepoint) if begun == Some(savepoint.id.0) => None,
-        // Forgotten since: there is nothing to go back to, and no need to.
-        Err(_) if begun.is_some() => None,
-        other => Some(other?),
+    let begun = begun.map(|manifest| decoded(manifest, place));
+    let begun = begun.transpose()?;
+    let begun = begun.and_then(|held| Some((held.savepoint?, held.savepoint_name)));
+    let savepoint = match (savepoint, begun) {
+        (Ok(savepoint), Some((id, _))) if id == savepoint.id.0 => None,
+        // Forgotten since: there is nothing to go back to, and no need to. Older checkpoints don't tell the name.
+        (Err(_), Some((_, called))) if called.as_deref().is_none_or(|called| called == name) => {
+            None
+        }
+        (other, _) => Some(other?),
     };
     Ok(Found { newest, savepoint })
 }

@@ -103,7 +103,8 @@ impl StreamingContext {
             let check = output.check();
             check.map_err(|error| Error::Output {
                 uid: output.uid.clone(),
-                reason: format!("{error} (declared at {})", output.caller),
+                reason: error.to_string(),
+                caller: Some(output.caller),
             })?;
         }
         registry
@@ -112,6 +113,7 @@ impl StreamingContext {
             .map_err(|error| Error::Output {
                 uid: DeadLetterOffice::uid(),
                 reason: error.to_string(),
+                caller: None,
             })?;
         let runtime = self.runtime()?;
         self.0.progress.retain(settings.retained_batches);

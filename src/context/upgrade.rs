@@ -142,7 +142,7 @@ pub(super) fn glance(
         manifest,
         skipped: Vec::new(),
     });
-    let savepoint = savepoint.map(|name| reader.savepoint(name));
+    let savepoint = savepoint.map(|name| (name, reader.savepoint(name)));
     let found = rewind::find(newest, savepoint, &location.to_string())?;
     Ok(found.base().cloned())
 }

@@ -358,6 +358,7 @@ impl Engine {
             rate_estimate: None,
             rates: self.backpressure.latest(),
             savepoint: identity.savepoint,
+            savepoint_name: identity.savepoint_name.clone(),
             history: self.history(boundary),
         };
         let metadata = metadata.encode().unwrap_or_else(|error| {

@@ -49,6 +49,8 @@ pub(crate) struct Identity {
     pub(crate) graph: GraphDescriptor,
     /// The savepoint that this life began from, while the program still names it.
     pub(crate) savepoint: Option<u64>,
+    /// What the program calls it.
+    pub(crate) savepoint_name: Option<String>,
 }
 
 /// The engine of a started context.

@@ -55,6 +55,9 @@ pub(crate) struct Metadata {
     /// with the same settings goes on and not back again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) savepoint: Option<u64>,
+    /// Its name: it may have been forgotten since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) savepoint_name: Option<String>,
     /// What people see of the batches of late.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub(crate) history: History,
@@ -192,6 +195,7 @@ mod tests {
             tracker: TrackerSnapshot::default(),
             positions: BTreeMap::from([(OperatorUid::new("files"), ByteBuf::from(*b"seen"))]),
             savepoint: None,
+            savepoint_name: None,
             rate_estimate: None,
             rates: BTreeMap::new(),
             history: History::default(),

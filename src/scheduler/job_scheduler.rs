@@ -371,7 +371,7 @@ impl Shared {
             batch = time.as_millis(),
             failures,
             ?retry_in,
-            "the batch failed: {reason}"
+            "the batch failed and is tried on: {reason}"
         );
         let failure = BatchFailure {
             reason: reason.to_owned(),

@@ -1,4 +1,5 @@
-//! [`Console`]: prints the first elements of each batch, as Spark's `print` does.
+//! [`Console`]: prints the first elements of each batch, as Spark's `print` does. Once nobody reads what is
+//! printed, as when it went through `head`, the program says so and goes on without.
 
 use std::borrow::Borrow;
 use std::fmt::Write as _;
@@ -13,7 +14,8 @@ const RULE: &str = "-------------------------------------------";
 /// Prints the head of each batch.
 pub struct Console {
     rows: usize,
-    out: Mutex<Box<dyn Write + Send>>,
+    /// `None` once its reader has gone.
+    out: Mutex<Option<Box<dyn Write + Send>>>,
 }
 
 impl Console {
@@ -45,7 +47,7 @@ impl Console {
     pub fn to(rows: usize, out: impl Write + Send + 'static) -> Self {
         Self {
             rows,
-            out: Mutex::new(Box::new(out)),
+            out: Mutex::new(Some(Box::new(out))),
         }
     }
 }
@@ -75,9 +77,22 @@ impl<T: ?Sized + Element + TextForm> Sink<T> for Console {
             text.push_str("...\n");
         }
         writeln!(text)?;
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .map_err(|error| format!("can't print the batch at {}: {error}", batch.time).into())
+        let mut slot = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(out) = &mut *slot else {
+            return Ok(());
+        };
+        let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        match printed {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                *slot = None;
+                tracing::warn!(
+                    "nobody reads what is printed any more: nothing is printed from now on"
+                );
+                Ok(())
+            }
+            printed => printed.map_err(|error| {
+                format!("can't print the batch at {}: {error}", batch.time).into()
+            }),
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tidemill::rdd::BoxError;
 use tidemill::sink::conformance::{Harness, Rule, check};
 use tidemill::sink::{BatchIdentity, Console, Discard, Sink};
+use tidemill::{OperatorUid, StreamingContext, Time};
 
 use super::own_sink::JsonLines;
 use super::{conforms, unusual_lines};
@@ -58,6 +60,49 @@ impl Harness for Screen {
 #[test]
 fn the_console_loses_nothing() {
     conforms(&Screen::default(), &[Rule::Interrupted]);
+}
+
+/// A screen that fails so.
+struct Gone(io::ErrorKind, Arc<Mutex<u64>>);
+
+impl Write for Gone {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        *self.1.lock().unwrap() += 1;
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_console_that_nobody_reads_is_no_failure_and_a_full_disk_is() {
+    let context = StreamingContext::builder("test", Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let lines = context.parallelize(vec!["a".to_owned()]);
+    let batch = |seconds: u64| BatchIdentity {
+        application: "test".to_owned(),
+        output: OperatorUid::new("screen"),
+        time: Time::from_millis(seconds * 1000),
+    };
+    let tries = Arc::<Mutex<u64>>::default();
+    let console = Console::to(10, Gone(io::ErrorKind::BrokenPipe, Arc::clone(&tries)));
+    for second in 1..=3 {
+        console.commit(&batch(second), &lines).unwrap();
+    }
+    assert_eq!(*tries.lock().unwrap(), 1);
+
+    let console = Console::to(10, Gone(io::ErrorKind::StorageFull, Arc::clone(&tries)));
+    for second in 1..=2 {
+        let error = console.commit(&batch(second), &lines).unwrap_err();
+        assert!(
+            error.to_string().contains("can't print the batch at "),
+            "{error}"
+        );
+    }
+    assert_eq!(*tries.lock().unwrap(), 3);
 }
 
 struct Nothing;

@@ -98,7 +98,8 @@ pub enum Error {
     /// What was asked for was never written here: the log is older than what refers to it.
     #[error(
         "sequence {wanted} is beyond the log, which ends before {next}: the end of the log was \
-        lost, or it belongs to something else"
+        lost, or it belongs to something else; put the log's files back where they were, or see with \
+        `tidemill fsck` what is missing"
     )]
     BeyondEnd {
         /// What was asked for.

@@ -18,7 +18,7 @@ pub use pick::Pick;
 pub use window::Window;
 
 pub(crate) use build::OpReader;
-pub(crate) use table::{COMMON_KEYS, LATER, OPS, OTHER_FORMS, OpSpec, SHUFFLE_KEYS};
+pub(crate) use table::{COMMON_KEYS, LATER, OPS, OTHER_FORMS, OpSpec, SHUFFLE_KEYS, SQL};
 
 use crate::function::{
     AggregateFunction, CombineFunction, JoinKind, JsonPointer, MapFunction, PairPart,

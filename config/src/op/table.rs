@@ -311,6 +311,10 @@ pub(crate) const OTHER_FORMS: &[(&str, &str)] = &[
     ("cache", "{ op = \"persist\" }"),
 ];
 
+/// What to do without SQL.
+pub(crate) const SQL: &str = "it needs the feature `sql`, which isn't there yet: use `ops` such as `map`, `filter` and \
+                              `reduce_by_key`, or the library";
+
 /// Operators that are planned, and what to use meanwhile.
 pub(crate) const LATER: &[(&str, &str)] = &[
     ("transform", "`map` and `filter`"),

@@ -97,7 +97,7 @@ pub(super) const PAGES: &[Page] = &[
         examples: &[
             "tidemill replay wordcount.toml --batch 1504665716000",
             "tidemill replay wordcount.toml --batch 1504665716000 --output files --rows 20",
-            "tidemill replay wordcount.toml --batch 1504665716000 --json | jq '.outputs[].records'",
+            "tidemill replay wordcount.toml --batch 1504665716000 --json | jq '.batch.outputs[].first'",
         ],
         exits: &[(
             1,

@@ -294,16 +294,13 @@ fn wait_for_sources(context: &StreamingContext) {
     }
 }
 
-/// Logs failed batches, which go on being tried, and reports what the engine can't survive.
+/// Reports what the engine can't survive.
 fn watch(context: &StreamingContext, events: &Sender<Event>) {
     loop {
         match context.await_termination() {
             Ok(()) => return,
-            Err(error @ Error::Batch { .. }) => {
-                tracing::error!(
-                    "{error}; it is tried on, and /readyz says 503 until it is through"
-                );
-            }
+            // It is tried on; the scheduler has logged it.
+            Err(Error::Batch { .. }) => {}
             Err(error) => {
                 let _ = events.send(Event::Fatal(error));
                 return;

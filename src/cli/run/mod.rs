@@ -16,6 +16,7 @@ mod secrets;
 mod signals;
 mod teller;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -23,13 +24,14 @@ use std::sync::mpsc::channel;
 use tidemill_config::{Pipeline, Source, SourceKind, Tls, format_duration};
 
 use super::args::RunArgs;
-use super::error::Result;
+use super::error::{CliError, Result};
 use super::{load, logging};
 use crate::admin::{self, AdminServer};
 use crate::error::Error;
 use crate::pipeline;
 #[cfg(feature = "otel")]
 use crate::telemetry::Traces;
+use crate::uid::OperatorUid;
 use daemon::{Daemon, Event};
 use reload::Reloader;
 use secrets::Locks;
@@ -73,6 +75,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     let runtime = context.runtime()?;
     let ready = ready_line(&pipeline, address);
     pipeline::build(&context, &pipeline).map_err(|error| Error::Setting(error.to_string()))?;
+    let places = sinks(&pipeline);
     let locks = Locks::default();
     locks.change(keys, context.ingest());
     let scheme = scheme(pipeline.admin.tls.as_ref());
@@ -107,6 +110,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
         None => None,
     };
     let ended = Daemon::new(context, sender, events, ready, reloader).run();
+    let ended = ended.map_err(|error| at_sink(error, &places));
     if let Err(error) = &ended
         && error.is_at_once()
     {
@@ -155,4 +159,33 @@ fn ready_line(pipeline: &Pipeline, admin: Option<SocketAddr>) -> String {
         }
     }
     line
+}
+
+/// Where each sink is declared, by its uid.
+fn sinks(pipeline: &Pipeline) -> BTreeMap<OperatorUid, String> {
+    let sinks = pipeline.sinks.iter().map(|sink| {
+        let uid = sink.uid.as_ref().unwrap_or(&sink.name);
+        let place = format!("{}: sink `{}`", sink.location, sink.name);
+        (OperatorUid::new(uid.as_str()), place)
+    });
+    sinks.collect()
+}
+
+/// Names the place in the file where it is a sink that can't be written.
+fn at_sink(error: CliError, sinks: &BTreeMap<OperatorUid, String>) -> CliError {
+    match error {
+        CliError::Engine(Error::Output {
+            uid,
+            reason,
+            caller,
+        }) => match sinks.get(&uid) {
+            Some(place) => CliError::Failed(format!("{place}: {reason}")),
+            None => CliError::Engine(Error::Output {
+                uid,
+                reason,
+                caller,
+            }),
+        },
+        other => other,
+    }
 }

@@ -154,11 +154,9 @@ fn sources(lines: &mut Lines<'_>, all: &Of<'_>, paint: Paint) -> Result<()> {
             true => "receiver",
             false => "source",
         };
-        let facts = facts.join(", ");
-        lines.of(
-            kind,
-            &format!("{name}: {facts}; {}", source.text("/location")),
-        )?;
+        let told = [facts.join(", "), source.text("/location").to_owned()];
+        let told: Vec<String> = told.into_iter().filter(|part| !part.is_empty()).collect();
+        lines.of(kind, &format!("{name}: {}", told.join("; ")))?;
         if let Some(age) = lag.and_then(|lag| lag.age("/atRiskSince")) {
             let age = output::length(age);
             lines.more(&paint.warning(&format!(

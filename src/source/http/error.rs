@@ -13,7 +13,7 @@ const NO_ROOM_RETRY: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 pub enum IngestError {
     /// There is no such source.
-    #[error("there is no source `{name}`{}", hint(.nearest.as_deref()))]
+    #[error("there is no `http` source `{name}`{}", hint(.nearest.as_deref()))]
     UnknownSource {
         /// The name that was asked for.
         name: String,

@@ -19,6 +19,9 @@ use crate::rdd::BoxError;
 use crate::receiver::Store;
 use crate::server::{Door, DoorStatus, Peer, Tls, TlsSlot};
 
+/// How long a post that is under way waits for room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The longest that a client is told to wait for the rate limit: the next batch may raise it, and a post that
 /// comes too early costs little.
 const BUSY_RETRY: Duration = Duration::from_secs(5);
@@ -107,7 +110,7 @@ impl Ingest {
         if let Some(reasons) = store.no_room() {
             return Err(IngestError::NoRoom { reasons });
         }
-        let stored = store.store_lines_or_hold_back(text).await;
+        let stored = answered(&store, store.store_lines_or_hold_back(text)).await?;
         let stored = stored.map_err(|delay| IngestError::Busy {
             retry_after: delay.min(BUSY_RETRY),
         })?;
@@ -387,6 +390,26 @@ impl Ingest {
             .sources
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What comes of storing lines, unless a disk fills up meanwhile: room may be long in coming, and nobody's client
+/// waits for ever. What was taken in of them by then may be in the stream all the same.
+async fn answered<R>(
+    store: &Store<str>,
+    storing: impl Future<Output = R>,
+) -> Result<R, IngestError> {
+    let mut storing = std::pin::pin!(storing);
+    loop {
+        if let Ok(stored) = tokio::time::timeout(ROOM_PATIENCE, &mut storing).await {
+            return Ok(stored);
+        }
+        if let Some(reasons) = store.no_room() {
+            let reasons = reasons.join("; ");
+            return Err(IngestError::Closed {
+                reason: format!("there was no room left to store all of them: {reasons}"),
+            });
+        }
     }
 }
 

@@ -183,6 +183,31 @@ async fn while_a_disk_is_too_full_nothing_is_taken_and_the_client_is_told() {
 }
 
 #[tokio::test]
+async fn a_post_that_a_full_disk_holds_up_is_answered_all_the_same() {
+    use crate::block::Writer;
+    use crate::clock::ManualClock;
+    use crate::time::Time;
+    // Its clock stands, so no block is cut and nothing becomes durable.
+    let clock = ManualClock::new(Time::from_millis(1000));
+    let pond = Pond::on(Arc::new(clock), None);
+    let (_, address) = open(&pond, 1 << 20).await;
+    let caught = tokio::spawn(post(address, b"a"));
+    pond.wait_for(1).await;
+    pond.gate().refused(Writer::BlockLog, &"no space left");
+    let (status, head, body) = caught.await.unwrap();
+    assert_eq!(status, 503);
+    assert!(head.contains("retry-after"), "{head}");
+    assert!(
+        body.contains("no room left to store all of them")
+            && body.contains("the block log: no space left"),
+        "{body}"
+    );
+    // It has no answer that it is in the stream, and may be.
+    pond.gate().accepted(&Writer::BlockLog);
+    assert_eq!(pond.drain().await, ["a"]);
+}
+
+#[tokio::test]
 async fn who_waits_for_room_is_told_when_the_stream_ends() {
     use crate::block::Writer;
     let pond = Pond::new(None);
