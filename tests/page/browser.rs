@@ -29,7 +29,10 @@ pub struct Browser {
 impl Browser {
     /// A window of a desktop's size.
     pub fn start() -> Self {
+        let profile = tempfile::tempdir().unwrap();
         let driver = Command::new("chromedriver")
+            // What a browser that is ended leaves behind goes with the profile.
+            .env("TMPDIR", profile.path())
             .args(["--port=0", "--log-level=WARNING"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -52,7 +55,7 @@ impl Browser {
             driver,
             port: port.unwrap(),
             session: String::new(),
-            _profile: tempfile::tempdir().unwrap(),
+            _profile: profile,
         };
         let profile = format!("--user-data-dir={}", browser._profile.path().display());
         let options = json!({ "args": [
