@@ -141,7 +141,8 @@ export class Chart {
     this.line = new uPlot({
       ...this.sizes().line,
       legend: { show: false },
-      padding: [8, 16, 0, 0],
+      // A time below the very end stands half beside it.
+      padding: [8, 28, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: "time" }, points: { size: 6, fill: line } },
       scales: { x: { time: true, auto: false }, y: { auto: false } },
       axes: [
