@@ -13,7 +13,7 @@ mod cli_support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli_support::{Daemon, Place, eventually, stderr, stdout};
+use cli_support::{Daemon, Place, copy, eventually, stderr, stdout};
 use serde_json::Value;
 
 /// A pipeline whose checkpoints are plain files, so that they can be damaged.
@@ -88,17 +88,6 @@ fn outputs(place: &Place) -> Vec<(u64, PathBuf)> {
         .collect();
     all.sort();
     all
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to.join(entry.file_name())),
-            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
-        }
-    }
 }
 
 #[test]
@@ -281,11 +270,7 @@ fn each_damage_is_told_with_its_place() {
     let (code, report) = fsck(&pristine);
     assert_eq!(code, 0, "{report:#}");
     for (what, damage, severity, told) in DAMAGES {
-        let place = Place::new();
-        for folder in ["data", "out"] {
-            copy(&pristine.path(folder), &place.path(folder));
-        }
-        fs::copy(pristine.path("p.toml"), place.path("p.toml")).unwrap();
+        let place = pristine.copy();
         damage(&place);
         let before = fs::read(place.path("p.toml")).unwrap();
         let (code, report) = fsck(&place);

@@ -35,8 +35,7 @@ pub enum Error {
     },
     /// Something that was written reads back differently.
     #[error(
-        "{place} is damaged: {what}; recovery uses the newest checkpoint that is whole, and the \
-        damaged one goes once newer ones have taken its place (`tidemill checkpoint verify` lists all)"
+        "{place} is damaged: {what} (`tidemill checkpoint verify` says what a start goes on from)"
     )]
     Damaged {
         /// The file, object or database entry.
@@ -46,8 +45,8 @@ pub enum Error {
     },
     /// Something that a manifest names isn't there.
     #[error(
-        "{place} is missing, though a checkpoint names it; restore it, or let recovery use an \
-        older checkpoint"
+        "{place} is missing, though a checkpoint names it; restore it from a copy (`tidemill checkpoint \
+        verify` says what a start goes on from)"
     )]
     Missing {
         /// The file, object or database entry.

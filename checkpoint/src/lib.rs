@@ -43,6 +43,6 @@ pub use failpoints::FAILPOINTS;
 pub use fold::{Fold, FoldPolicy};
 pub use id::{CheckpointId, ChunkId, Epoch};
 pub use manifest::{Chain, ChunkRef, Manifest, Series};
-pub use reader::{CheckpointReader, Finding, Verification, Verified};
+pub use reader::{CheckpointReader, Finding, Listing, Start, Verification, Verified};
 pub use store::{CheckpointStore, Newest, StoreOptions};
 pub use tidemill_storage::{Holder, Location};

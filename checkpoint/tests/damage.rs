@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{draft, newest, partition};
-use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Error};
+use tidemill_checkpoint::{CheckpointReader, CheckpointStore, Error, Start};
 use tidemill_storage::Location;
 
 /// Two checkpoints of full partitions, so that they share no chunk.
@@ -105,6 +105,10 @@ fn a_damaged_checkpoint_does_not_push_out_a_whole_one() {
         .verify()
         .unwrap();
     assert!(verification.newest_is_whole() && !verification.is_whole());
+    assert_eq!(
+        verification.start,
+        Start::From(verification.checkpoints[0].id)
+    );
     let finding = &verification.checkpoints[1].findings[0];
     assert_eq!(finding.place, newest_chunk.display().to_string());
     assert!(finding.problem.contains("is damaged: "), "{finding:?}");
@@ -123,6 +127,10 @@ fn nothing_whole_is_an_error_and_no_fresh_start() {
         matches!(error, Error::NoneVerifies { count: 2, .. }),
         "{error}"
     );
+    let reader = CheckpointReader::open(&place.location).unwrap();
+    assert_eq!(reader.verify().unwrap().start, Start::Refused);
+    let listing = reader.listing().unwrap();
+    assert_eq!((listing.checkpoints.len(), listing.damaged.len()), (0, 2));
     let failed = store
         .write(draft(3, vec![partition(true, &[("a", Some("3"))])]))
         .unwrap_err();

@@ -1,7 +1,12 @@
 //! `tidemill checkpoint list` and `verify`: what a location holds, and whether it is as it was written.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
-use tidemill_checkpoint::{CheckpointReader, Summary, Verification, Verified};
+use tidemill_checkpoint::{
+    CheckpointId, CheckpointReader, Listing, Start, Summary, Verification, Verified,
+};
+use tidemill_storage::Location;
 
 use super::args::{CheckpointArgs, ListArgs};
 use super::error::{CliError, Result};
@@ -15,19 +20,47 @@ use crate::utc;
 /// Opens a location for reading, beside its driver if there is one.
 pub(super) fn open(args: &CheckpointArgs) -> Result<(CheckpointReader, String)> {
     let location = location::checkpoint(&args.location, &args.sets.set)?;
-    Ok((CheckpointReader::open(&location)?, location.to_string()))
+    Ok((open_at(&location)?, location.to_string()))
+}
+
+fn open_at(location: &Location) -> Result<CheckpointReader> {
+    match location {
+        Location::Memory(_) => Err(CliError::Failed(format!(
+            "the checkpoints are in the memory of the running pipeline (`{location}`): there is nothing to read"
+        ))),
+        location => Ok(CheckpointReader::open(location)?),
+    }
+}
+
+/// What a location holds; when that is nothing, or nothing that can be read, also why the list fails.
+fn look(location: &Location) -> (Option<CheckpointReader>, Listing, Result<()>) {
+    let read = open_at(location).and_then(|reader| Ok((reader.listing()?, reader)));
+    let (listing, reader) = match read {
+        Ok(read) => read,
+        Err(error) => return (None, Listing::default(), Err(error)),
+    };
+    let failure = match (listing.checkpoints.len(), listing.damaged.len()) {
+        (0, 0) => Err(format!("{location} holds no checkpoints")),
+        (0, n) => Err(format!(
+            "none of the {} at {location} can be read; `tidemill checkpoint verify` says what that means",
+            output::count(n as u64, "checkpoint")
+        )),
+        _ => Ok(()),
+    };
+    (Some(reader), listing, failure.map_err(CliError::Failed))
 }
 
 /// Newest first.
 pub(super) fn list(args: &ListArgs) -> Result<()> {
-    let (reader, location) = open(&args.at)?;
-    let summaries = reader.list()?;
-    let verification = match args.verify {
-        true => {
+    let location = location::checkpoint(&args.at.location, &args.at.sets.set)?;
+    let (reader, listing, outcome) = look(&location);
+    let summaries = &listing.checkpoints;
+    let verification = match reader.filter(|_| args.verify && !summaries.is_empty()) {
+        Some(reader) => {
             let work = Work::on(format!("reading {location}"));
             Some(reader.verify_with(|bytes| work.read(bytes))?)
         }
-        false => None,
+        None => None,
     };
     let whole = |summary: &Summary| {
         let mut verified = verification.as_ref()?.checkpoints.iter();
@@ -38,12 +71,17 @@ pub(super) fn list(args: &ListArgs) -> Result<()> {
     if args.at.json {
         let as_json = |summary| as_json(summary, whole(summary));
         let checkpoints: Vec<Value> = summaries.iter().map(as_json).collect();
-        out.json(&json!({ "location": location, "checkpoints": checkpoints }))?;
-        return out.finish();
-    }
-    if summaries.is_empty() {
-        out.line(format!("{location} holds no checkpoint that can be read"))?;
-        return out.finish();
+        let damaged = listing.damaged.iter();
+        let damaged: Vec<Value> = damaged
+            .map(|one| json!({ "id": one.id, "findings": one.findings }))
+            .collect();
+        out.json(&json!({
+            "location": location.to_string(),
+            "checkpoints": checkpoints,
+            "damaged": damaged,
+        }))?;
+        out.finish()?;
+        return outcome;
     }
     let row = |summary: &Summary| {
         let mut row = vec![
@@ -68,7 +106,17 @@ pub(super) fn list(args: &ListArgs) -> Result<()> {
         row.push(summary.name.clone().unwrap_or_default());
         row
     };
-    let rows: Vec<Vec<String>> = summaries.iter().map(row).collect();
+    let readable = summaries.iter().map(|summary| (summary.id, row(summary)));
+    let damaged = listing.damaged.iter().map(|one| {
+        let unknown = String::new;
+        let told = "DAMAGED, can't be read".to_owned();
+        (one.id, vec![one.id.to_string(), unknown(), told])
+    });
+    let rows: BTreeMap<CheckpointId, Vec<String>> = readable.chain(damaged).collect();
+    let rows: Vec<Vec<String>> = rows.into_values().rev().collect();
+    if rows.is_empty() {
+        return outcome;
+    }
     let mut head = vec![
         "ID",
         "TIME_MS",
@@ -82,7 +130,8 @@ pub(super) fn list(args: &ListArgs) -> Result<()> {
     head.extend(args.verify.then_some("VERIFIED"));
     head.push("NAME");
     out.table(&head, &rows)?;
-    out.finish()
+    out.finish()?;
+    outcome
 }
 
 fn age(summary: &Summary) -> u64 {
@@ -128,6 +177,10 @@ pub(super) fn verify(args: &CheckpointArgs) -> Result<()> {
             "location": location,
             "whole": verification.is_whole(),
             "newestIsWhole": verification.newest_is_whole(),
+            "startsFrom": match verification.start {
+                Start::From(id) => Some(id),
+                Start::Anew | Start::Refused => None,
+            },
             "checkpoints": checkpoints,
             "claims": verification.claims,
             "orphans": verification.orphans,
@@ -136,21 +189,44 @@ pub(super) fn verify(args: &CheckpointArgs) -> Result<()> {
         show(&mut out, &verification)?;
     }
     out.finish()?;
-    if verification.is_whole() {
-        return Ok(());
+    match verification.is_whole() {
+        true => Ok(()),
+        false => Err(CliError::Failed(meaning(&verification))),
     }
-    Err(CliError::Failed(match verification.newest_is_whole() {
-        true => "older checkpoints are damaged; the newest is whole and would be used".to_owned(),
-        false => "the newest checkpoint is damaged; a start would use an older one and the log \
-                  behind it, which costs time and no data"
-            .to_owned(),
-    }))
+}
+
+/// What damage means for a start.
+fn meaning(verification: &Verification) -> String {
+    let all = &verification.checkpoints;
+    match (verification.start, verification.newest_is_whole()) {
+        (Start::From(_), true) => {
+            "older checkpoints are damaged; the newest is whole and would be used".to_owned()
+        }
+        (Start::From(id), false) => format!(
+            "the newest checkpoint is damaged; a start would use checkpoint {id} and the log behind it, which \
+             costs time and no data if the log is whole (`tidemill fsck` checks both)"
+        ),
+        (Start::Anew | Start::Refused, _) => {
+            let savepoint = all.iter().find_map(|one| match one.findings.is_empty() {
+                true => one.name.as_ref(),
+                false => None,
+            });
+            let way_back = savepoint
+                .map(|name| format!(", go back to the savepoint `{name}` (run --from {name})"))
+                .unwrap_or_default();
+            format!(
+                "none of the {} can be gone on from: a start is refused; restore the location from a \
+                 copy{way_back}, or start anew with --fresh",
+                output::count(all.len() as u64, "checkpoint")
+            )
+        }
+    }
 }
 
 fn show(out: &mut Output, verification: &Verification) -> Result<()> {
     let paint = Paint::of_results();
     if verification.checkpoints.is_empty() {
-        out.line("there are no checkpoints yet")?;
+        out.line("there are no checkpoints")?;
     }
     for checkpoint in &verification.checkpoints {
         let time = checkpoint

@@ -1,9 +1,13 @@
 //! The checkpoints of a location, decoded: what recovery would go on from.
 
-use tidemill_checkpoint::{CheckpointId, CheckpointReader, Error, Manifest, Verification};
-use tidemill_storage::Location;
+use std::collections::BTreeMap;
 
-use super::error;
+use tidemill_checkpoint::{CheckpointId, CheckpointReader, Error, Manifest, Verification};
+use tidemill_config::Pipeline;
+use tidemill_storage::{Location, LocationError};
+
+use super::error::{self, CliError};
+use super::load;
 use crate::block::{Event, TrackerSnapshot};
 use crate::recovery::{Metadata, Renames};
 use crate::time::Time;
@@ -70,6 +74,54 @@ impl Checkpoints {
         }
         Ok(found)
     }
+
+    /// As [`Checkpoints::read`], those of a pipeline. One that can't be built can't say how it calls what is older: then
+    /// it is told as it was written.
+    pub(super) fn of_pipeline(
+        pipeline: &Pipeline,
+        on_read: impl FnMut(u64),
+    ) -> error::Result<Self> {
+        let url = pipeline.checkpoint.url.to_string();
+        let location = url.parse();
+        let location =
+            location.map_err(|error: LocationError| CliError::Usage(error.to_string()))?;
+        let renames = match load::program(pipeline) {
+            Ok(program) => program.renames(),
+            Err(error) => {
+                tracing::warn!(%error, "the pipeline can't be built: renames aren't followed");
+                Renames::default()
+            }
+        };
+        Self::read(&location, renames, on_read)
+    }
+
+    /// How far the driver's log is known to have been durable: a start goes on from there. `None` when no checkpoint can
+    /// be gone on from.
+    pub(super) fn end_of_driver(&self) -> Option<u64> {
+        let newest = self.whole.first()?;
+        Some(newest.metadata.tracker.replay_from)
+    }
+
+    /// The newest checkpoint's tracker behind these events of the driver's log, as far as they fit.
+    pub(super) fn tracker_behind(
+        &self,
+        events: &BTreeMap<u64, Event>,
+        before: u64,
+    ) -> Option<TrackerSnapshot> {
+        let newest = self.whole.first()?;
+        let mut tracker = newest.metadata.tracker.clone();
+        let from = tracker.replay_from;
+        for (sequence, event) in events.range(from.min(before)..before) {
+            // What doesn't fit together is for `fsck` to tell; here it only ends what is known.
+            let through = newest.metadata.complete_through;
+            if let Err(reason) = self.apply(&mut tracker, *sequence, event, through) {
+                tracing::warn!(sequence, reason, "an event can't be applied");
+                break;
+            }
+        }
+        Some(tracker)
+    }
+
     /// Applies an event of the driver's log to the tracker of a checkpoint.
     pub(super) fn apply(
         &self,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemill_checkpoint::Location;
 use tidemill_config::StoreUrl;
 use tidemill_storage::{LocalDisk, open_objects};
-use tidemill_wal::{LogKind, LogReader};
+use tidemill_wal::{Finding, LogKind, LogReader};
 
 use super::error::{CliError, Result};
 use super::load;
@@ -55,6 +55,16 @@ pub(super) struct FoundLog {
     /// The folder, or the URL.
     pub(super) place: String,
     pub(super) reader: LogReader,
+}
+
+impl FoundLog {
+    /// The file or object that a finding is in; the log itself when it has none.
+    pub(super) fn file_of(&self, finding: &Finding) -> String {
+        match finding.file.is_empty() {
+            true => self.place.clone(),
+            false => finding.file.clone(),
+        }
+    }
 }
 
 /// Where logs are.

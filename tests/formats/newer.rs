@@ -12,7 +12,7 @@ use tidemill::source::{
 };
 use tidemill::{OperatorUid, Time};
 use tidemill_checkpoint::{
-    CheckpointReader, CheckpointStore, Draft, Holder, Location, StoreOptions,
+    CheckpointReader, CheckpointStore, Draft, Holder, Location, Start, StoreOptions,
 };
 use tidemill_storage::{DiskObjects, LocalDisk, Objects, SimDisk};
 use tidemill_wal::{LogKind, LogReader, Wal, WalOptions};
@@ -168,6 +168,7 @@ fn a_newer_manifest_or_chunk() {
         let found = CheckpointReader::open(&location).and_then(|reader| reader.verify());
         if let Ok(verification) = found {
             assert!(!verification.is_whole(), "{kind}");
+            assert_eq!(verification.start, Start::Refused, "{kind}");
         }
         let name = file.display().to_string();
         start_is_refused(folder.path(), &[&name, "format 2"]);

@@ -163,6 +163,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// All entries before `known_end` are known to have been synced, and the log ends at `next` already.
+    pub(crate) fn before_known(known_end: Sequence, next: Sequence) -> Self {
+        Self::BeyondEnd {
+            wanted: Sequence(known_end.0.saturating_sub(1)),
+            next,
+        }
+    }
+
     /// Whether nothing of an append was kept for want of room, so that trying again later may help.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::Busy { .. })

@@ -45,6 +45,7 @@ use crate::tail::{self, TornTail};
 pub struct LogReader {
     segments: Arc<dyn Segments>,
     list: Vec<SegmentInfo>,
+    known_end: Sequence,
 }
 
 /// What [`LogReader::verify`] found.
@@ -57,7 +58,8 @@ pub struct Report {
     pub entries: u64,
     /// Bytes of all segments.
     pub bytes: u64,
-    /// A half-written end: harmless, the next opening cuts it off.
+    /// An end that looks half-written: the next opening cuts it off. Whether its entries had been acknowledged and were
+    /// damaged since can't be told, but for those of which [`LogReader::knowing`] says so.
     pub torn_tail: Option<TornTail>,
     /// Everything that is wrong.
     pub findings: Vec<Finding>,
@@ -67,7 +69,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The segment.
+    /// The segment; empty when the log has none, and must have.
     pub file: String,
     /// Where in it, in bytes from its start.
     pub offset: u64,
@@ -90,7 +92,37 @@ impl LogReader {
     /// As [`LogReader::open`], over any home of segments.
     pub fn open_segments(segments: Arc<dyn Segments>) -> Result<Self> {
         let list = segments.list()?;
-        Ok(Self { segments, list })
+        Ok(Self {
+            segments,
+            list,
+            known_end: Sequence(0),
+        })
+    }
+
+    /// The same, told that all entries before `end` have been durable, as [`WalOptions::known_end`] tells the owner: an
+    /// end before that is damage then, and no interrupted write.
+    ///
+    /// [`WalOptions::known_end`]: crate::WalOptions::known_end
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tidemill_storage::LocalDisk;
+    /// # use tidemill_wal::{LogKind, LogReader, Sequence, Wal, WalOptions};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let dir = folder.path().join("log");
+    /// let (log, _) = Wal::open(Arc::new(LocalDisk), &dir, WalOptions::new(LogKind(1), 1))?;
+    /// log.append(7, vec!["high".into()]).wait()?;
+    /// log.close()?;
+    ///
+    /// // Somebody noted that there were two.
+    /// let reader = LogReader::open(Arc::new(LocalDisk), &dir)?.knowing(Sequence(2));
+    /// assert_eq!(reader.verify()?.findings.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn knowing(mut self, end: Sequence) -> Self {
+        self.known_end = end;
+        self
     }
 
     /// The headers of all segments, in order; for what kind of log it is and who wrote it.
@@ -99,7 +131,8 @@ impl LogReader {
     }
 
     /// All entries in order, verified. Ends at a torn tail as if it weren't there; after an error,
-    /// goes on with the next segment.
+    /// goes on with the next segment. The last thing told is that the log ends before the end that is
+    /// [known](Self::knowing), if it does.
     pub fn entries(&self) -> Entries {
         let waiting = self.list.clone().into_iter();
         Entries {
@@ -107,7 +140,8 @@ impl LogReader {
             waiting,
             fetched: Vec::new().into_iter(),
             current: None,
-            next: None,
+            next: self.list.is_empty().then_some(Sequence(0)),
+            known_end: self.known_end,
             torn: None,
         }
     }
@@ -169,11 +203,15 @@ impl LogReader {
         }
     }
 
-    /// Turns an error about a segment into a finding; passes others on.
+    /// Turns an error about the log into a finding; passes others on.
     fn finding(&self, error: Error) -> Result<Finding> {
         let (file, offset) = match &error {
             Error::Corrupt { file, offset, .. } => (file.clone(), *offset),
             Error::NewerVersion { file, .. } => (file.clone(), 8),
+            Error::BeyondEnd { .. } => match self.list.last() {
+                Some(last) => self.segments.place(last.id, last.bytes),
+                None => (String::new(), 0),
+            },
             _ => return Err(error),
         };
         Ok(Finding {
@@ -198,6 +236,8 @@ pub struct Entries {
     current: Option<(Scanner, SegmentInfo)>,
     /// The number the next segment must start with; unknown at first and behind damage.
     next: Option<Sequence>,
+    /// All entries before this one have been durable.
+    known_end: Sequence,
     torn: Option<TornTail>,
 }
 
@@ -223,7 +263,10 @@ impl Entries {
     /// Starts on the next segment; `false` when there is none.
     fn open_next(&mut self) -> Result<bool> {
         let Some(info) = self.waiting.next() else {
-            return Ok(false);
+            return match self.next.take() {
+                Some(end) if end < self.known_end => Err(Error::before_known(self.known_end, end)),
+                _ => Ok(false),
+            };
         };
         let expected = self.next.take();
         let mut fetched = self.fetched.next();
@@ -265,7 +308,7 @@ impl Entries {
                     let is_last = self.waiting.as_slice().is_empty();
                     let result = if is_last && self.segments.tears() {
                         let (file, _) = self.segments.place(info.id, 0);
-                        tail::examine(scanner, file, info.bytes)
+                        tail::examine(scanner, file, info.bytes, self.known_end)
                     } else {
                         Err(scanner.damaged(offset, problem))
                     };

@@ -32,10 +32,7 @@ pub(crate) fn recover(
         let mut catalog = read_headers(&**segments, options)?;
         let torn_tail = read_end(segments, &mut catalog, options.known_end)?;
         if catalog.end < options.known_end {
-            return Err(Error::BeyondEnd {
-                wanted: Sequence(options.known_end.0.saturating_sub(1)),
-                next: catalog.end,
-            });
+            return Err(Error::before_known(options.known_end, catalog.end));
         }
         if segments.seal(catalog.end)? {
             let recovered = Recovered {
@@ -91,16 +88,8 @@ fn read_end(
         return Ok(None);
     }
     let (file, _) = segments.place(last.id, 0);
-    let torn_tail = tail::examine(&mut scanner, file, last.bytes)?;
+    let torn_tail = tail::examine(&mut scanner, file, last.bytes, known_end)?;
     if let Some(torn) = &torn_tail {
-        if scanner.next_sequence() < known_end {
-            let problem = format!(
-                "{}; all entries before {known_end} are known to have been synced, so this is no \
-                 interrupted write",
-                torn.problem
-            );
-            return Err(scanner.damaged(torn.offset, problem));
-        }
         tracing::warn!(
             file = torn.file,
             torn.offset,

@@ -29,8 +29,13 @@ pub(crate) fn whole(scanner: &mut Scanner) -> Result<Sequence> {
 }
 
 /// Walks the last segment to its end, which is `len` bytes from its start. `Ok(None)`: every byte
-/// verified. `scanner` is left where the good frames end.
-pub(crate) fn examine(scanner: &mut Scanner, file: String, len: u64) -> Result<Option<TornTail>> {
+/// verified. `scanner` is left where the good frames end. All entries before `known_end` are known to have been synced.
+pub(crate) fn examine(
+    scanner: &mut Scanner,
+    file: String,
+    len: u64,
+    known_end: Sequence,
+) -> Result<Option<TornTail>> {
     let (offset, problem) = loop {
         match scanner.step()? {
             Step::Frame(_) => {}
@@ -42,6 +47,13 @@ pub(crate) fn examine(scanner: &mut Scanner, file: String, len: u64) -> Result<O
         let problem = format!(
             "{problem}; the good frame at offset {later} was begun after this one had been synced, \
              so this is no interrupted write"
+        );
+        return Err(scanner.damaged(offset, problem));
+    }
+    if scanner.next_sequence() < known_end {
+        let problem = format!(
+            "{problem}; all entries before {known_end} are known to have been synced, so this is no \
+             interrupted write"
         );
         return Err(scanner.damaged(offset, problem));
     }

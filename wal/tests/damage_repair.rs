@@ -214,10 +214,23 @@ fn a_torn_end_is_left_to_the_next_opening_unless_it_was_known_to_be_durable() {
     };
     assert_eq!(*offset, log.last_group);
     assert!(problem.contains("known to have been synced"), "{problem}");
+    // And with looking.
+    let told = |known_end| {
+        let reader = LogReader::open(Arc::new(log.disk.clone()), Path::new(DIR)).unwrap();
+        reader.knowing(Sequence(known_end)).verify().unwrap()
+    };
+    let (known_less, known_all) = (told(count - 1), told(count));
+    assert!(known_less.findings.is_empty() && known_less.torn_tail.is_some());
+    assert!(known_all.torn_tail.is_none());
+    assert_eq!(known_all.findings.len(), 1, "{known_all:?}");
+    assert_eq!(known_all.findings[0].problem, error.to_string());
     assert_eq!(read(&log.disk, &name), bytes);
     overwrite(&log.disk, &name, &bytes[..log.last_group as usize]);
     let error = try_open(&log.disk, known).unwrap_err();
     assert!(matches!(error, Error::BeyondEnd { .. }), "{error}");
+    assert!(told(count - 1).findings.is_empty());
+    assert_eq!(told(count).findings[0].problem, error.to_string());
+    assert_eq!(told(count).findings[0].offset, log.last_group);
     assert!(open(&log.disk).next_sequence() == Sequence(count - 1));
 }
 

@@ -1,7 +1,8 @@
 //! The checkpoints: every chunk, whether the logs hold what each would need, and whether the pipeline can
 //! go on from the newest.
 
-use tidemill_config::Pipeline;
+use tidemill_checkpoint::Start;
+use tidemill_config::{Pipeline, StoreUrl};
 
 use super::super::held::{Checkpoints, Held};
 use super::finding::{Finding, Findings, Severity};
@@ -14,11 +15,11 @@ const AREA: &str = "checkpoints";
 /// What is wrong with their bytes.
 pub(super) fn bytes(held: &Checkpoints, found: &mut Vec<Finding>) {
     let mut found = Findings::of(AREA, found);
-    let any_whole = !held.whole.is_empty();
+    let any_whole = matches!(held.verification.start, Start::From(_));
     for (place, checkpoint) in held.verification.checkpoints.iter().enumerate() {
         for finding in &checkpoint.findings {
             let meaning = match (place, any_whole) {
-                (_, false) => "no checkpoint is whole: a start is refused",
+                (_, false) => "no checkpoint can be gone on from: a start is refused",
                 (0, true) => {
                     "the newest checkpoint can't be used: a start takes an older one and replays more \
                      of the log, which costs time and no data"
@@ -67,6 +68,21 @@ pub(super) fn bytes(held: &Checkpoints, found: &mut Vec<Finding>) {
             "nothing; the next write sweeps them",
         );
     }
+}
+
+/// Whether there is a checkpoint to read the driver's log with, if that has entries.
+pub(super) fn are_there(held: &Checkpoints, logs: &Logs, url: &StoreUrl, found: &mut Vec<Finding>) {
+    let has_entries = logs.driver.is_some_and(|extent| extent.end > 0);
+    if !has_entries || !held.verification.checkpoints.is_empty() {
+        return;
+    }
+    Findings::of(AREA, found).add(
+        Severity::Error,
+        url.to_string(),
+        format!("the driver's log has entries, but {url} holds no checkpoint to read them with"),
+        "the checkpoints were lost, or the logs are another pipeline's: a start is refused",
+        "restore the checkpoints from a copy, or move the logs away to start anew (--fresh does)",
+    );
 }
 
 /// Whether each checkpoint finds in the logs what it would replay. Returns the tracker as a start would

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tidemill_wal::{LogReader, Position};
+use tidemill_wal::{Position, Sequence};
 
+use super::super::held::Checkpoints;
 use super::super::location::{FoundLog, WhichLog};
 use super::finding::{Finding, Findings, Severity};
 use crate::block::{Block, BlockId, BlockInfo, Event, GIVEN_UP, TrackerSnapshot};
@@ -46,15 +47,24 @@ pub(super) struct Logs {
 impl Logs {
     /// Reads everything; what is wrong with the bytes goes to `found`, and `on_read` is told how many have been read.
     pub(super) fn read(
-        logs: &[FoundLog],
+        logs: Vec<FoundLog>,
+        held: &Checkpoints,
         found: &mut Vec<Finding>,
         on_read: impl Fn(u64),
     ) -> Result<Self, tidemill_wal::Error> {
         let mut read = Self::default();
-        for log in logs {
+        for mut log in logs {
+            // The driver's comes first, and its events name blocks.
+            let known_end = match log.which {
+                WhichLog::Driver => held.end_of_driver(),
+                WhichLog::Blocks => held
+                    .tracker_behind(&read.events, u64::MAX)
+                    .map(|tracker| tracker.end_of_blocks()),
+            };
+            log.reader = log.reader.knowing(Sequence(known_end.unwrap_or_default()));
             let name = log.which.name();
             let mut found = Findings::of(name, found);
-            let extent = bytes(&log.reader, &mut found, &on_read)?;
+            let extent = bytes(&log, &mut found, &on_read)?;
             match log.which {
                 WhichLog::Driver => read.driver = Some(extent),
                 WhichLog::Blocks => read.blocks = Some(extent),
@@ -202,15 +212,16 @@ impl Logs {
 
 /// Every byte of a log.
 fn bytes(
-    reader: &LogReader,
+    log: &FoundLog,
     found: &mut Findings<'_>,
     on_read: impl Fn(u64),
 ) -> Result<Extent, tidemill_wal::Error> {
+    let reader = &log.reader;
     let report = reader.verify_with(on_read)?;
     for finding in &report.findings {
         found.add(
             Severity::Error,
-            format!("{}, offset {}", finding.file, finding.offset),
+            format!("{}, offset {}", log.file_of(finding), finding.offset),
             finding.problem.clone(),
             "entries of the log can't be read: a start that needs them is refused",
             REPAIR,
@@ -221,7 +232,7 @@ fn bytes(
             Severity::Note,
             format!("{}, offset {}", torn.file, torn.offset),
             format!("it ends in {} bytes that are no whole entry", torn.bytes),
-            "a write was interrupted (or is under way); nothing of it was acknowledged",
+            "a write was interrupted (or is under way), as far as can be told: nothing of it was acknowledged",
             "nothing; the next start cuts it off",
         );
     }

@@ -28,8 +28,8 @@ use logs::Logs;
 use outputs::Batches;
 
 /// How often what looks wrong is looked at, and how long is waited in between.
-const LOOKS: usize = 3;
-const BETWEEN: Duration = Duration::from_millis(300);
+pub(super) const LOOKS: usize = 3;
+pub(super) const BETWEEN: Duration = Duration::from_millis(300);
 
 /// What was read.
 #[derive(Debug, Default, Serialize)]
@@ -182,7 +182,9 @@ fn look(
 ) -> Result<(Vec<Finding>, Checked)> {
     let mut findings = Vec::new();
     work.say("checking the checkpoints");
-    let held = checkpoints_of(loaded, context, &mut findings, work)?;
+    let readable = checkpoints_of(loaded, context, &mut findings, work)?;
+    let is_readable = readable.is_some();
+    let held = readable.unwrap_or_default();
     // What a checkpoint calls complete is there by now; what is there by now has been logged when the
     // log is read.
     work.say("listing what the sinks hold");
@@ -200,8 +202,11 @@ fn look(
         }
     }
     work.say("checking the logs");
-    let logs = logs_of(args, &held, &mut findings, work)?;
+    let logs = logs_of(args, &held, is_readable, &mut findings, work)?;
     checkpoints::bytes(&held, &mut findings);
+    if is_readable {
+        checkpoints::are_there(&held, &logs, &loaded.checkpoint.url, &mut findings);
+    }
     let tracker = checkpoints::against_logs(&held, &logs, &mut findings);
     checkpoints::against_pipeline(&held, loaded, context, &mut findings);
     let newest = held.whole.first().map(|newest| &newest.metadata);
@@ -221,18 +226,19 @@ fn look(
     Ok((findings, checked))
 }
 
-/// The checkpoints; a location that can't be read as one is a finding.
+/// The checkpoints; a location that can't be read as one is a finding, and gives `None`.
 fn checkpoints_of(
     loaded: &Pipeline,
     context: &StreamingContext,
     findings: &mut Vec<Finding>,
     work: &Work,
-) -> Result<Checkpoints> {
+) -> Result<Option<Checkpoints>> {
     let url = loaded.checkpoint.url.to_string();
     let at = location::checkpoint(&url, &[])?;
-    Checkpoints::read(&at, context.renames(), |bytes| work.read(bytes)).or_else(|error| match error
-    {
-        CliError::Engine(Error::Checkpoint(error)) => {
+    let read = Checkpoints::read(&at, context.renames(), |bytes| work.read(bytes));
+    match read {
+        Ok(held) => Ok(Some(held)),
+        Err(CliError::Engine(Error::Checkpoint(error))) => {
             Findings::of("checkpoints", findings).add(
                 Severity::Error,
                 url,
@@ -240,25 +246,27 @@ fn checkpoints_of(
                 "no checkpoint can be read: a start is refused",
                 "restore the location from a copy, or start anew with --fresh",
             );
-            Ok(Checkpoints::default())
+            Ok(None)
         }
-        other => Err(other),
-    })
+        Err(other) => Err(other),
+    }
 }
 
 /// The logs; without any there must be no checkpoint either.
 fn logs_of(
     args: &FsckArgs,
     held: &Checkpoints,
+    is_readable: bool,
     findings: &mut Vec<Finding>,
     work: &Work,
 ) -> Result<Logs> {
     let path = args.pipeline.pipeline.display().to_string();
     match location::logs(&path, &args.pipeline.sets.set) {
-        Ok(logs) => Logs::read(&logs, findings, |bytes| work.read(bytes))
+        Ok(logs) => Logs::read(logs, held, findings, |bytes| work.read(bytes))
             .map_err(|error| CliError::Failed(error.to_string())),
         Err(CliError::Failed(reason)) => {
-            let (severity, meaning) = match held.whole.is_empty() {
+            let has_none = is_readable && held.verification.checkpoints.is_empty();
+            let (severity, meaning) = match has_none {
                 true => (Severity::Note, "the pipeline hasn't run yet"),
                 false => (
                     Severity::Error,

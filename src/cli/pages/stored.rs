@@ -8,7 +8,8 @@ pub(super) const PAGES: &[Page] = &[
         notes: &[
             "COMPLETE is the batch through which everything is in it; AGE counts from when it was cut. SIZE is all that it names, \
              NEW what it doesn't share with those before it. A checkpoint with a name is a savepoint and stays until it is \
-             forgotten. With --verify every byte is read and checked, which takes longer.",
+             forgotten. A checkpoint whose head can't be read is listed as DAMAGED (`damaged` in the JSON). With --verify every \
+             byte is read and checked, which takes longer.",
             "It reads only, and works while the pipeline runs.",
         ],
         writes: NOTHING,
@@ -16,7 +17,10 @@ pub(super) const PAGES: &[Page] = &[
             "tidemill checkpoint list wordcount.toml",
             "tidemill checkpoint list sled:data/wordcount/checkpoint --json",
         ],
-        exits: &[(1, "the location can't be read, or holds no checkpoints")],
+        exits: &[(
+            1,
+            "the location can't be read, or holds no checkpoint that can be: with --json the list is empty then",
+        )],
         json: &[("--json", include_str!("json/checkpoint-list.json"))],
     },
     Page {
@@ -32,7 +36,11 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         command: "checkpoint verify",
-        notes: &["It reads only, and works while the pipeline runs."],
+        notes: &[
+            "What is damaged, and what a start would do: go on from an older checkpoint (`startsFrom`), or be refused. Whether \
+             the log behind it is whole, `tidemill fsck` says.",
+            "It reads only, and works while the pipeline runs.",
+        ],
         writes: NOTHING,
         examples: &["tidemill checkpoint verify sled:data/wordcount/checkpoint"],
         exits: &[(1, "something is damaged, or can't be read")],
@@ -107,10 +115,16 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         command: "wal verify",
-        notes: &["It reads only, and works while the pipeline runs."],
+        notes: &[
+            "With a PIPELINE.toml the ends of the logs are held against its checkpoints, as a start does: entries of which those \
+             know must be there (`knownEnd` is the first of which they don't). Without it, or when no checkpoint can be used, \
+             `knownEnd` is null: an end that was lost or damaged can't be told then from one that was never written, and the \
+             exit code says only that all that is there is sound.",
+            "It reads only, and works while the pipeline runs.",
+        ],
         writes: NOTHING,
         examples: &["tidemill wal verify wordcount.toml"],
-        exits: &[(1, "something is damaged, or can't be read")],
+        exits: &[(1, "something is damaged or missing, or can't be read")],
         json: &[("--json", include_str!("json/wal-verify.json"))],
     },
     Page {

@@ -14,6 +14,7 @@ use super::error::{CliError, Result};
 use super::location::{self, FoundLog};
 use super::output::{Fields, Output};
 use super::terminal::Work;
+use super::wal_verify::torn_tail;
 use entry::Told;
 use filter::Filter;
 use story::Story;
@@ -110,12 +111,9 @@ fn walk(log: &FoundLog, mut take: impl FnMut(Found<'_>) -> Result<()>) -> Result
         // Standard error that is closed is no reason to say nothing else.
         let _ = writeln!(
             std::io::stderr(),
-            "{}: {} ends in a half-written entry at offset {} ({} bytes), which was never acknowledged; the next \
-             start cuts it off",
+            "{}: {}, unless a checkpoint knows of it (`tidemill wal verify PIPELINE.toml` tells)",
             log.which.name(),
-            torn.file,
-            torn.offset,
-            torn.bytes
+            torn_tail(torn)
         );
     }
     Ok(failures)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tidemill_config::Pipeline;
-use tidemill_storage::Location;
 use tidemill_wal::repair::{Examined, Plan, Policy, Quarantined};
 use tidemill_wal::{Entry, Position, Sequence};
 
@@ -19,7 +18,6 @@ use super::known::Known;
 use super::losses::{self, LossTold, Verdict};
 use crate::block::{BlockInfo, Event, GIVEN_UP};
 use crate::context::{BLOCK_LOG_KIND, DRIVER_LOG_KIND};
-use crate::recovery::Renames;
 use crate::uid::OperatorUid;
 
 /// A log with what is to be done about it.
@@ -38,6 +36,8 @@ pub(super) struct Surveyed {
 /// The logs of a location.
 pub(super) struct Survey {
     pub(super) logs: Vec<Surveyed>,
+    /// Whether a checkpoint said how far they went.
+    pub(super) is_end_known: bool,
 }
 
 impl Survey {
@@ -45,14 +45,7 @@ impl Survey {
         let at = location::log_home(at.location.as_str(), &at.sets.set)?;
         let mut known = Known::default();
         if let Some(pipeline) = pipeline {
-            let url = pipeline.checkpoint.url.to_string();
-            let at: Location = url
-                .parse()
-                .map_err(|error: tidemill_storage::LocationError| {
-                    CliError::Usage(error.to_string())
-                })?;
-            known.checkpoints =
-                Checkpoints::read(&at, renames(pipeline), |bytes| work.read(bytes))?;
+            known.checkpoints = Checkpoints::of_pipeline(pipeline, |bytes| work.read(bytes))?;
         }
         let mut logs = Vec::new();
         for which in [WhichLog::Driver, WhichLog::Blocks] {
@@ -64,7 +57,10 @@ impl Survey {
             logs.extend(survey(&at, which, "", &mut known)?);
         }
         match logs.is_empty() {
-            false => Ok(Self { logs }),
+            false => Ok(Self {
+                logs,
+                is_end_known: !known.checkpoints.whole.is_empty(),
+            }),
             true => Err(CliError::Failed(format!(
                 "there are no logs at {}: neither `driver` nor `blocks` is in it",
                 at.place()
@@ -78,17 +74,6 @@ impl Survey {
         told.map(|loss| loss.loses)
             .max()
             .unwrap_or(Verdict::Nothing)
-    }
-}
-
-/// How the pipeline calls what its logs were written under; as they do, where it isn't right by itself.
-fn renames(pipeline: &Pipeline) -> Renames {
-    match load::program(pipeline) {
-        Ok(program) => program.renames(),
-        Err(error) => {
-            tracing::warn!(%error, "the pipeline can't be built: renames aren't followed");
-            Renames::default()
-        }
     }
 }
 
@@ -111,7 +96,19 @@ fn survey(
         WhichLog::Driver => DRIVER_LOG_KIND,
         WhichLog::Blocks => BLOCK_LOG_KIND,
     };
-    let Some(read) = home::read(at, name, kind, &mut each)? else {
+    let found = home::read(at, name, kind, &mut each)?;
+    let is_there = found
+        .as_ref()
+        .is_some_and(|read| !read.examined.segments.is_empty());
+    let end = known.tracker.end_of_blocks();
+    if which == WhichLog::Blocks && !is_there && end > 0 {
+        return Err(CliError::Failed(format!(
+            "the block log at {}/{name} can't be repaired: it has no segment, and all its entries before {end} are \
+             known to have been synced; restore the missing segments from a copy, or start anew with --fresh",
+            at.place()
+        )));
+    }
+    let Some(read) = found else {
         return Ok(None);
     };
     let Read {
@@ -142,7 +139,7 @@ fn driver(
     known: &mut Known,
 ) -> Result<Plan> {
     let newest = known.checkpoints.whole.first();
-    let needed = newest.map_or(0, |newest| newest.metadata.tracker.replay_from);
+    let needed = known.checkpoints.end_of_driver().unwrap_or_default();
     let first = examined.segments.first().map(|segment| segment.name.0);
     if let Some(newest) = newest
         && first.is_none_or(|first| first > needed)
@@ -166,21 +163,11 @@ fn driver(
         noted: BTreeMap::new(),
     };
     let plan = planned(examined, policy)?;
-    if let Some(newest) = newest {
-        known.tracker = newest.metadata.tracker.clone();
-        let through = newest.metadata.complete_through;
-        let end = plan.cut_at.map_or(u64::MAX, |cut| cut.0);
-        for (sequence, event) in events.range(needed.min(end)..end) {
-            // What doesn't fit together is for `fsck` to tell; here it only ends what is known.
-            let applied = known
-                .checkpoints
-                .apply(&mut known.tracker, *sequence, event, through);
-            if let Err(reason) = applied {
-                tracing::warn!(sequence, reason, "an event can't be applied");
-                break;
-            }
-        }
-    }
+    let end = plan.cut_at.map_or(u64::MAX, |cut| cut.0);
+    known.tracker = known
+        .checkpoints
+        .tracker_behind(&events, end)
+        .unwrap_or_default();
     let mut name = |stream: &OperatorUid, block: &BlockInfo| {
         if let Some(position) = block.position {
             known

@@ -16,16 +16,26 @@ pub(super) fn story(out: &mut Output, survey: &Survey) -> Result<()> {
             "{} in {}: {}",
             log.which.name(),
             log.place,
-            if is_whole { "sound" } else { "DAMAGED" }
+            match (is_whole, survey.is_end_known) {
+                (true, true) => "sound",
+                (true, false) => "sound as far as it goes",
+                (false, _) => "DAMAGED",
+            }
         ))?;
         for told in &log.told {
             loss(out, told)?;
         }
         if log.plan.has_torn_tail {
-            out.line(
-                "  harmless: it ends in a half-written entry, which was never acknowledged; the next \
-                 start cuts it off",
-            )?;
+            out.line(match survey.is_end_known {
+                true => {
+                    "  harmless: it ends in a half-written entry, as an interrupted write leaves it, which was \
+                     never acknowledged; the next start cuts it off"
+                }
+                false => {
+                    "  it ends in a half-written entry, which was never acknowledged unless a checkpoint knows of \
+                     it: the PIPELINE.toml says where these are"
+                }
+            })?;
         }
         if !is_whole {
             plan(out, log)?;
