@@ -14,6 +14,7 @@ use super::location;
 use super::output::{self, Output};
 use super::terminal::{Paint, Work};
 use crate::clock::wall_clock;
+use crate::error::Error;
 use crate::time::{Time, millis};
 use crate::utc;
 
@@ -32,13 +33,22 @@ fn open_at(location: &Location) -> Result<CheckpointReader> {
     }
 }
 
-/// What a location holds; when that is nothing, or nothing that can be read, also why the list fails.
-fn look(location: &Location) -> (Option<CheckpointReader>, Listing, Result<()>) {
-    let read = open_at(location).and_then(|reader| Ok((reader.listing()?, reader)));
-    let (listing, reader) = match read {
-        Ok(read) => read,
-        Err(error) => return (None, Listing::default(), Err(error)),
+/// What a location holds, and whether that is anything that can be read.
+type Look = (Option<CheckpointReader>, Listing, Result<()>);
+
+fn look(location: &Location) -> Result<Look> {
+    let reader = match open_at(location) {
+        Ok(reader) => reader,
+        // There is nothing, for sure.
+        Err(
+            error @ (CliError::Failed(_)
+            | CliError::Engine(Error::Checkpoint(tidemill_checkpoint::Error::NoStore {
+                ..
+            }))),
+        ) => return Ok((None, Listing::default(), Err(error))),
+        Err(error) => return Err(error),
     };
+    let listing = reader.listing()?;
     let failure = match (listing.checkpoints.len(), listing.damaged.len()) {
         (0, 0) => Err(format!("{location} holds no checkpoints")),
         (0, n) => Err(format!(
@@ -47,13 +57,14 @@ fn look(location: &Location) -> (Option<CheckpointReader>, Listing, Result<()>) 
         )),
         _ => Ok(()),
     };
-    (Some(reader), listing, failure.map_err(CliError::Failed))
+    let outcome = failure.map_err(CliError::Failed);
+    Ok((Some(reader), listing, outcome))
 }
 
 /// Newest first.
 pub(super) fn list(args: &ListArgs) -> Result<()> {
     let location = location::checkpoint(&args.at.location, &args.at.sets.set)?;
-    let (reader, listing, outcome) = look(&location);
+    let (reader, listing, outcome) = look(&location)?;
     let summaries = &listing.checkpoints;
     let verification = match reader.filter(|_| args.verify && !summaries.is_empty()) {
         Some(reader) => {
