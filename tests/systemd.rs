@@ -177,7 +177,7 @@ fn a_stop_tells_how_far_it_is_and_a_second_signal_loses_nothing() {
     for round in 0..5 {
         daemon.feed(&format!("to be {round}\n"));
     }
-    daemon.wait_for_log("the batch at");
+    daemon.wait_for_log("the batch failed and is tried on");
     daemon.signal("TERM");
     manager.until("STOPPING=1");
     let told = manager.until("STATUS=draining").pop().unwrap();
@@ -219,7 +219,7 @@ fn a_deadline_stops_at_once_and_loses_nothing() {
     let mut daemon = place.start(&arguments);
     break_output(&place);
     daemon.feed("to be or\nnot to be\n");
-    daemon.wait_for_log("the batch at");
+    daemon.wait_for_log("the batch failed and is tried on");
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(1), "{}", daemon.log());
     mend_output(&place);
