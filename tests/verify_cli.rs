@@ -206,6 +206,8 @@ fn a_log_without_any_checkpoint_is_not_whole() {
                 told.contains(&words) && told.contains("NOT WHOLE"),
                 "{told}"
             );
+            let pipeline = told.lines().find(|line| line.starts_with("pipeline "));
+            assert!(pipeline.unwrap().ends_with("not checked"), "{told}");
         }
         let refused = said(&place, 1, &["run", "p.toml"]);
         assert!(refused.contains(&words), "{refused}");
@@ -252,7 +254,7 @@ fn damaged_checkpoints_are_listed_and_what_a_start_does_is_told() {
         "{told}"
     );
     assert!(
-        !told.contains("uses the newest checkpoint that is whole"),
+        !told.contains("uses the newest checkpoint that is whole") && !told.contains("harmless"),
         "{told}"
     );
     let verified = json(&place, 1, &["checkpoint", "verify", "p.toml", "--json"]);

@@ -264,10 +264,19 @@ fn show(out: &mut Output, verification: &Verification) -> Result<()> {
         ))?;
     }
     if !verification.orphans.is_empty() {
-        out.line(format!(
-            "harmless: {} chunks of an interrupted write, which the next write sweeps",
-            verification.orphans.len()
-        ))?;
+        let chunks = output::count(verification.orphans.len() as u64, "chunk");
+        let all_read = verification
+            .checkpoints
+            .iter()
+            .all(|one| one.time_ms.is_some());
+        out.line(match all_read {
+            true => {
+                format!("harmless: {chunks} of an interrupted write, which the next write sweeps")
+            }
+            false => format!(
+                "{chunks} that no readable checkpoint names: of those that can't be read, or of an interrupted write"
+            ),
+        })?;
     }
     Ok(())
 }

@@ -59,13 +59,23 @@ pub(super) fn bytes(held: &Checkpoints, found: &mut Vec<Finding>) {
             "nothing; the next start replaces it",
         );
     }
+    let mut all = held.verification.checkpoints.iter();
+    let all_read = all.all(|checkpoint| checkpoint.time_ms.is_some());
     if !held.verification.orphans.is_empty() {
         found.add(
             Severity::Note,
             held.verification.orphans.join(", "),
-            "chunks that no checkpoint names",
-            "a checkpoint's write was interrupted or is under way",
-            "nothing; the next write sweeps them",
+            "chunks that no readable checkpoint names",
+            match all_read {
+                true => "a checkpoint's write was interrupted or is under way",
+                false => {
+                    "they belong to checkpoints that can't be read, or to an interrupted write"
+                }
+            },
+            match all_read {
+                true => "nothing; the next write sweeps them",
+                false => "leave them: a manifest that is restored may need them",
+            },
         );
     }
 }

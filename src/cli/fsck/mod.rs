@@ -40,6 +40,9 @@ struct Checked {
     driver_entries: u64,
     block_entries: u64,
     outputs: u64,
+    /// Whether there was a checkpoint to hold the pipeline against.
+    #[serde(skip)]
+    is_compared: bool,
 }
 
 /// Checks a pipeline; fails when something is wrong.
@@ -159,6 +162,7 @@ fn looked_at(
             Some(Severity::Error) => paint.bad("ERROR"),
             Some(Severity::Warning) => paint.warning("warning"),
             Some(Severity::Note) => "ok, with a note".to_owned(),
+            None if area == "pipeline" && !checked.is_compared => "not checked".to_owned(),
             None => paint.good("ok"),
         };
         out.line(format!("{name:14}{what:32}{verdict}"))?;
@@ -222,6 +226,7 @@ fn look(
         driver_entries: logs.driver.map_or(0, |extent| extent.entries),
         block_entries: logs.blocks.map_or(0, |extent| extent.entries),
         outputs: listed.iter().map(|(_, listed)| listed.len() as u64).sum(),
+        is_compared: newest.is_some(),
     };
     Ok((findings, checked))
 }
