@@ -38,7 +38,7 @@ podman run --rm --cgroups=disabled --network=none "${limits[@]/unlimited/-1}" lo
     skip "no container can run here: $(tail -n 1 /mnt/log)"
 
 podman build -q --isolation chroot --format docker --pull=never -t tidemill -f context/ops/Containerfile \
-    --build-arg BINARY=built --build-arg BASE=localhost/base context >/mnt/log 2>&1 || { cat /mnt/log; exit 1; }
+    --build-arg BINARY=built --build-arg RUST=localhost/base --build-arg BASE=localhost/base context >/mnt/log 2>&1 || { cat /mnt/log; exit 1; }
 echo "built"
 run --rm tidemill >/mnt/log 2>&1
 echo "without a token: $? $(tail -n 1 /mnt/log)"
