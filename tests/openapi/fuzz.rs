@@ -57,7 +57,8 @@ fn whatever_is_asked_the_answer_is_documented() {
         let mut tool = schemathesis();
         tool.arg("--config-file")
             .arg(root().join("tests/openapi").join(config))
-            .args(["--no-color", "run", "--workers", "2"])
+            // One thread: in two, Python 3.11 now and then mistakes the depth at which it parses.
+            .args(["--no-color", "run", "--workers", "1"])
             .args(["--seed", &seed, "--max-examples", &examples])
             .args(["--header", &header])
             .arg(format!("{}/api/v1/openapi.json", daemon.url()))
