@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use cli_support::{Place, eventually, stderr, stdout};
+use cli_support::{Place, copy, eventually, stderr, stdout};
 use serde_json::Value;
 
 fn place(batch_interval: &str) -> Place {
@@ -353,15 +353,4 @@ fn a_repair_that_is_killed_can_be_run_again() {
         assert_eq!(place.output_lines(), ["(line-1,1)"], "{point}");
     }
     assert_eq!(killed, 5);
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to.join(entry.file_name())),
-            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
-        }
-    }
 }

@@ -32,6 +32,13 @@ pub struct Sink {
     pub location: Location,
 }
 
+impl Sink {
+    /// What checkpoints and outputs know it by: its uid, or its name.
+    pub fn known_as(&self) -> &str {
+        self.uid.as_ref().unwrap_or(&self.name).as_str()
+    }
+}
+
 /// The types of sinks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

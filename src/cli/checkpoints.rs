@@ -265,11 +265,7 @@ fn show(out: &mut Output, verification: &Verification) -> Result<()> {
     }
     if !verification.orphans.is_empty() {
         let chunks = output::count(verification.orphans.len() as u64, "chunk");
-        let all_read = verification
-            .checkpoints
-            .iter()
-            .all(|one| one.time_ms.is_some());
-        out.line(match all_read {
+        out.line(match verification.all_manifests_are_read() {
             true => {
                 format!("harmless: {chunks} of an interrupted write, which the next write sweeps")
             }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use tidemill_checkpoint::{CheckpointId, CheckpointReader, Error, Manifest, Verification};
 use tidemill_config::Pipeline;
-use tidemill_storage::{Location, LocationError};
+use tidemill_storage::Location;
 
-use super::error::{self, CliError};
+use super::error;
 use super::load;
+use super::location::{self, WhichLog};
 use crate::block::{Event, TrackerSnapshot};
 use crate::recovery::{Metadata, Renames};
 use crate::time::Time;
@@ -81,10 +82,7 @@ impl Checkpoints {
         pipeline: &Pipeline,
         on_read: impl FnMut(u64),
     ) -> error::Result<Self> {
-        let url = pipeline.checkpoint.url.to_string();
-        let location = url.parse();
-        let location =
-            location.map_err(|error: LocationError| CliError::Usage(error.to_string()))?;
+        let location = location::checkpoint(&pipeline.checkpoint.url.to_string(), &[])?;
         let renames = match load::program(pipeline) {
             Ok(program) => program.renames(),
             Err(error) => {
@@ -100,6 +98,18 @@ impl Checkpoints {
     pub(super) fn end_of_driver(&self) -> Option<u64> {
         let newest = self.whole.first()?;
         Some(newest.metadata.tracker.replay_from)
+    }
+
+    /// How far a log is known to have been durable, given the driver's events, which name blocks. `None` when no
+    /// checkpoint can be gone on from.
+    pub(super) fn end_of(&self, which: WhichLog, events: &BTreeMap<u64, Event>) -> Option<u64> {
+        match which {
+            WhichLog::Driver => self.end_of_driver(),
+            WhichLog::Blocks => {
+                let tracker = self.tracker_behind(events, u64::MAX)?;
+                Some(tracker.end_of_blocks())
+            }
+        }
     }
 
     /// The newest checkpoint's tracker behind these events of the driver's log, as far as they fit.

@@ -104,12 +104,7 @@ impl Look {
         let mut looked = Vec::new();
         let mut events = BTreeMap::new();
         for which in [WhichLog::Driver, WhichLog::Blocks] {
-            let known_end = match which {
-                WhichLog::Driver => held.end_of_driver(),
-                WhichLog::Blocks => held
-                    .tracker_behind(&events, u64::MAX)
-                    .map(|tracker| tracker.end_of_blocks()),
-            };
+            let known_end = held.end_of(which, &events);
             let at = logs.iter().position(|log| log.which == which);
             match (at.map(|at| logs.remove(at)), known_end) {
                 (Some(log), _) => looked.push(read(log, known_end, &mut events)?),

@@ -10,7 +10,7 @@ use crate::sink::{Console, Csv, Discard, Files, JsonLines, Objects, SequenceFile
 
 /// Commits the batches of `stream` to a sink, known to checkpoints by its uid or name.
 pub(super) fn declare(stream: &AnyStream, sink: &Sink) -> Result<(), BoxError> {
-    let uid = sink.uid.as_ref().unwrap_or(&sink.name).as_str();
+    let uid = sink.known_as();
     match &sink.kind {
         SinkKind::Console { rows } => {
             any!(stream, s => s.sink_with_uid(Console::stdout((*rows).into()), uid));

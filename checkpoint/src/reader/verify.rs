@@ -97,6 +97,14 @@ impl Verification {
             .is_none_or(|newest| newest.findings.is_empty())
     }
 
+    /// Whether every manifest can be read: else some of the orphans may be chunks of those that can't.
+    #[must_use]
+    pub fn all_manifests_are_read(&self) -> bool {
+        self.checkpoints
+            .iter()
+            .all(|checkpoint| checkpoint.time_ms.is_some())
+    }
+
     /// Whether every checkpoint is whole.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -59,8 +59,7 @@ pub(super) fn bytes(held: &Checkpoints, found: &mut Vec<Finding>) {
             "nothing; the next start replaces it",
         );
     }
-    let mut all = held.verification.checkpoints.iter();
-    let all_read = all.all(|checkpoint| checkpoint.time_ms.is_some());
+    let all_read = held.verification.all_manifests_are_read();
     if !held.verification.orphans.is_empty() {
         found.add(
             Severity::Note,

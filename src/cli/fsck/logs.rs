@@ -54,13 +54,8 @@ impl Logs {
     ) -> Result<Self, tidemill_wal::Error> {
         let mut read = Self::default();
         for mut log in logs {
-            // The driver's comes first, and its events name blocks.
-            let known_end = match log.which {
-                WhichLog::Driver => held.end_of_driver(),
-                WhichLog::Blocks => held
-                    .tracker_behind(&read.events, u64::MAX)
-                    .map(|tracker| tracker.end_of_blocks()),
-            };
+            // The driver's comes first.
+            let known_end = held.end_of(log.which, &read.events);
             log.reader = log.reader.knowing(Sequence(known_end.unwrap_or_default()));
             let name = log.which.name();
             let mut found = Findings::of(name, found);

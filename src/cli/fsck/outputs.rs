@@ -168,7 +168,7 @@ fn missing(
     held: &Checkpoints,
     pipeline: &Pipeline,
 ) {
-    let uid = sink.uid.as_ref().unwrap_or(&sink.name).as_str();
+    let uid = sink.known_as();
     let mut with_sink = held.whole.iter().filter(|held| {
         let mut outputs = held.metadata.graph.outputs.iter();
         outputs.any(|output| output.uid.as_str() == uid)

@@ -164,9 +164,8 @@ fn ready_line(pipeline: &Pipeline, admin: Option<SocketAddr>) -> String {
 /// Where each sink is declared, by its uid.
 fn sinks(pipeline: &Pipeline) -> BTreeMap<OperatorUid, String> {
     let sinks = pipeline.sinks.iter().map(|sink| {
-        let uid = sink.uid.as_ref().unwrap_or(&sink.name);
         let place = format!("{}: sink `{}`", sink.location, sink.name);
-        (OperatorUid::new(uid.as_str()), place)
+        (OperatorUid::new(sink.known_as()), place)
     });
     sinks.collect()
 }
